@@ -1,0 +1,28 @@
+//! The store port: what an adapter implements, and the values that cross it.
+//!
+//! A store keeps one gapless, commit-ordered log of events, grouped into streams. Every event has a
+//! position in the log (1, 2, 3, ...) and a version in its stream (1, 2, 3, ...); whenever a position can be
+//! read, all positions before it can be read. Beside the log it keeps snapshots, which are a cache, and the
+//! checkpoints of handlers.
+//!
+//! The three concerns are three traits, [`EventStore`], [`SnapshotStore`] and [`CheckpointStore`], so that
+//! snapshots may live elsewhere than events. An adapter that has them all is a [`Store`]. The conformance
+//! suite of `cqrs_core::testing` (feature `testing`) says what an adapter must do, case by case.
+
+mod append;
+mod checkpoint;
+mod error;
+mod filter;
+mod port;
+mod recorded;
+mod snapshot;
+mod stream_id;
+
+pub use append::{Append, Appended, Deletion, EventData, ExpectedVersion, Link, StreamWrite, WrittenStream};
+pub use checkpoint::CheckpointStore;
+pub use error::{AppendError, BindError, StoreError};
+pub use filter::{Direction, EventFilter};
+pub use port::{EventStore, Store, StoreIdentity};
+pub use recorded::{RecordedEvent, StreamInfo, StreamStatus};
+pub use snapshot::{Snapshot, SnapshotStore, StoredState};
+pub use stream_id::{InvalidStreamId, StreamId};

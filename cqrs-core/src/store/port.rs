@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::id::CommandId;
+use crate::store::{
+    Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
+    ExpectedVersion, Link, RecordedEvent, SnapshotStore, StoreError, StoredState, StreamId, StreamInfo,
+};
+
+/// Tells whether two handles lead to the same store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoreIdentity(Arc<str>);
+
+impl StoreIdentity {
+    /// An identity; equal texts mean the same store.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl fmt::Display for StoreIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The log of events, and the streams in it.
+///
+/// Versions and positions begin at 1. A stream that holds nothing does not exist, and reading it gives
+/// nothing. Dropping a future of this trait before it is ready leaves the outcome open, never a part of it.
+#[async_trait]
+pub trait EventStore: fmt::Debug + Send + Sync + 'static {
+    /// Which store this is.
+    fn identity(&self) -> StoreIdentity;
+
+    /// Ties the store to an application's name. The first name is kept, any other is refused, so that two
+    /// applications never share a log by mistake.
+    async fn bind(&self, application: &str) -> Result<(), BindError>;
+
+    /// Writes all of `append` or nothing.
+    ///
+    /// A store that has seen the append's id answers with the first outcome, whatever the append holds.
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// The outcome of an earlier append, if there was one; its `repeated` is set.
+    async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError>;
+
+    /// At most `limit` events of a stream, linked ones included.
+    ///
+    /// Forward: those with a version of at least `from`. Backward: those with a version of at most `from`;
+    /// `u64::MAX` begins at the end. An event's own `stream_id` and `stream_version` tell its origin; in a
+    /// stream of links the place is counted, so a page of `limit` events ends at version
+    /// `from + limit - 1`.
+    async fn read_stream(
+        &self,
+        stream_id: &StreamId,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// At most `limit` events of the log behind position `after` that pass the filter, oldest first.
+    async fn read_log(
+        &self,
+        after: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// The position of the latest event; 0 when there is none.
+    async fn head(&self) -> Result<u64, StoreError>;
+
+    /// Follows [`EventStore::head`]: the receiver is woken after every append. A store whose log is written
+    /// by several processes may be late, never early.
+    fn watch_head(&self) -> watch::Receiver<u64>;
+
+    /// What is known of a stream; `None` when it does not exist.
+    async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError>;
+
+    /// Puts events of the log into a further stream, all or none; gives that stream's version.
+    async fn link(&self, link: Link) -> Result<u64, AppendError>;
+
+    /// Deletes a stream that looks as expected.
+    async fn delete_stream(
+        &self,
+        stream_id: &StreamId,
+        expected: ExpectedVersion,
+        deletion: Deletion,
+    ) -> Result<(), AppendError>;
+
+    /// The state of a state-stored aggregate.
+    async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError>;
+}
+
+/// A store with all that an application needs.
+pub trait Store: EventStore + SnapshotStore + CheckpointStore {}
+
+impl<S: EventStore + SnapshotStore + CheckpointStore> Store for S {}

@@ -1,0 +1,3 @@
+//! The Postgres store of the cqrs framework.
+//!
+//! Not built yet: this crate holds its place in the workspace and exports nothing.
