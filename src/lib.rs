@@ -1,1 +1,32 @@
-//! placeholder
+//! CQRS and event sourcing for Rust.
+#![doc = ""]
+
+#[allow(
+    unused_extern_crates,
+    reason = "the macros refer to the crate by its name, here as well"
+)]
+extern crate self as cqrs;
+
+pub use cqrs_core::{
+    BoxError, aggregate, ambient, application, clock, command, dispatch, event, handler, id, middleware,
+    router, store, subscription,
+};
+
+#[cfg(feature = "testing")]
+pub use cqrs_core::testing;
+
+#[cfg(feature = "memory")]
+#[doc(inline)]
+pub use cqrs_memory::MemoryStore;
+
+#[doc(no_inline)]
+pub use cqrs_core::{
+    aggregate::Aggregate, application::Application, command::Command, event::Event, event::EventSet,
+    handler::EventHandler, middleware::Middleware, router::Router,
+};
+
+/// What code made by the macros calls. Not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use cqrs_core::__private::*;
+}

@@ -13,19 +13,19 @@
 //! | the log is tailed | [`subscription`] |
 //! | handlers react | [`handler`] |
 
-//pub mod aggregate;
-//pub mod ambient;
-//pub mod application;
+pub mod aggregate;
+pub mod ambient;
+pub mod application;
 pub mod clock;
-//pub mod command;
-//pub mod dispatch;
+pub mod command;
+pub mod dispatch;
 pub mod event;
-//pub mod handler;
+pub mod handler;
 pub mod id;
-//pub mod middleware;
-//pub mod router;
+pub mod middleware;
+pub mod router;
 pub mod store;
-//pub mod subscription;
+pub mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -44,6 +44,8 @@ pub mod __private {
     pub use inventory;
     pub use serde_json;
 
+    use std::marker::PhantomData;
+
     use crate::event::Event;
 
     /// Encodes an event.
@@ -53,4 +55,46 @@ pub mod __private {
     pub fn encode<E: Event>(event: &E) -> Result<Bytes, serde_json::Error> {
         crate::event::encode_json(event)
     }
+
+    /// Finds out whether a type has a `Default`: the method of the trait with fewer references to take is
+    /// found first, and exists only for types that have one.
+    #[derive(Debug)]
+    pub struct Probe<T>(pub PhantomData<T>);
+
+    /// See [`Probe`].
+    pub trait ViaDefault<T> {
+        /// An instance.
+        fn instance(&self) -> Option<T>;
+    }
+
+    impl<T: Default> ViaDefault<T> for &Probe<T> {
+        fn instance(&self) -> Option<T> {
+            Some(T::default())
+        }
+    }
+
+    /// See [`Probe`].
+    pub trait ViaNothing<T> {
+        /// No instance.
+        fn instance(&self) -> Option<T>;
+    }
+
+    impl<T> ViaNothing<T> for Probe<T> {
+        fn instance(&self) -> Option<T> {
+            None
+        }
+    }
+
+    pub use crate::default_instance;
+}
+
+/// An instance of a concrete type when it has a `Default`, else `None`. Not for people.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! default_instance {
+    ($type:ty) => {{
+        #[allow(unused_imports, reason = "one of the two is used")]
+        use $crate::__private::{ViaDefault as _, ViaNothing as _};
+        (&&$crate::__private::Probe::<$type>(::core::marker::PhantomData)).instance()
+    }};
 }

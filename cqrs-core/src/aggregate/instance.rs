@@ -1,0 +1,230 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::aggregate::{Aggregate, Job, Lifespan};
+use crate::store::StreamId;
+
+/// One aggregate in memory: its state, and the commands that wait for it.
+///
+/// There is at most one of them for a stream in an application instance. While it has commands, one task
+/// runs them; an idle instance is this value and nothing else.
+pub(crate) struct Instance<A: Aggregate> {
+    pub(crate) stream_id: StreamId,
+    inner: Mutex<Inner<A>>,
+    /// Woken when the queue of a full instance has room again.
+    pub(crate) space: Notify,
+}
+
+struct Inner<A: Aggregate> {
+    queue: VecDeque<Job<A>>,
+    /// The state as of the last commit; there is none before the first load and after a panic.
+    loaded: Option<Loaded<A>>,
+    phase: Phase,
+    expiry: Expiry,
+    last_use: u64,
+}
+
+/// Whether a task runs the instance's commands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Running,
+    /// It has left the map, and takes no command any more.
+    Retired,
+}
+
+/// When an idle instance leaves memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    /// No command has said anything yet.
+    Unset,
+    At(Instant),
+    Never,
+}
+
+/// A state, as it stands in the store.
+pub(crate) struct Loaded<A> {
+    pub(crate) state: Arc<A>,
+    pub(crate) version: u64,
+    /// The version of the last snapshot; 0 when there is none.
+    pub(crate) snapshot_version: u64,
+}
+
+/// What became of a command that was to be queued.
+pub(crate) enum Pushed<A: Aggregate> {
+    /// It is in the queue, and a task must be spawned to run it.
+    Start,
+    /// It is in the queue of a running task.
+    Queued,
+    /// The queue is full.
+    Full(Job<A>),
+    /// The instance has left memory; there may be a newer one.
+    Retired(Job<A>),
+}
+
+/// What the task of an instance does next.
+pub(crate) enum Next<A: Aggregate> {
+    Job(Job<A>),
+    /// Nothing waits, and the instance stays.
+    Idle,
+    /// Nothing waits, and the instance has to leave the map.
+    Retired,
+}
+
+/// What the outcome of a command means for the instance.
+#[derive(Clone, Copy)]
+pub(crate) enum Settle {
+    /// It was carried out, and the answer of the lifespan counts.
+    Done(Lifespan),
+    /// It was refused: what is left of an earlier answer is never shortened.
+    Refused(Lifespan),
+    /// It was not run.
+    Skipped,
+}
+
+impl<A: Aggregate> Instance<A> {
+    pub(crate) fn new(stream_id: StreamId) -> Self {
+        let inner = Inner {
+            queue: VecDeque::new(),
+            loaded: None,
+            phase: Phase::Idle,
+            expiry: Expiry::Unset,
+            last_use: 0,
+        };
+        Self {
+            stream_id,
+            inner: Mutex::new(inner),
+            space: Notify::new(),
+        }
+    }
+
+    /// Queues a command.
+    pub(crate) fn push(&self, job: Job<A>, mailbox: usize, now_use: u64) -> Pushed<A> {
+        let mut inner = self.lock();
+        if inner.phase == Phase::Retired {
+            return Pushed::Retired(job);
+        }
+        if inner.queue.len() >= mailbox {
+            return Pushed::Full(job);
+        }
+        inner.queue.push_back(job);
+        inner.last_use = now_use;
+        if inner.phase == Phase::Running {
+            return Pushed::Queued;
+        }
+        inner.phase = Phase::Running;
+        Pushed::Start
+    }
+
+    /// Begins a run: the state, and the first command. The queue is not empty, since a run begins with a
+    /// push.
+    pub(crate) fn begin(&self) -> (Option<Loaded<A>>, Option<Job<A>>) {
+        let mut inner = self.lock();
+        let job = inner.queue.pop_front();
+        (inner.loaded.clone(), job)
+    }
+
+    /// Ends a command: keeps the state, and gives the next command. Without one the run is over; an instance
+    /// without a state, or one that its lifespan ends, is retired then.
+    pub(crate) fn settle(&self, loaded: Option<&Loaded<A>>, settle: Settle, now: Instant) -> Next<A> {
+        let mut inner = self.lock();
+        inner.loaded = loaded.cloned();
+        let stops = inner.renew(settle, now);
+        if let Some(job) = inner.queue.pop_front() {
+            drop(inner);
+            self.space.notify_one();
+            return Next::Job(job);
+        }
+        // A burst must not leave its queue's memory to an instance that is idle for half an hour.
+        inner.queue = VecDeque::new();
+        if stops || inner.loaded.is_none() {
+            inner.phase = Phase::Retired;
+            drop(inner);
+            // Whoever waited for room finds out and goes to the next instance.
+            self.space.notify_waiters();
+            return Next::Retired;
+        }
+        inner.phase = Phase::Idle;
+        Next::Idle
+    }
+
+    /// Retires an idle instance; gives its state when it did.
+    pub(crate) fn retire(&self, due: impl FnOnce(Option<Instant>) -> bool) -> Option<Option<Loaded<A>>> {
+        let mut inner = self.lock();
+        if inner.phase != Phase::Idle || !due(inner.expires_at()) {
+            return None;
+        }
+        inner.phase = Phase::Retired;
+        Some(inner.loaded.take())
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.lock().phase == Phase::Retired
+    }
+
+    /// The state as of the last commit.
+    pub(crate) fn loaded(&self) -> Option<Loaded<A>> {
+        self.lock().loaded.clone()
+    }
+
+    /// When the instance was used last, unless it is busy.
+    pub(crate) fn idle_since_use(&self) -> Option<u64> {
+        let inner = self.lock();
+        (inner.phase == Phase::Idle).then_some(inner.last_use)
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Instant> {
+        self.lock().expires_at()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<A>> {
+        // No user code runs under the lock, so a poisoned one still holds a whole value.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<A: Aggregate> Inner<A> {
+    fn expires_at(&self) -> Option<Instant> {
+        match self.expiry {
+            Expiry::At(at) => Some(at),
+            Expiry::Unset | Expiry::Never => None,
+        }
+    }
+
+    /// Takes the lifespan's answer over; tells whether the instance is to stop.
+    fn renew(&mut self, settle: Settle, now: Instant) -> bool {
+        let (lifespan, earlier) = match settle {
+            Settle::Done(lifespan) => (lifespan, Expiry::Unset),
+            Settle::Refused(lifespan) => (lifespan, self.expiry),
+            Settle::Skipped => return false,
+        };
+        let asked = match lifespan {
+            Lifespan::KeepFor(duration) => now.checked_add(duration).map_or(Expiry::Never, Expiry::At),
+            Lifespan::Forever => Expiry::Never,
+            Lifespan::Stop | Lifespan::StopAfterSnapshot => return true,
+        };
+        self.expiry = match (asked, earlier) {
+            (Expiry::At(asked), Expiry::At(earlier)) => Expiry::At(asked.max(earlier)),
+            (_, Expiry::Never) => Expiry::Never,
+            (asked, _) => asked,
+        };
+        false
+    }
+}
+
+impl<A> Clone for Loaded<A> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            version: self.version,
+            snapshot_version: self.snapshot_version,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::time::Instant;
+
+use crate::aggregate::live::AnyRuntime;
+use crate::aggregate::{Aggregate, AggregateRuntime, Environment, Job, LiveAggregate};
+use crate::store::StreamId;
+
+/// The live aggregates of an application instance, of all types, and the bound on their number.
+pub(crate) struct Aggregates {
+    environment: Arc<Environment>,
+    runtimes: RwLock<HashMap<TypeId, Runtime>>,
+}
+
+#[derive(Clone)]
+struct Runtime {
+    typed: Arc<dyn Any + Send + Sync>,
+    any: Arc<dyn AnyRuntime>,
+}
+
+impl Aggregates {
+    pub(crate) fn new(environment: Environment) -> Self {
+        Self {
+            environment: Arc::new(environment),
+            runtimes: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The runtime of an aggregate type.
+    pub(crate) fn of<A: Aggregate>(&self) -> Arc<AggregateRuntime<A>> {
+        let id = TypeId::of::<A>();
+        let known = self
+            .runtimes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned();
+        let runtime = known.unwrap_or_else(|| {
+            let mut runtimes = self.runtimes.write().unwrap_or_else(PoisonError::into_inner);
+            runtimes.entry(id).or_insert_with(|| self.create::<A>()).clone()
+        });
+        runtime
+            .typed
+            .downcast()
+            .expect("a runtime is kept under the type of its aggregate")
+    }
+
+    /// Hands a command to its aggregate, and makes room when too many are alive.
+    pub(crate) async fn submit<A: Aggregate>(
+        &self,
+        runtime: &Arc<AggregateRuntime<A>>,
+        stream_id: &StreamId,
+        job: Job<A>,
+    ) {
+        runtime.submit(stream_id, job).await;
+        if self.len() > self.environment.max_live {
+            self.make_room();
+        }
+    }
+
+    /// How many aggregates are alive.
+    pub(crate) fn len(&self) -> usize {
+        self.environment.live.load(Ordering::Relaxed)
+    }
+
+    /// All live aggregates.
+    pub(crate) fn list(&self) -> Vec<LiveAggregate> {
+        let mut found = Vec::new();
+        self.runtimes()
+            .iter()
+            .for_each(|runtime| runtime.any.list(&mut found));
+        found.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
+        found
+    }
+
+    /// Retires what is due at `now`; gives when the next instance is.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
+        self.runtimes()
+            .iter()
+            .filter_map(|runtime| runtime.any.expire(now))
+            .min()
+    }
+
+    /// Retires the least recently used idle instances: as many as are too many, and a sixteenth of the bound
+    /// on top, so that looking for them is rare. Busy instances stay, so that the bound may be exceeded by
+    /// their number.
+    fn make_room(&self) {
+        let runtimes = self.runtimes();
+        let mut idle = Vec::new();
+        for (index, runtime) in runtimes.iter().enumerate() {
+            runtime
+                .any
+                .idle(&mut |last_use, stream_id| idle.push((last_use, index, stream_id)));
+        }
+        let surplus = self.len().saturating_sub(self.environment.max_live);
+        if surplus == 0 || idle.is_empty() {
+            return;
+        }
+        let count = (surplus + self.environment.max_live / 16).min(idle.len());
+        idle.select_nth_unstable_by_key(count - 1, |(last_use, ..)| *last_use);
+        for (_, index, stream_id) in &idle[..count] {
+            runtimes[*index].any.evict(stream_id);
+        }
+    }
+
+    fn runtimes(&self) -> Vec<Runtime> {
+        self.runtimes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    fn create<A: Aggregate>(&self) -> Runtime {
+        let runtime = Arc::new(AggregateRuntime::<A>::new(Arc::clone(&self.environment)));
+        Runtime {
+            typed: Arc::<AggregateRuntime<A>>::clone(&runtime),
+            any: runtime,
+        }
+    }
+}
+
+impl fmt::Debug for Aggregates {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Aggregates")
+            .field("live", &self.len())
+            .finish_non_exhaustive()
+    }
+}

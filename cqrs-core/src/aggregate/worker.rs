@@ -1,0 +1,506 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::aggregate::instance::{Instance, Loaded, Next, Settle};
+use crate::aggregate::{
+    Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, SnapshotPolicy,
+    Success,
+};
+use crate::command::{AnyCommand, CommandContext, Execution};
+use crate::dispatch::{DispatchError, PanicPlace, TimeoutOutcome};
+use crate::event::EventSet;
+use crate::id::{CommandId, EventId};
+use crate::panics;
+use crate::store::{
+    Append, AppendError, Appended, EventData, ExpectedVersion, StoreError, StreamId, StreamWrite,
+};
+
+type Outcome<A> = Result<Success<A>, DispatchError<<A as Aggregate>::Error>>;
+
+/// Runs the commands that wait for an instance, one after the other, until none waits.
+pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instance: Arc<Instance<A>>) {
+    let (mut loaded, mut job) = instance.begin();
+    while let Some(Job { order, reply }) = job {
+        if reply.is_closed() || order.progress.is_given_up() {
+            // Whoever sent it does not listen any more, and nothing was begun.
+            job = runtime.settle(&instance, loaded.as_ref(), Settle::Skipped);
+            continue;
+        }
+        let work = runtime
+            .process(&instance.stream_id, &mut loaded, &order)
+            .instrument(order.span.clone());
+        let outcome = match panics::catch_async(work).await {
+            Ok(outcome) => outcome,
+            Err(message) => {
+                tracing::error!(
+                    cqrs.stream_id = %instance.stream_id,
+                    cqrs.command_id = %order.command_id,
+                    panic = message,
+                    "aggregate panicked"
+                );
+                // What the panic left is not to be trusted; the next command loads it anew.
+                loaded = None;
+                let place = PanicPlace::Aggregate(A::NAME);
+                Err(DispatchError::Panicked {
+                    command_id: order.command_id,
+                    place,
+                    message,
+                })
+            }
+        };
+        if let (Ok(success), Some(loaded)) = (&outcome, &mut loaded)
+            && !success.events.is_empty()
+        {
+            runtime.snapshot_if_due(&instance.stream_id, loaded);
+        }
+        let settle = runtime.lifespan_after(&order, &outcome);
+        // The instance is at rest before the caller hears of it, so that what the caller does next meets it
+        // as it will stay.
+        job = runtime.settle(&instance, loaded.as_ref(), settle);
+        let _ = reply.send(outcome);
+        tokio::task::consume_budget().await;
+    }
+}
+
+impl<A: Aggregate> AggregateRuntime<A> {
+    /// The aggregate as it stands: from memory if it is there, else from the store.
+    pub(crate) async fn current(&self, stream_id: &StreamId, command_id: CommandId) -> Outcome<A> {
+        let loaded = self
+            .peek(stream_id)
+            .await
+            .map_err(|error| replay_error(command_id, stream_id, error))?;
+        Ok(Success {
+            version: loaded.version,
+            position: None,
+            events: Vec::new(),
+            state: loaded.state,
+            repeated: false,
+        })
+    }
+
+    /// The state of an aggregate, without bringing it to life.
+    pub(crate) async fn peek(&self, stream_id: &StreamId) -> Result<Loaded<A>, ReplayError> {
+        let known = self.find(stream_id).and_then(|instance| instance.loaded());
+        let read = async {
+            let Some(mut loaded) = known else {
+                return self.load(stream_id).await;
+            };
+            // Another node may have written since.
+            self.catch_up(stream_id, &mut loaded, u64::MAX).await?;
+            Ok(loaded)
+        };
+        panics::catch_async(read).await.unwrap_or_else(|message| {
+            Err(ReplayError::Panicked {
+                aggregate: A::NAME,
+                message,
+            })
+        })
+    }
+
+    /// The outcome that an earlier dispatch with the same id had.
+    pub(crate) async fn repeat(
+        &self,
+        stream_id: &StreamId,
+        command_id: CommandId,
+        append_id: CommandId,
+    ) -> Outcome<A> {
+        match self.environment.store.outcome(append_id).await {
+            Ok(Some(appended)) => panics::catch_async(self.repeated(stream_id, command_id, appended))
+                .await
+                .unwrap_or_else(|message| {
+                    let place = PanicPlace::Aggregate(A::NAME);
+                    Err(DispatchError::Panicked {
+                        command_id,
+                        place,
+                        message,
+                    })
+                }),
+            // It was there a moment ago; only a reset of the store can take it away.
+            Ok(None) => self.current(stream_id, command_id).await,
+            Err(error) => Err(store_error(command_id, stream_id, error.into())),
+        }
+    }
+
+    fn settle(
+        &self,
+        instance: &Arc<Instance<A>>,
+        loaded: Option<&Loaded<A>>,
+        settle: Settle,
+    ) -> Option<Job<A>> {
+        let now = Instant::now();
+        match instance.settle(loaded, settle, now) {
+            Next::Job(job) => Some(job),
+            Next::Idle => {
+                if let Some(at) = instance.expires_at() {
+                    self.environment.sweep.schedule(at);
+                }
+                None
+            }
+            Next::Retired => {
+                self.forget(instance);
+                if let (Some(loaded), Settle::Done(lifespan) | Settle::Refused(lifespan)) = (loaded, settle) {
+                    self.snapshot_on_stop(&instance.stream_id, loaded, lifespan);
+                }
+                None
+            }
+        }
+    }
+
+    fn lifespan_after(&self, order: &Order<A>, outcome: &Outcome<A>) -> Settle {
+        let hooks = &self.settings.lifespan;
+        match outcome {
+            Ok(success) => Settle::Done(asked(|| match success.events.last() {
+                Some(event) => (hooks.after_event)(event),
+                None => (hooks.after_command)(&AnyCommand::shared(&order.command)),
+            })),
+            Err(DispatchError::Rejected(error)) => Settle::Refused(asked(|| (hooks.after_error)(error))),
+            Err(_) => Settle::Refused(DefaultLifespan::AFTER_ERROR),
+        }
+    }
+
+    /// Executes one command and appends its events. Another writer may be first: then what it wrote is read,
+    /// and the command is executed again on the newer state.
+    async fn process(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Option<Loaded<A>>,
+        order: &Order<A>,
+    ) -> Outcome<A> {
+        let command_id = order.command_id;
+        let replay_failed = |error| replay_error(command_id, stream_id, error);
+        if order.is_keyed {
+            match self.environment.store.outcome(order.append_id).await {
+                Ok(Some(appended)) => return self.repeated(stream_id, command_id, appended).await,
+                Ok(None) => {}
+                Err(error) => return Err(store_error(command_id, stream_id, error.into())),
+            }
+        }
+        // Whether the state was read from the store for this very command.
+        let mut fresh = loaded.is_none();
+        let known = match loaded.take() {
+            Some(known) => known,
+            None => self.load(stream_id).await.map_err(replay_failed)?,
+        };
+        let current = loaded.insert(known);
+        if !fresh
+            && order
+                .expected_version
+                .is_some_and(|expected| expected != current.version)
+        {
+            // Another node may have written since.
+            self.catch_up(stream_id, current, u64::MAX)
+                .await
+                .map_err(replay_failed)?;
+            fresh = true;
+        }
+        let mut attempt = 1;
+        loop {
+            if let Some(expected) = order.expected_version
+                && expected != current.version
+            {
+                let actual = current.version;
+                let stream_id = stream_id.clone();
+                return Err(DispatchError::WrongExpectedVersion {
+                    command_id,
+                    stream_id,
+                    expected,
+                    actual,
+                });
+            }
+            let decided = self.decide(stream_id, current, order, attempt).await;
+            let writes = decided.as_ref().is_ok_and(|(events, _)| !events.is_empty());
+            if !writes && !fresh {
+                // An append would notice that another node has written since; a refusal has to look.
+                let known = current.version;
+                self.catch_up(stream_id, current, u64::MAX)
+                    .await
+                    .map_err(replay_failed)?;
+                fresh = true;
+                if current.version != known {
+                    attempt += 1;
+                    continue;
+                }
+            }
+            let (events, changed) = decided?;
+            if !writes && !order.is_keyed {
+                return Ok(Success::of(current, None, events));
+            }
+            if self.environment.is_closed() {
+                return Err(abandoned(order));
+            }
+            let append = self.append_of(stream_id, current, order, &events, changed.as_ref())?;
+            if !order.progress.begin_append() {
+                return Err(abandoned(order));
+            }
+            match self.environment.store.append(append).await {
+                Ok(appended) if appended.repeated => {
+                    return self.repeated(stream_id, command_id, appended).await;
+                }
+                Ok(appended) => {
+                    current.version += events.len() as u64;
+                    if let Some(changed) = changed {
+                        current.state = Arc::new(changed);
+                    }
+                    let position = (appended.position > 0).then_some(appended.position);
+                    return Ok(Success::of(current, position, events));
+                }
+                Err(error) if error.is_conflict() => {
+                    order.progress.end_append();
+                    if attempt > order.retry_attempts && order.expected_version.is_none() {
+                        *loaded = None;
+                        let stream_id = stream_id.clone();
+                        return Err(DispatchError::TooManyAttempts {
+                            command_id,
+                            stream_id,
+                            attempts: attempt,
+                        });
+                    }
+                    tracing::debug!(
+                        monotonic_counter.cqrs.append.conflicts = 1_u64,
+                        cqrs.stream_id = %stream_id,
+                        cqrs.attempt = attempt,
+                        "another writer was first"
+                    );
+                    tokio::time::sleep(pause_before(attempt)).await;
+                    if order.progress.is_given_up() {
+                        return Err(abandoned(order));
+                    }
+                    self.catch_up(stream_id, current, u64::MAX)
+                        .await
+                        .map_err(replay_failed)?;
+                    fresh = true;
+                    attempt += 1;
+                }
+                Err(error) => {
+                    // What the store has now is not known for sure; the next command reads it.
+                    *loaded = None;
+                    return Err(store_error(command_id, stream_id, error));
+                }
+            }
+        }
+    }
+
+    /// Lets the aggregate decide; gives the events and the state with them.
+    async fn decide(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+        attempt: u32,
+    ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
+        let context = CommandContext {
+            command_id: order.command_id,
+            correlation_id: order.correlation_id,
+            causation_id: order.causation_id,
+            metadata: order.metadata.clone(),
+            stream_id: stream_id.clone(),
+            version: current.version,
+            attempt,
+            now: self.environment.clock.now(),
+        };
+        let state = &*current.state;
+        state.before_execute(&context).map_err(DispatchError::Rejected)?;
+        let mut emitter = Emitter::new(state);
+        let services = &self.environment.services;
+        let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
+            Execution::Ready(decided) => decided,
+            Execution::Pending(deciding) => deciding.await,
+        };
+        decided.map_err(DispatchError::Rejected)?;
+        Ok(emitter.finish())
+    }
+
+    fn append_of(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+        events: &[A::Event],
+        changed: Option<&A>,
+    ) -> Result<Append, DispatchError<A::Error>> {
+        let id = order.append_id;
+        let stream_id = stream_id.clone();
+        if self.settings.snapshots == SnapshotPolicy::StateStored {
+            let codec = self
+                .settings
+                .codec
+                .as_ref()
+                .expect("a state-stored aggregate has a codec");
+            let data = (codec.encode)(changed.unwrap_or(&current.state)).map_err(|error| {
+                let command_id = order.command_id;
+                DispatchError::Unencodable {
+                    command_id,
+                    what: A::NAME,
+                    source: error.into(),
+                }
+            })?;
+            let write = StreamWrite::State {
+                stream_id,
+                expected: current.version,
+                version: current.version + events.len() as u64,
+                schema_version: codec.schema_version,
+                data,
+            };
+            return Ok(Append {
+                id,
+                writes: vec![write],
+            });
+        }
+        let mut metadata = order.metadata.clone();
+        if let Some(causation_id) = order.causation_id {
+            metadata.set_command_causation_id(causation_id);
+        }
+        let data = |event: &A::Event| {
+            let schema = event.schema();
+            Ok(EventData {
+                event_id: EventId::new(),
+                event_type: schema.name.into(),
+                schema_version: schema.version,
+                data: self.encode(order, event)?,
+                metadata: metadata.clone(),
+                causation_id: order.command_id.into(),
+                correlation_id: order.correlation_id,
+            })
+        };
+        let events = events.iter().map(data).collect::<Result<_, _>>()?;
+        Ok(Append::to_stream(
+            id,
+            stream_id,
+            ExpectedVersion::Exact(current.version),
+            events,
+        ))
+    }
+
+    fn encode(&self, order: &Order<A>, event: &A::Event) -> Result<bytes::Bytes, DispatchError<A::Error>> {
+        let command_id = order.command_id;
+        let event_type = event.schema().name;
+        let data = event.encode().map_err(|error| DispatchError::Unencodable {
+            command_id,
+            what: event_type,
+            source: error.into(),
+        })?;
+        let limit = self.environment.payload_limit;
+        if data.len() > limit {
+            return Err(DispatchError::PayloadTooLarge {
+                command_id,
+                event_type,
+                size: data.len(),
+                limit,
+            });
+        }
+        Ok(data)
+    }
+
+    /// Reads back what an earlier append with the same id wrote.
+    async fn repeated(&self, stream_id: &StreamId, command_id: CommandId, appended: Appended) -> Outcome<A> {
+        let replay_failed = |error| replay_error(command_id, stream_id, error);
+        let Some(first) = appended
+            .streams
+            .first()
+            .filter(|first| first.stream_id == *stream_id)
+        else {
+            let first = appended
+                .streams
+                .first()
+                .map_or_else(|| stream_id.clone(), |first| first.stream_id.clone());
+            return Err(DispatchError::IdReused {
+                command_id,
+                stream_id: stream_id.clone(),
+                first,
+            });
+        };
+        let (version, count) = (first.version, first.events);
+        let events = match count {
+            0 => Vec::new(),
+            _ => self
+                .events_between(stream_id, version + 1 - count, version)
+                .await
+                .map_err(replay_failed)?,
+        };
+        let then = self.load_at(stream_id, version).await.map_err(replay_failed)?;
+        let position = (appended.position > 0).then_some(appended.position);
+        Ok(Success {
+            version,
+            position,
+            events,
+            state: then.state,
+            repeated: true,
+        })
+    }
+}
+
+impl<A: Aggregate> Success<A> {
+    fn of(current: &Loaded<A>, position: Option<u64>, events: Vec<A::Event>) -> Self {
+        let (version, state) = (current.version, Arc::clone(&current.state));
+        Self {
+            version,
+            position,
+            events,
+            state,
+            repeated: false,
+        }
+    }
+}
+
+/// The answer of a lifespan. The command is committed or refused by now, so a lifespan that panics does not
+/// change its outcome.
+fn asked(hook: impl FnOnce() -> Lifespan) -> Lifespan {
+    panics::catch(hook).unwrap_or_else(|panic| {
+        tracing::error!(panic, "a lifespan panicked, the default holds");
+        DefaultLifespan::AFTER_COMMAND
+    })
+}
+
+/// No pause before the first repetition, then a random time up to a bound that doubles to 128 ms.
+fn pause_before(attempt: u32) -> Duration {
+    match attempt {
+        1 => Duration::ZERO,
+        _ => Duration::from_millis(1 << attempt.min(7)).mul_f64(fastrand::f64()),
+    }
+}
+
+fn abandoned<A: Aggregate>(order: &Order<A>) -> DispatchError<A::Error> {
+    // Nobody receives it: the caller has been answered when it gave up.
+    DispatchError::Timeout {
+        command: order.command.name(),
+        command_id: order.command_id,
+        limit: Duration::ZERO,
+        outcome: TimeoutOutcome::DidNotRun,
+    }
+}
+
+fn replay_error<E>(command_id: CommandId, stream_id: &StreamId, error: ReplayError) -> DispatchError<E> {
+    match error {
+        ReplayError::Store(StoreError::StreamDeleted { stream_id }) => {
+            let source = AppendError::StreamDeleted {
+                stream_id: stream_id.clone(),
+            };
+            store_error(command_id, &stream_id, source)
+        }
+        error => DispatchError::Replay {
+            command_id,
+            stream_id: stream_id.clone(),
+            source: Box::new(error),
+        },
+    }
+}
+
+fn store_error<E>(command_id: CommandId, stream_id: &StreamId, error: AppendError) -> DispatchError<E> {
+    let stream_id = stream_id.clone();
+    let source = Box::new(error);
+    match *source {
+        AppendError::OutcomeUnknown { .. } => DispatchError::OutcomeUnknown {
+            command_id,
+            stream_id,
+            source,
+        },
+        _ => DispatchError::Store {
+            command_id,
+            stream_id,
+            source,
+        },
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+/// Bounds and intervals of an application instance.
+///
+/// ```
+/// use cqrs_core::application::Config;
+///
+/// let config = Config::new().payload_limit(64 * 1024).max_live_aggregates(10_000);
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Config {
+    pub(crate) payload_limit: usize,
+    pub(crate) max_live_aggregates: usize,
+    pub(crate) replay_page: usize,
+    pub(crate) tail_page: usize,
+    pub(crate) tail_buffer: usize,
+    pub(crate) poll_interval: Duration,
+    pub(crate) checkpoint_every: u64,
+    pub(crate) checkpoint_interval: Duration,
+    pub(crate) shutdown_deadline: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            payload_limit: 1024 * 1024,
+            max_live_aggregates: 100_000,
+            replay_page: 1_000,
+            tail_page: 1_000,
+            tail_buffer: 16 * 1024 * 1024,
+            poll_interval: Duration::from_secs(1),
+            checkpoint_every: 1_000,
+            checkpoint_interval: Duration::from_secs(1),
+            shutdown_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The largest event, encoded, in bytes; 1 MiB unless set.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.payload_limit = bytes;
+        self
+    }
+
+    /// How many aggregates are kept in memory at most, at least 1; 100,000 unless set. Beyond that the least
+    /// recently used idle ones leave.
+    pub fn max_live_aggregates(mut self, count: usize) -> Self {
+        self.max_live_aggregates = count.max(1);
+        self
+    }
+
+    /// How many events are read at a time when an aggregate is replayed, at least 1; 1,000 unless set.
+    pub fn replay_page(mut self, events: usize) -> Self {
+        self.replay_page = events.max(1);
+        self
+    }
+
+    /// How many events handlers read at a time, at least 1; 1,000 unless set.
+    pub fn tail_page(mut self, events: usize) -> Self {
+        self.tail_page = events.max(1);
+        self
+    }
+
+    /// How many bytes of the latest events are kept for handlers; 16 MiB unless set.
+    pub fn tail_buffer(mut self, bytes: usize) -> Self {
+        self.tail_buffer = bytes;
+        self
+    }
+
+    /// How often the log is looked at when the store does not wake its readers; 1 s unless set.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// After how many positions a busy handler saves its checkpoint, at least 1; 1,000 unless set. A handler
+    /// also saves it when it has caught up and when it is stopped.
+    pub fn checkpoint_every(mut self, positions: u64) -> Self {
+        self.checkpoint_every = positions.max(1);
+        self
+    }
+
+    /// After which time a busy handler saves its checkpoint; 1 s unless set.
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.checkpoint_interval = interval;
+        self
+    }
+
+    /// How long a shutdown waits for what was accepted; 30 s unless set.
+    pub fn shutdown_deadline(mut self, limit: Duration) -> Self {
+        self.shutdown_deadline = limit;
+        self
+    }
+}

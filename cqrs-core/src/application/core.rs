@@ -1,0 +1,201 @@
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::aggregate::Aggregates;
+use crate::ambient::{Ambient, HandlerKey};
+use crate::application::instances::Claim;
+use crate::application::{ApplicationState, Config, Health, ShutdownReport};
+use crate::command::CommandRegistration;
+use crate::dispatch::DispatchDefaults;
+use crate::event::EventRegistry;
+use crate::handler::HandlerBoard;
+use crate::middleware::Chain;
+use crate::store::{EventStore, StoreError};
+
+/// A running application instance: what all its handles share.
+pub(crate) struct Core {
+    pub(crate) name: Arc<str>,
+    pub(crate) instance: u64,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) registry: Arc<EventRegistry>,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) board: HandlerBoard,
+    pub(crate) config: Config,
+    pub(crate) routes: HashMap<TypeId, Route>,
+    pub(crate) commands: HashMap<&'static str, &'static CommandRegistration>,
+    pub(crate) state: AtomicU8,
+    /// Counts the dispatches of callers outside the handlers.
+    pub(crate) dispatches: TaskTracker,
+    pub(crate) handlers: Mutex<Vec<(Arc<str>, JoinHandle<()>)>>,
+    /// Counts everything else that runs: commands, snapshots, the tail reader.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop_handlers: CancellationToken,
+    pub(crate) stop_services: CancellationToken,
+    pub(crate) shutdown: tokio::sync::Mutex<Option<Claim>>,
+}
+
+/// How commands of one router are carried.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) chain: Chain,
+    pub(crate) defaults: DispatchDefaults,
+}
+
+const STATES: [ApplicationState; 4] = [
+    ApplicationState::Starting,
+    ApplicationState::Running,
+    ApplicationState::ShuttingDown,
+    ApplicationState::Stopped,
+];
+
+impl Core {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn state(&self) -> ApplicationState {
+        STATES[usize::from(self.state.load(Ordering::Acquire))]
+    }
+
+    pub(crate) fn set_state(&self, state: ApplicationState) {
+        let index = STATES
+            .iter()
+            .position(|known| *known == state)
+            .unwrap_or(STATES.len() - 1);
+        self.state
+            .store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Release);
+    }
+
+    /// Lets a dispatch in; it counts as long as the token lives. A handler that is finishing its event may
+    /// dispatch while the application shuts down, nobody else.
+    pub(crate) fn admit(
+        &self,
+        ambient: Option<&Ambient>,
+    ) -> Result<Option<TaskTrackerToken>, ApplicationState> {
+        let inside = ambient
+            .and_then(|ambient| ambient.handler.as_ref())
+            .is_some_and(|key| self.owns(key));
+        // Counted before the state is looked at, so that a shutdown either counts it or is seen here.
+        let token = (!inside).then(|| self.dispatches.token());
+        match self.state() {
+            ApplicationState::Running => Ok(token),
+            ApplicationState::Starting | ApplicationState::ShuttingDown if inside => Ok(token),
+            state => Err(state),
+        }
+    }
+
+    /// Whether a handler belongs to this instance.
+    pub(crate) fn owns(&self, key: &HandlerKey) -> bool {
+        key.instance == self.instance
+    }
+
+    pub(crate) fn route(&self, router: TypeId) -> Option<&Route> {
+        self.routes.get(&router)
+    }
+
+    pub(crate) fn command(&self, name: &str) -> Option<&'static CommandRegistration> {
+        self.commands.get(name).copied()
+    }
+
+    pub(crate) async fn health(&self) -> Result<Health, StoreError> {
+        let head = self.store.head().await?;
+        Ok(Health {
+            application: self.name.as_ref().to_owned(),
+            state: self.state(),
+            handlers: self.board.statuses(head),
+            live_aggregates: self.aggregates.len(),
+            dispatches: self.dispatches.len(),
+        })
+    }
+
+    /// Stops in the reverse order of starting: no more dispatches, then the handlers, then the rest.
+    ///
+    /// Dispatches have half of the time, so that a command that hangs leaves some for the handlers.
+    pub(crate) async fn shut_down(&self, limit: Duration) -> ShutdownReport {
+        let mut claim = self.shutdown.lock().await;
+        let Some(_claim) = claim.take() else {
+            return ShutdownReport::default();
+        };
+        let started = Instant::now();
+        let (half, deadline) = (started + limit / 2, started + limit);
+        self.set_state(ApplicationState::ShuttingDown);
+        tracing::info!(cqrs.application = &*self.name, "shutting down");
+
+        self.dispatches.close();
+        let _ = timeout_at(half, self.dispatches.wait()).await;
+
+        self.stop_handlers.cancel();
+        let unfinished_handlers = self.join_handlers(deadline).await;
+
+        let unfinished_dispatches = match self.dispatches.is_empty() {
+            true => 0,
+            false => {
+                let _ = timeout_at(deadline, self.dispatches.wait()).await;
+                self.dispatches.len()
+            }
+        };
+        self.stop_services.cancel();
+        self.tasks.close();
+        let _ = timeout_at(deadline, self.tasks.wait()).await;
+        self.aggregates.environment().close();
+        self.set_state(ApplicationState::Stopped);
+
+        let report = ShutdownReport {
+            took: started.elapsed(),
+            unfinished_dispatches,
+            unfinished_handlers,
+            unfinished_tasks: self.tasks.len().saturating_sub(unfinished_dispatches),
+        };
+        if report.is_clean() {
+            tracing::info!(cqrs.application = &*self.name, "stopped: {report}");
+        } else {
+            tracing::error!(cqrs.application = &*self.name, "stopped: {report}");
+        }
+        report
+    }
+
+    /// Tells everything to stop and waits for nothing.
+    pub(crate) fn abandon(&self) {
+        self.set_state(ApplicationState::Stopped);
+        self.stop_handlers.cancel();
+        self.stop_services.cancel();
+        if let Ok(mut claim) = self.shutdown.try_lock() {
+            claim.take();
+        }
+    }
+
+    /// Waits for the handlers to finish their events; ends those that do not, and names them.
+    async fn join_handlers(&self, deadline: Instant) -> Vec<String> {
+        let handlers = std::mem::take(&mut *self.handlers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut unfinished = Vec::new();
+        for (name, mut task) in handlers {
+            if timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                unfinished.push(name.as_ref().to_owned());
+            }
+        }
+        unfinished
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Application")
+            .field("name", &self.name)
+            .field("state", &self.state())
+            .field("store", &self.store)
+            .field("handlers", &self.board)
+            .finish_non_exhaustive()
+    }
+}

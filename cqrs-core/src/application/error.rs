@@ -1,0 +1,159 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::event::RegistryFault;
+use crate::store::{BindError, StoreError};
+
+/// Why an application did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It is put together wrongly; all faults are listed.
+    #[error("application {application:?} cannot start:{}", list(faults))]
+    Invalid {
+        /// Its name.
+        application: String,
+        /// What is wrong, all of it.
+        faults: Vec<StartFault>,
+    },
+    /// An instance of this name runs on the same store in this process.
+    #[error("an instance named {application:?} runs on {store} already")]
+    AlreadyRunning {
+        /// The name.
+        application: String,
+        /// The store.
+        store: String,
+    },
+    /// The store belongs to another application.
+    #[error("application {application:?} cannot use its store")]
+    Bind {
+        /// Its name.
+        application: String,
+        /// Why not.
+        #[source]
+        source: BindError,
+    },
+    /// The store failed.
+    #[error("application {application:?} cannot read its store")]
+    Store {
+        /// Its name.
+        application: String,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// What is wrong with how an application is put together, and cannot be seen by the compiler.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFault {
+    /// Something is wrong with the event types of the program.
+    #[error(transparent)]
+    Event(#[from] RegistryFault),
+    /// Two commands have one name.
+    #[error(
+        "command name {name:?} is taken twice: at {first} and at {second}; give one of them another name with `#[command(name = \"..\")]`"
+    )]
+    DuplicateCommand {
+        /// The name.
+        name: &'static str,
+        /// Where the one is declared.
+        first: String,
+        /// Where the other is declared.
+        second: String,
+    },
+    /// Two handlers have one name.
+    #[error("handler name {name:?} is taken twice: by {first} and by {second}")]
+    DuplicateHandler {
+        /// The name.
+        name: String,
+        /// The type of the one.
+        first: &'static str,
+        /// The type of the other.
+        second: &'static str,
+    },
+    /// A handler has no name.
+    #[error("event handler {type_name} has an empty name")]
+    UnnamedHandler {
+        /// Its type.
+        type_name: &'static str,
+    },
+    /// A router is listed or included twice.
+    #[error("router {name} is listed twice")]
+    DuplicateRouter {
+        /// Its name.
+        name: &'static str,
+    },
+    /// Two aggregate types have one stream prefix.
+    #[error("stream prefix {prefix:?} is used by two aggregates: {first} and {second}")]
+    SharedPrefix {
+        /// The prefix.
+        prefix: String,
+        /// The one.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A stream prefix is empty or holds a `-`.
+    #[error("stream prefix {prefix:?} of {aggregate} is empty or holds a `-`")]
+    InvalidPrefix {
+        /// The prefix.
+        prefix: String,
+        /// Whose it is.
+        aggregate: &'static str,
+    },
+    /// Something has no `Default` and the builder was given no instance of it.
+    #[error(
+        "{kind} {type_name} has no instance: implement `Default` for it, or give one to the builder with `.{method}(..)`"
+    )]
+    NoInstance {
+        /// What it is.
+        kind: &'static str,
+        /// Its type.
+        type_name: &'static str,
+        /// The builder's method that takes it.
+        method: &'static str,
+    },
+}
+
+fn list(faults: &[StartFault]) -> String {
+    faults.iter().map(|fault| format!("\n- {fault}")).collect()
+}
+
+/// How a shutdown went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How long it took.
+    pub took: Duration,
+    /// Dispatches that were under way when the deadline passed. Their commands come to nothing, unless their
+    /// events were on the way to the store.
+    pub unfinished_dispatches: usize,
+    /// Handlers that were busy with an event when the deadline passed. They were stopped there, and handle
+    /// the event again at the next start.
+    pub unfinished_handlers: Vec<String>,
+    /// Other tasks that were not done, such as the writing of snapshots.
+    pub unfinished_tasks: usize,
+}
+
+impl ShutdownReport {
+    /// Whether everything that was accepted is finished.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.unfinished_dispatches == 0 && self.unfinished_handlers.is_empty() && self.unfinished_tasks == 0
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return write!(formatter, "clean, in {:?}", self.took);
+        }
+        write!(
+            formatter,
+            "after {:?}, unfinished: {} dispatches, {} other tasks, handlers {:?}",
+            self.took, self.unfinished_dispatches, self.unfinished_tasks, self.unfinished_handlers
+        )
+    }
+}

@@ -1,0 +1,24 @@
+//! Applications: everything that belongs together, supervised as one.
+//!
+//! `application!` declares a type that implements [`Application`]; its [`Builder`] binds it to a store and
+//! starts it; what comes out is a handle to the [`Running`] application.
+
+mod builder;
+mod config;
+mod core;
+mod definition;
+mod error;
+mod health;
+mod instances;
+mod running;
+mod start;
+mod supervisor;
+
+pub use builder::Builder;
+pub use config::Config;
+pub use definition::{Application, Definition};
+pub use error::{ShutdownReport, StartError, StartFault};
+pub use health::{ApplicationState, Health};
+pub use running::{AggregateState, Running, StateError};
+
+pub(crate) use core::Core;

@@ -1,0 +1,243 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::aggregate::{Aggregate, LiveAggregate, ReplayError};
+use crate::application::{Application, ApplicationState, Config, Core, Health, ShutdownReport};
+use crate::command::{Command, InvalidIdentity, stream_id};
+use crate::dispatch::{Dispatch, DispatchJson};
+use crate::event::EventRegistry;
+use crate::handler::HandlerStatus;
+use crate::router::Contains;
+use crate::store::{EventStore, StoreError, StreamId};
+
+/// A handle to a running application instance. Clones lead to the same instance.
+///
+/// An instance runs until [`Running::shutdown`]. When the last handle is dropped without it, its tasks are
+/// told to stop, but nobody waits for them.
+pub struct Running<A> {
+    core: Arc<Core>,
+    _last: Arc<LastHandle>,
+    application: PhantomData<fn() -> A>,
+}
+
+/// Stops the instance's tasks when the last handle goes.
+struct LastHandle(Arc<Core>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        if self.0.state() == ApplicationState::Running {
+            tracing::warn!(
+                cqrs.application = self.0.name(),
+                "the last handle was dropped without shutdown, the application stops"
+            );
+        }
+        self.0.abandon();
+    }
+}
+
+/// The state of an aggregate, as somebody saw it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AggregateState<A> {
+    /// The stream of the aggregate.
+    pub stream_id: StreamId,
+    /// How many events led to the state; 0 when there are none.
+    pub version: u64,
+    /// The state.
+    pub state: Arc<A>,
+}
+
+/// Why the state of an aggregate could not be seen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The identity cannot name a stream.
+    #[error("{identity:?} does not identify an aggregate")]
+    InvalidIdentity {
+        /// The identity.
+        identity: String,
+        /// Why not.
+        #[source]
+        source: InvalidIdentity,
+    },
+    /// The state could not be read.
+    #[error("stream {stream_id:?} could not be replayed")]
+    Replay {
+        /// The stream of the aggregate.
+        stream_id: StreamId,
+        /// Why not.
+        #[source]
+        source: ReplayError,
+    },
+}
+
+impl<A: Application> Running<A> {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self {
+            _last: Arc::new(LastHandle(Arc::clone(&core))),
+            core,
+            application: PhantomData,
+        }
+    }
+
+    /// Dispatches a command: set options on what this gives, and await it.
+    ///
+    /// Compiles for commands whose router the application lists.
+    pub fn dispatch<C: Command, Place>(&self, command: C) -> Dispatch<C>
+    where
+        A::Routers: Contains<C::Router, Place>,
+    {
+        Dispatch::new(Arc::clone(&self.core), command)
+    }
+
+    /// Dispatches a command by its name, for adapters that receive commands as JSON.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::application::Application;
+    /// # async fn example<A: Application>(bank: A) -> Result<(), Box<dyn std::error::Error>> {
+    /// use serde_json::json;
+    ///
+    /// let outcome = bank.dispatch_json("Withdraw", json!({ "account_id": "a-1", "amount": 10 })).await?;
+    /// println!("version {}", outcome.version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dispatch_json(&self, command: &str, data: Value) -> DispatchJson {
+        DispatchJson::new(Arc::clone(&self.core), command, data)
+    }
+
+    /// The names of the commands that can be dispatched, in order.
+    #[must_use]
+    pub fn commands(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.core.commands.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl<A> Running<A> {
+    /// The name of the instance.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.core.name()
+    }
+
+    /// What the instance is doing.
+    #[must_use]
+    pub fn state(&self) -> ApplicationState {
+        self.core.state()
+    }
+
+    /// The bounds and intervals of the instance.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.core.config
+    }
+
+    /// The store of the instance.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.core.store
+    }
+
+    /// The event types that the instance knows.
+    #[must_use]
+    pub fn events(&self) -> &EventRegistry {
+        &self.core.registry
+    }
+
+    /// How the instance is.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn health(&self) -> Result<Health, StoreError> {
+        self.core.health().await
+    }
+
+    /// What the event handlers are doing, in the order in which they are listed.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn handlers(&self) -> Result<Vec<HandlerStatus>, StoreError> {
+        Ok(self.core.board.statuses(self.core.store.head().await?))
+    }
+
+    /// The aggregates that are in memory, ordered by stream.
+    #[must_use]
+    pub fn live_aggregates(&self) -> Vec<LiveAggregate> {
+        self.core.aggregates.list()
+    }
+
+    /// The state of an aggregate: what its latest events, whoever wrote them, made of it. It is not brought
+    /// to life for that. An aggregate without events has the initial state and version 0.
+    ///
+    /// # Errors
+    /// When the identity cannot name a stream, or the state cannot be read.
+    pub async fn aggregate_state<G: Aggregate>(
+        &self,
+        identity: impl fmt::Display,
+    ) -> Result<AggregateState<G>, StateError> {
+        let identity = identity.to_string();
+        match stream_id(G::STREAM_PREFIX, &identity) {
+            Ok(stream_id) => self.aggregate_state_of(stream_id).await,
+            Err(source) => Err(StateError::InvalidIdentity { identity, source }),
+        }
+    }
+
+    /// The state of the aggregate with that stream; for aggregates whose commands set a prefix of their own.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn aggregate_state_of<G: Aggregate>(
+        &self,
+        stream_id: StreamId,
+    ) -> Result<AggregateState<G>, StateError> {
+        match self.core.aggregates.of::<G>().peek(&stream_id).await {
+            Ok(loaded) => Ok(AggregateState {
+                stream_id,
+                version: loaded.version,
+                state: loaded.state,
+            }),
+            Err(source) => Err(StateError::Replay { stream_id, source }),
+        }
+    }
+
+    /// Stops the instance: no more commands are taken, those that were are finished, handlers finish the
+    /// event they are at and save how far they came. Takes at most the configured time, 30 s unless set.
+    /// Later calls wait for the first and report nothing.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the instance is left half stopped: it takes no more commands, and what was
+    /// accepted goes on.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        self.core.shut_down(self.core.config.shutdown_deadline).await
+    }
+
+    /// [`Running::shutdown`] with another limit.
+    ///
+    /// # Cancel safety
+    /// As [`Running::shutdown`].
+    pub async fn shutdown_within(&self, limit: Duration) -> ShutdownReport {
+        self.core.shut_down(limit).await
+    }
+}
+
+impl<A> Clone for Running<A> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            _last: Arc::clone(&self._last),
+            application: PhantomData,
+        }
+    }
+}
+
+impl<A> fmt::Debug for Running<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.core, formatter)
+    }
+}

@@ -1,0 +1,85 @@
+use std::any::{TypeId, type_name};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dispatch::Consistency;
+use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::{EventHandler, HandlerRunner, StartFrom};
+use crate::store::EventFilter;
+
+/// A place for an event handler in an application: its type, and how to make an instance when the
+/// application is given none.
+#[derive(Clone)]
+pub struct HandlerEntry {
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: &'static str,
+    pub(crate) definition: Option<HandlerDefinition>,
+    pub(crate) name: &'static str,
+}
+
+impl HandlerEntry {
+    /// A handler of type `H`; `instance` is `None` when the type has no `Default`, and the application's
+    /// builder must then be given one.
+    #[must_use]
+    pub fn new<H: EventHandler>(instance: Option<H>) -> Self {
+        Self {
+            type_id: TypeId::of::<H>(),
+            type_name: type_name::<H>(),
+            definition: instance.map(|instance| HandlerDefinition::new(H::NAME, instance)),
+            name: H::NAME,
+        }
+    }
+}
+
+impl fmt::Debug for HandlerEntry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.name, self.type_name)
+    }
+}
+
+/// A handler with its instance: all that the runtime needs to run it.
+#[derive(Clone)]
+pub(crate) struct HandlerDefinition {
+    pub(crate) name: Arc<str>,
+    pub(crate) type_name: &'static str,
+    pub(crate) start_from: StartFrom,
+    pub(crate) strong: bool,
+    pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
+    pub(crate) filter: fn(&EventRegistry) -> EventFilter,
+    pub(crate) start: Arc<dyn StartHandler>,
+}
+
+impl HandlerDefinition {
+    pub(crate) fn new<H: EventHandler>(name: &str, instance: H) -> Self {
+        Self {
+            name: Arc::from(name),
+            type_name: type_name::<H>(),
+            start_from: H::START_FROM,
+            strong: H::CONSISTENCY == Consistency::Strong,
+            schemas: <H::Event as EventSet>::schemas,
+            filter: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
+            start: Arc::new(Instance(Arc::new(instance))),
+        }
+    }
+}
+
+impl fmt::Debug for HandlerDefinition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.name, self.type_name)
+    }
+}
+
+/// Runs a handler whose type is no longer known.
+pub(crate) trait StartHandler: Send + Sync {
+    /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
+    fn run(&self, runner: HandlerRunner) -> futures_util::future::BoxFuture<'static, ()>;
+}
+
+struct Instance<H>(Arc<H>);
+
+impl<H: EventHandler> StartHandler for Instance<H> {
+    fn run(&self, runner: HandlerRunner) -> futures_util::future::BoxFuture<'static, ()> {
+        let handler = Arc::clone(&self.0);
+        Box::pin(async move { runner.run(&*handler).await })
+    }
+}

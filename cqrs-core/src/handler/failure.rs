@@ -1,0 +1,70 @@
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{DecodeError, EventContext};
+
+/// Why an event was not handled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError<E> {
+    /// The handler said so.
+    #[error("the handler failed")]
+    Failed(#[source] E),
+    /// The handler panicked.
+    #[error("the handler panicked: {0}")]
+    Panicked(String),
+    /// The stored event could not be decoded; trying again gives the same until the program is changed.
+    #[error("the event could not be decoded")]
+    Undecodable(#[source] DecodeError),
+}
+
+/// An event that was not handled, and what is known about the attempts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandlerFailure<E> {
+    /// Why not.
+    pub error: HandlerError<E>,
+    /// The event.
+    pub context: EventContext,
+    /// How many times it was tried, this time included.
+    pub attempt: u32,
+    /// When it was tried first in this run.
+    pub first_failed_at: DateTime<Utc>,
+}
+
+/// What becomes of an event that could not be handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorAction {
+    /// It is tried again at once.
+    Retry,
+    /// It is tried again after this time. A shutdown does not wait for it.
+    RetryAfter(Duration),
+    /// It counts as handled.
+    Skip,
+    /// The handler stops in front of it, until the application is started again.
+    Stop,
+}
+
+impl<E> HandlerFailure<E> {
+    /// How long the event has been failing.
+    #[must_use]
+    pub fn failing_for(&self, now: DateTime<Utc>) -> Duration {
+        (now - self.first_failed_at).to_std().unwrap_or_default()
+    }
+}
+
+impl<E: fmt::Debug> fmt::Display for HandlerFailure<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "handler {:?}, position {}, attempt {}: {:?}",
+            self.context.handler(),
+            self.context.position(),
+            self.attempt,
+            self.error
+        )
+    }
+}

@@ -1,0 +1,104 @@
+//! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
+
+mod entry;
+mod failure;
+mod policy;
+mod runner;
+mod status;
+mod worker;
+
+pub use entry::HandlerEntry;
+pub use failure::{ErrorAction, HandlerError, HandlerFailure};
+pub use policy::RetryPolicy;
+pub use status::{HandlerState, HandlerStatus};
+
+pub(crate) use entry::HandlerDefinition;
+pub(crate) use runner::HandlerRunner;
+pub(crate) use status::{HandlerBoard, HandlerProgress};
+
+use std::error::Error;
+
+use crate::dispatch::Consistency;
+use crate::event::{EventContext, EventSet};
+
+/// Where a handler begins that has never run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StartFrom {
+    /// At the first event of the log.
+    #[default]
+    Origin,
+    /// At the first event after the handler was started for the first time.
+    Current,
+    /// At the first event behind this position.
+    Position(u64),
+}
+
+/// Reacts to events, as `#[event_handler]` makes it.
+///
+/// Each event is handled at least once, in the order of the log, one at a time; a handler that fails or is
+/// slow delays no other. Commands that it dispatches are caused by the event and belong together with it.
+/// The instance is given to the application's builder, or made by `Default`; its fields are its state, which
+/// lasts as long as the application runs.
+///
+/// # By hand
+/// ```
+/// use cqrs_core::event::EventContext;
+/// use cqrs_core::handler::EventHandler;
+/// # use cqrs_core::event::{Event, EventSchema};
+/// # #[derive(serde::Serialize, serde::Deserialize, Clone, Debug, PartialEq)] struct Opened;
+/// # impl Event for Opened { const SCHEMA: &'static EventSchema = &EventSchema::new("Opened", 1); }
+/// # cqrs_core::event::event_set_of_one!(Opened);
+///
+/// struct WelcomeEmail;
+///
+/// impl EventHandler for WelcomeEmail {
+///     const NAME: &'static str = "welcome-email";
+///     type Event = Opened;
+///     type Error = std::io::Error;
+///
+///     async fn handle(&self, _event: Opened, context: &EventContext) -> Result<(), Self::Error> {
+///         println!("welcome, {}", context.aggregate_id());
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// # Cancel safety
+/// The future of a method is dropped when the application's shutdown deadline passes; the event is then
+/// handled again at the next start.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event handler: add `#[cqrs::event_handler(interested_in = [..])]` to its `impl` block",
+    label = "not an event handler"
+)]
+pub trait EventHandler: Send + Sync + Sized + 'static {
+    /// The name under which its progress is kept. Renaming a handler makes it a new one.
+    const NAME: &'static str;
+
+    /// Where it begins when it has never run.
+    const START_FROM: StartFrom = StartFrom::Origin;
+
+    /// Whether a dispatch with strong consistency waits for it.
+    const CONSISTENCY: Consistency = Consistency::Eventual;
+
+    /// The events that it is interested in.
+    type Event: EventSet;
+
+    /// Why it fails.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Reacts to one event.
+    fn handle(
+        &self,
+        event: Self::Event,
+        context: &EventContext,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Decides what becomes of an event that could not be handled. By default the
+    /// [`RetryPolicy::default`] decides: it is tried again with growing delays, and in the end this handler
+    /// stops, while everything else goes on.
+    fn on_error(&self, failure: &HandlerFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
+        let action = RetryPolicy::default().decide(failure);
+        async move { action }
+    }
+}

@@ -1,0 +1,64 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::HandlerKey;
+use crate::clock::Clock;
+use crate::event::EventRegistry;
+use crate::handler::{HandlerProgress, HandlerState};
+use crate::store::{CheckpointStore, EventStore};
+use crate::subscription::{Subscriber, Tail};
+
+/// What one handler runs with.
+#[derive(Clone)]
+pub(crate) struct HandlerRunner {
+    pub(crate) name: Arc<str>,
+    pub(crate) application: Arc<str>,
+    pub(crate) key: HandlerKey,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) registry: Arc<EventRegistry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) page: usize,
+    pub(crate) checkpoint_every: u64,
+    pub(crate) checkpoint_interval: Duration,
+}
+
+impl HandlerRunner {
+    /// Where the handler has come to.
+    pub(crate) fn position(&self) -> u64 {
+        self.progress.borrow().position
+    }
+
+    pub(crate) fn advance(&self, position: u64) {
+        self.progress.send_if_modified(|progress| {
+            let advanced = position > progress.position;
+            progress.position = progress.position.max(position);
+            advanced
+        });
+    }
+
+    pub(crate) fn set_state(&self, state: HandlerState) {
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.state != state;
+            progress.state = state;
+            if state == HandlerState::Running {
+                progress.last_error = None;
+            }
+            changed
+        });
+    }
+
+    pub(crate) fn set_failure(&self, state: HandlerState, error: &dyn std::fmt::Display) {
+        self.progress.send_modify(|progress| {
+            progress.state = state;
+            progress.last_error = Some(Arc::from(error.to_string()));
+        });
+    }
+}

@@ -1,0 +1,206 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::ambient::HandlerKey;
+use crate::dispatch::{Consistency, Pending};
+use crate::store::EventFilter;
+use crate::subscription::Subscriber;
+
+/// What a handler is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandlerState {
+    /// It has not begun yet.
+    Starting,
+    /// It handles events, or waits for some.
+    Running,
+    /// An event failed and will be tried again.
+    Retrying,
+    /// It crashed and will be started again.
+    Restarting,
+    /// It gave up at an event, and stays there until the application is started again.
+    Failed,
+    /// It was stopped with the application.
+    Stopped,
+}
+
+impl HandlerState {
+    /// Whether it will not come further by itself.
+    #[must_use]
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Failed | Self::Stopped)
+    }
+}
+
+impl fmt::Display for HandlerState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Restarting => "restarting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// A handler, for people who look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: HandlerState,
+    /// The position up to which nothing is left for it to handle.
+    pub position: u64,
+    /// How far that is from the end of the log.
+    pub lag: u64,
+    /// The error of its last failure, until it handles an event again.
+    pub last_error: Option<String>,
+}
+
+/// What a handler tells about itself while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct HandlerProgress {
+    pub(crate) state: HandlerState,
+    /// Everything up to here is handled.
+    pub(crate) position: u64,
+    pub(crate) last_error: Option<Arc<str>>,
+}
+
+/// The handlers of an application instance and how far they have come: what a strong dispatch waits at.
+#[derive(Default)]
+pub(crate) struct HandlerBoard {
+    entries: Vec<Entry>,
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+struct Entry {
+    name: Arc<str>,
+    strong: bool,
+    filter: EventFilter,
+    subscriber: Arc<Subscriber>,
+    progress: watch::Receiver<HandlerProgress>,
+}
+
+impl HandlerBoard {
+    pub(crate) fn add(
+        &mut self,
+        name: Arc<str>,
+        strong: bool,
+        subscriber: Arc<Subscriber>,
+    ) -> watch::Sender<HandlerProgress> {
+        let progress = HandlerProgress {
+            state: HandlerState::Starting,
+            position: 0,
+            last_error: None,
+        };
+        let (sender, receiver) = watch::channel(progress);
+        self.by_name.insert(Arc::clone(&name), self.entries.len());
+        let filter = subscriber.filter.clone();
+        self.entries.push(Entry {
+            name,
+            strong,
+            filter,
+            subscriber,
+            progress: receiver,
+        });
+        sender
+    }
+
+    /// The handlers that a dispatch with this consistency waits for, except the one it is made in: waiting
+    /// for itself would never end. An unknown name is the error.
+    pub(crate) fn selected(
+        &self,
+        consistency: &Consistency,
+        own: Option<&HandlerKey>,
+    ) -> Result<Vec<usize>, String> {
+        let is_own = |index: &usize| own.is_some_and(|own| own.name == self.entries[*index].name);
+        let selected: Vec<usize> = match consistency {
+            Consistency::Eventual => Vec::new(),
+            Consistency::Strong => (0..self.entries.len())
+                .filter(|index| self.entries[*index].strong)
+                .collect(),
+            Consistency::Handlers(names) => names
+                .iter()
+                .map(|name| {
+                    self.by_name
+                        .get(&**name)
+                        .copied()
+                        .ok_or_else(|| name.clone().into_owned())
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(selected.into_iter().filter(|index| !is_own(index)).collect())
+    }
+
+    /// Waits until the handlers have handled those of the events that they are interested in; the last of
+    /// the events is at position `last`. Gives who has not, when the time is up or a handler is down.
+    pub(crate) async fn wait(
+        &self,
+        handlers: &[usize],
+        event_types: &[&'static str],
+        last: u64,
+        limit: Duration,
+    ) -> Vec<Pending> {
+        let deadline = Instant::now().checked_add(limit);
+        let mut pending = Vec::new();
+        for entry in handlers.iter().map(|index| &self.entries[*index]) {
+            let behind = event_types
+                .iter()
+                .rev()
+                .position(|name| entry.filter.accepts(name));
+            let Some(behind) = behind else { continue };
+            let target = last - behind as u64;
+            let mut progress = entry.progress.clone();
+            let reached =
+                progress.wait_for(|progress| progress.position >= target || progress.state.is_down());
+            // One deadline for all: the first handler may use it up, the others are then looked at once.
+            match deadline {
+                Some(deadline) => drop(timeout_at(deadline, reached).await),
+                None => drop(reached.await),
+            }
+            let progress = entry.progress.borrow();
+            if progress.position < target {
+                pending.push(Pending {
+                    handler: entry.name.as_ref().to_owned(),
+                    position: progress.position,
+                    state: progress.state,
+                });
+            }
+        }
+        pending
+    }
+
+    /// All handlers; `head` is the end of the log.
+    pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
+        let status = |entry: &Entry| {
+            let progress = entry.progress.borrow().clone();
+            let position = entry.subscriber.clear_to().unwrap_or(0).max(progress.position);
+            HandlerStatus {
+                name: entry.name.as_ref().to_owned(),
+                state: progress.state,
+                position,
+                lag: head.saturating_sub(position),
+                last_error: progress.last_error.as_deref().map(str::to_owned),
+            }
+        };
+        self.entries.iter().map(status).collect()
+    }
+}
+
+impl fmt::Debug for HandlerBoard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_set()
+            .entries(self.entries.iter().map(|entry| &entry.name))
+            .finish()
+    }
+}

@@ -1,0 +1,307 @@
+use std::error::Error as _;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::ambient::Ambient;
+use crate::event::{DecodeError, Decoded, EventContext, decode};
+use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
+use crate::panics;
+use crate::store::RecordedEvent;
+use crate::subscription::Buffered;
+
+/// Why the handling of events ended.
+enum End {
+    /// The application is shutting down.
+    Stopped,
+    /// The handler gave up at an event.
+    Failed,
+}
+
+/// How long a handler waits after the store failed, doubled each time up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// The checkpoint of a handler, as far as it is saved.
+struct Checkpoint {
+    saved: u64,
+    saved_at: Instant,
+}
+
+impl HandlerRunner {
+    /// Handles events until the application stops or the handler gives up.
+    pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
+        self.set_state(HandlerState::Running);
+        let mut checkpoint = Checkpoint {
+            saved: self.position(),
+            saved_at: Instant::now(),
+        };
+        let end = match self.handle_all(handler, &mut checkpoint).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        // What was skipped while asleep counts as handled, so that a clean stop repeats nothing.
+        if let Some(clear_to) = self.subscriber.get_up() {
+            self.advance(clear_to);
+        }
+        self.save(&mut checkpoint).await;
+        match end {
+            End::Stopped => self.set_state(HandlerState::Stopped),
+            End::Failed => self
+                .progress
+                .send_modify(|progress| progress.state = HandlerState::Failed),
+        }
+    }
+
+    async fn handle_all<H: EventHandler>(
+        &self,
+        handler: &H,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<std::convert::Infallible, End> {
+        let mut pause = MIN_PAUSE;
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(End::Stopped);
+            }
+            match self.tail.after(self.position()) {
+                Buffered::Batch(batch) => {
+                    self.handle_some(handler, &batch.events, checkpoint).await?;
+                    self.advance(batch.last);
+                }
+                Buffered::Behind { until } => match self.catch_up(handler, until, checkpoint).await {
+                    Ok(handled) => {
+                        handled?;
+                        pause = MIN_PAUSE;
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            cqrs.handler = &*self.name,
+                            error = &error as &dyn std::error::Error,
+                            "the log could not be read, trying again"
+                        );
+                        self.wait(pause).await?;
+                        pause = (pause * 2).min(MAX_PAUSE);
+                    }
+                },
+                Buffered::AtEnd => {
+                    self.save(checkpoint).await;
+                    let clear_to = tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return Err(End::Stopped),
+                        clear_to = self.subscriber.sleep(self.position(), || self.tail.last()) => clear_to,
+                    };
+                    self.advance(clear_to);
+                }
+            }
+        }
+    }
+
+    /// Reads a page of the handler's own, up to position `until`, and handles it.
+    async fn catch_up<H: EventHandler>(
+        &self,
+        handler: &H,
+        until: u64,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Result<(), End>, crate::store::StoreError> {
+        let events = self
+            .store
+            .read_log(self.position(), &self.subscriber.filter, self.page)
+            .await?;
+        let full = events.len() >= self.page;
+        let last = events.last().map_or(until, |event| event.position);
+        if let Err(end) = self.handle_some(handler, &events, checkpoint).await {
+            return Ok(Err(end));
+        }
+        self.advance(if full { last } else { last.max(until) });
+        Ok(Ok(()))
+    }
+
+    async fn handle_some<H: EventHandler>(
+        &self,
+        handler: &H,
+        events: &[RecordedEvent],
+        checkpoint: &mut Checkpoint,
+    ) -> Result<(), End> {
+        for event in events {
+            if event.position <= self.position() || !self.subscriber.filter.accepts(&event.event_type) {
+                continue;
+            }
+            if self.stop.is_cancelled() {
+                return Err(End::Stopped);
+            }
+            self.handle_one(handler, event).await?;
+            self.advance(event.position);
+            let unsaved = event.position - checkpoint.saved;
+            if unsaved >= self.checkpoint_every || checkpoint.saved_at.elapsed() >= self.checkpoint_interval {
+                self.save(checkpoint).await;
+            }
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    /// Handles one event, again and again while the handler's policy says so.
+    async fn handle_one<H: EventHandler>(&self, handler: &H, event: &RecordedEvent) -> Result<(), End> {
+        let mut first_failed_at: Option<DateTime<Utc>> = None;
+        let mut attempt = 1;
+        loop {
+            let name = std::sync::Arc::clone(&self.name);
+            let application = std::sync::Arc::clone(&self.application);
+            let context = EventContext::new(event.clone(), application, name, attempt);
+            let span = tracing::debug_span!(
+                target: "cqrs",
+                "handle",
+                otel.kind = "consumer",
+                cqrs.handler = &*self.name,
+                cqrs.event_type = &*event.event_type,
+                cqrs.event_number = event.position,
+                cqrs.attempt = attempt,
+            );
+            let handled = self.try_handle(handler, event, &context).instrument(span).await;
+            let Err(error) = handled else {
+                if first_failed_at.is_some() {
+                    self.set_state(HandlerState::Running);
+                }
+                return Ok(());
+            };
+            let first_failed_at = *first_failed_at.get_or_insert_with(|| self.clock.now());
+            let failure = HandlerFailure {
+                error,
+                context,
+                attempt,
+                first_failed_at,
+            };
+            let action = match panics::catch_async(handler.on_error(&failure)).await {
+                Ok(action) => action,
+                Err(panic) => {
+                    tracing::error!(
+                        cqrs.handler = &*self.name,
+                        panic,
+                        "on_error panicked, the handler stops"
+                    );
+                    ErrorAction::Stop
+                }
+            };
+            self.report(&failure, action);
+            match action {
+                ErrorAction::Retry => tokio::task::yield_now().await,
+                ErrorAction::RetryAfter(delay) => self.wait(delay).await?,
+                ErrorAction::Skip => {
+                    self.set_state(HandlerState::Running);
+                    return Ok(());
+                }
+                ErrorAction::Stop => return Err(End::Failed),
+            }
+            if self.stop.is_cancelled() {
+                return Err(End::Stopped);
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn try_handle<H: EventHandler>(
+        &self,
+        handler: &H,
+        event: &RecordedEvent,
+        context: &EventContext,
+    ) -> Result<(), HandlerError<H::Error>> {
+        let mut wanted = Vec::new();
+        let decoded = panics::catch(|| {
+            decode::<H::Event, DecodeError>(&self.registry, event, |decoded| {
+                if let Decoded::Event(event) = decoded {
+                    wanted.push(event);
+                }
+                Ok(())
+            })
+        });
+        match decoded {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(HandlerError::Undecodable(error)),
+            Err(message) => return Err(HandlerError::Panicked(message)),
+        }
+        let ambient = Ambient::of_event(event).in_handler(self.key.clone());
+        let work = ambient.enter(async {
+            for event in wanted {
+                handler.handle(event, context).await?;
+            }
+            Ok(())
+        });
+        match panics::catch_async(work).await {
+            Ok(handled) => handled.map_err(HandlerError::Failed),
+            Err(message) => Err(HandlerError::Panicked(message)),
+        }
+    }
+
+    fn report<E: std::error::Error + 'static>(&self, failure: &HandlerFailure<E>, action: ErrorAction) {
+        let mut text = failure.error.to_string();
+        let mut source = failure.error.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        let (position, attempt) = (failure.context.position(), failure.attempt);
+        match action {
+            ErrorAction::Stop => {
+                tracing::error!(
+                    cqrs.application = &*self.application,
+                    cqrs.handler = &*self.name,
+                    cqrs.event_number = position,
+                    cqrs.attempt = attempt,
+                    error = text,
+                    "handler stopped: it handles nothing more until the application is started again"
+                );
+                self.set_failure(HandlerState::Failed, &text);
+            }
+            ErrorAction::Skip => {
+                tracing::warn!(
+                    cqrs.handler = &*self.name,
+                    cqrs.event_number = position,
+                    cqrs.attempt = attempt,
+                    error = text,
+                    "event skipped"
+                );
+            }
+            ErrorAction::Retry | ErrorAction::RetryAfter(_) => {
+                tracing::warn!(
+                    cqrs.handler = &*self.name,
+                    cqrs.event_number = position,
+                    cqrs.attempt = attempt,
+                    error = text,
+                    "event not handled, trying again"
+                );
+                self.set_failure(HandlerState::Retrying, &text);
+            }
+        }
+    }
+
+    /// Waits, unless the application stops meanwhile.
+    async fn wait(&self, delay: Duration) -> Result<(), End> {
+        tokio::select! {
+            () = self.stop.cancelled() => Err(End::Stopped),
+            () = tokio::time::sleep(delay) => Ok(()),
+        }
+    }
+
+    /// Saves the checkpoint if it has moved. When that fails, the next time is soon enough: at worst some
+    /// events are handled again.
+    async fn save(&self, checkpoint: &mut Checkpoint) {
+        let position = self.position();
+        if position == checkpoint.saved {
+            return;
+        }
+        match self.checkpoints.save_checkpoint(&self.name, position).await {
+            Ok(()) => {
+                checkpoint.saved = position;
+                checkpoint.saved_at = Instant::now();
+            }
+            Err(error) => tracing::warn!(
+                cqrs.handler = &*self.name,
+                error = &error as &dyn std::error::Error,
+                "the checkpoint could not be saved"
+            ),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Routers: groups of commands with middleware and defaults of their own.
+
+mod contains;
+mod definition;
+
+pub use contains::{Contains, Here, Inside, RouterList, There};
+pub use definition::{Router, RouterDefinition};

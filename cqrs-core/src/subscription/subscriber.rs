@@ -1,0 +1,103 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::store::EventFilter;
+use crate::subscription::buffer::Batch;
+
+/// A reader of the tail, and whether there is anything new for it.
+///
+/// A reader sleeps until events come that it is interested in. While it sleeps, its place moves on with the
+/// others, so that it neither wakes nor falls behind because of events that it does not want.
+pub(crate) struct Subscriber {
+    pub(crate) filter: EventFilter,
+    rest: Mutex<Rest>,
+    wake: Notify,
+}
+
+struct Rest {
+    /// The reader has handled all up to `clear_to` and sleeps.
+    asleep: bool,
+    /// Something came that it is interested in.
+    pending: bool,
+    clear_to: u64,
+}
+
+impl Subscriber {
+    pub(crate) fn new(filter: EventFilter) -> Self {
+        let rest = Rest {
+            asleep: false,
+            pending: false,
+            clear_to: 0,
+        };
+        Self {
+            filter,
+            rest: Mutex::new(rest),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Tells the reader of a new stretch of the log, which is in the buffer already.
+    pub(crate) fn announce(&self, batch: &Batch) {
+        let wanted = batch
+            .events
+            .iter()
+            .any(|event| self.filter.accepts(&event.event_type));
+        let mut rest = self.lock();
+        if wanted {
+            rest.pending = true;
+            drop(rest);
+            self.wake.notify_one();
+        } else if rest.asleep && !rest.pending && rest.clear_to == batch.after {
+            rest.clear_to = batch.last;
+        }
+    }
+
+    /// Goes to sleep at `position`, the end of the buffer as far as the reader saw; gives the position up to
+    /// which nothing is left to handle when it wakes.
+    ///
+    /// `end` tells where the buffer ends now. It is asked once the reader counts as asleep: a stretch that
+    /// came since the reader looked is either seen here, or announced to a sleeper. Neither order loses it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: an announcement is kept until the next call.
+    pub(crate) async fn sleep(&self, position: u64, end: impl FnOnce() -> u64) -> u64 {
+        {
+            let mut rest = self.lock();
+            rest.asleep = true;
+            rest.clear_to = position;
+        }
+        if end() > position {
+            return self.get_up().unwrap_or(position);
+        }
+        loop {
+            {
+                let mut rest = self.lock();
+                if rest.pending {
+                    rest.pending = false;
+                    rest.asleep = false;
+                    return rest.clear_to;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Up to where nothing is left to handle; `None` while the reader is at work.
+    pub(crate) fn clear_to(&self) -> Option<u64> {
+        let rest = self.lock();
+        (rest.asleep && !rest.pending).then_some(rest.clear_to)
+    }
+
+    /// The reader was asleep and is not any more, without having been woken.
+    pub(crate) fn get_up(&self) -> Option<u64> {
+        let mut rest = self.lock();
+        let clear_to = rest.asleep.then_some(rest.clear_to);
+        rest.asleep = false;
+        clear_to
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
