@@ -13,7 +13,7 @@ use super::fixture::{
 use crate::event::Metadata;
 use crate::store::{ExpectedVersion, Store};
 
-/// Three appends, each at the version that the one before it left. (M-001, pg_025, pg_028)
+/// Three appends, each at the version that the one before it left. (M-001, `pg_025`, `pg_028`)
 pub async fn t_210_versions_go_on_where_they_ended(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for (expected, count, version) in [(0, 1, 1), (1, 2, 3), (3, 3, 6)] {
@@ -32,7 +32,7 @@ pub async fn t_210_versions_go_on_where_they_ended(store: Arc<dyn Store>) {
     assert_eq!(positions(&store.log().await), one_to(6));
 }
 
-/// Any version: a new stream is as good as an existing one. (M-002, pg_001, pg_003)
+/// Any version: a new stream is as good as an existing one. (M-002, `pg_001`, `pg_003`)
 pub async fn t_211_any_version_takes_every_stream(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for (count, version) in [(3, 3), (1, 4), (3, 7)] {
@@ -55,7 +55,7 @@ pub async fn t_211_no_stream_takes_a_new_stream_only(store: Arc<dyn Store>) {
     assert_eq!(store.version_of(&account).await, 2);
 }
 
-/// An existing stream: a new one is refused and not begun. (M-002, pg_005)
+/// An existing stream: a new one is refused and not begun. (M-002, `pg_005`)
 pub async fn t_211_stream_exists_takes_an_existing_stream_only(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let missing = store
@@ -70,7 +70,7 @@ pub async fn t_211_stream_exists_takes_an_existing_stream_only(store: Arc<dyn St
     assert_eq!(existing.expect("the stream exists").streams[0].version, 2);
 }
 
-/// An exact version: every other one is refused, naming both, and writes nothing. (M-003, N-040, pg_006)
+/// An exact version: every other one is refused, naming both, and writes nothing. (M-003, N-040, `pg_006`)
 pub async fn t_212_a_wrong_exact_version_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let missing = store
@@ -242,7 +242,7 @@ pub async fn pg_027_positions_and_versions_begin_at_1(store: Arc<dyn Store>) {
     assert_eq!((first.position, first.stream_version), (1, 1));
 }
 
-/// Every part of an event comes back as it was given. (T-247, pg_021)
+/// Every part of an event comes back as it was given. (T-247, `pg_021`)
 pub async fn c_014_an_event_reads_back_identical(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let metadata: Metadata = [
@@ -337,7 +337,7 @@ pub async fn pg_023_events_carry_the_time_of_recording(store: Arc<dyn Store>) {
     );
 }
 
-/// A stored event is refused when it comes again, at whatever version. (pg_011, pg_012)
+/// A stored event is refused when it comes again, at whatever version. (`pg_011`, `pg_012`)
 pub async fn c_020_a_stored_event_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let written = events(3);

@@ -26,7 +26,7 @@ async fn race(store: &Arc<dyn Store>, appends: Vec<Append>) -> Vec<Result<Append
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// 20 writers at any version: consecutive versions, none lost. (pg_002, pg_003)
+/// 20 writers at any version: consecutive versions, none lost. (`pg_002`, `pg_003`)
 pub async fn t_218_writers_at_any_version_all_succeed(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for round in 1..=2_u64 {
@@ -99,7 +99,7 @@ pub async fn n_013_of_appends_of_one_id_one_is_made(store: Arc<dyn Store>) {
     assert_eq!(store.events_of(&account).await.len(), 2);
 }
 
-/// Appends that name the same streams in different orders all succeed. (pg_125)
+/// Appends that name the same streams in different orders all succeed. (`pg_125`)
 pub async fn pg_125_opposite_orders_do_not_deadlock(store: Arc<dyn Store>) {
     let streams: Vec<_> = (0..4)
         .map(|number| stream(&format!("account-{number}")))

@@ -13,7 +13,7 @@ fn repeated(first: &Appended) -> Appended {
     }
 }
 
-/// The same append again: the first outcome, though the expectation fails by now. (pg_011)
+/// The same append again: the first outcome, though the expectation fails by now. (`pg_011`)
 pub async fn a_repeated_append_gives_the_first_outcome(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let append = append_of([to(&account, ExpectedVersion::NoStream, events(2))]);
