@@ -1,5 +1,7 @@
 //! What the in-memory store offers beyond the contract: a bound, a clock, reset, cheap handles.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -238,7 +240,7 @@ impl Clock for Ticking {
     }
 }
 
-/// One append has one time, and streams are created at it. (pg_023)
+/// One append has one time, and streams are created at it. (`pg_023`)
 #[tokio::test]
 async fn pg_023_events_carry_the_time_of_the_clock() {
     let store = MemoryStore::builder()

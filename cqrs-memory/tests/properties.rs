@@ -1,5 +1,7 @@
 //! Whatever is appended, in whatever order: the store does what a far simpler model of it says.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
