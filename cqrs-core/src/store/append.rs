@@ -77,13 +77,15 @@ pub enum StreamWrite {
         /// The events; none is allowed, and writes nothing.
         events: Vec<EventData>,
     },
-    /// Replaces the state of a state-stored aggregate, which keeps no events.
+    /// Replaces the state of a state-stored aggregate, which keeps no events. The state lies beside the log:
+    /// the stream neither begins nor grows by it.
     State {
         /// The stream that the aggregate would have.
         stream_id: StreamId,
         /// The version that its stored state must have; 0 when there is none.
         expected: u64,
-        /// The version after.
+        /// The version after, greater than `expected`: otherwise two writers could pass at one version, and
+        /// the store refuses the append as [`StoreError::Failed`](crate::store::StoreError::Failed).
         version: u64,
         /// The schema version of the state's type.
         schema_version: u32,
@@ -150,7 +152,7 @@ pub struct Appended {
 pub struct WrittenStream {
     /// The stream.
     pub stream_id: StreamId,
-    /// Its version after the write.
+    /// Its version after the write; for a state, the version of the state.
     pub version: u64,
     /// How many events were written; they have the versions up to `version`.
     pub events: u64,
@@ -174,6 +176,8 @@ pub enum Deletion {
     /// The stream is closed for ever; its events stay in the log.
     Soft,
     /// Its events go from the log and from the streams that link to them; positions are never used again,
-    /// and the stream may be begun anew at version 1. Stores refuse it unless configured to allow it.
+    /// and the stream may be begun anew at version 1. Events of other streams that it linked to stay. A store
+    /// that keeps snapshots too forgets the stream's: it would be taken for one of the new stream. Stores
+    /// refuse hard deletion unless configured to allow it.
     Hard,
 }

@@ -39,6 +39,7 @@ impl EventFilter {
     }
 
     /// The wire names that pass; `None` when all do. For adapters that filter in their own language.
+    #[must_use]
     pub fn event_types(&self) -> Option<impl Iterator<Item = &str>> {
         self.types.as_ref().map(|types| types.iter().map(AsRef::as_ref))
     }

@@ -43,7 +43,9 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
     /// Writes all of `append` or nothing.
     ///
-    /// A store that has seen the append's id answers with the first outcome, whatever the append holds.
+    /// A store that has made an append of this id answers with the first outcome, whatever the append holds
+    /// and whatever became of its streams since. An append that failed is not remembered: its id may come
+    /// again. Every expectation is checked before anything is written, also that of a write without events.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
     /// The outcome of an earlier append, if there was one; its `repeated` is set.
@@ -52,9 +54,15 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// At most `limit` events of a stream, linked ones included.
     ///
     /// Forward: those with a version of at least `from`. Backward: those with a version of at most `from`;
-    /// `u64::MAX` begins at the end. An event's own `stream_id` and `stream_version` tell its origin; in a
-    /// stream of links the place is counted, so a page of `limit` events ends at version
-    /// `from + limit - 1`.
+    /// `u64::MAX` begins at the end. A limit of 0 gives nothing, a limit beyond the end gives what there is.
+    ///
+    /// An event's own `stream_id` and `stream_version` tell its origin, so what counts in a stream of links
+    /// is the place: a page holds the places `from` to `from + limit - 1` (backward: `from - limit + 1` to
+    /// `from`), 0 and places behind the end left out. The place of a link whose event was hard-deleted stays
+    /// and gives nothing. A stream without such places is read to its end when a page is shorter than
+    /// `limit`; one with them when the page reaches the version that [`EventStore::stream_info`] tells.
+    ///
+    /// A stream that was deleted softly is refused as [`StoreError::StreamDeleted`].
     async fn read_stream(
         &self,
         stream_id: &StreamId,
@@ -71,20 +79,29 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// The position of the latest event; 0 when there is none.
+    /// The position that was given last; 0 when none was. It stays when that event is hard-deleted.
     async fn head(&self) -> Result<u64, StoreError>;
 
-    /// Follows [`EventStore::head`]: the receiver is woken after every append. A store whose log is written
-    /// by several processes may be late, never early.
+    /// Follows [`EventStore::head`]: the receiver is woken after every append that wrote events, and appends
+    /// that follow each other closely may share a waking. A store whose log is written by several processes
+    /// may be late, never early: whatever position the receiver holds can be read.
     fn watch_head(&self) -> watch::Receiver<u64>;
 
-    /// What is known of a stream; `None` when it does not exist.
+    /// What is known of a stream, also of one that was deleted softly; `None` when it does not exist.
     async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError>;
 
     /// Puts events of the log into a further stream, all or none; gives that stream's version.
+    ///
+    /// Their places follow the stream's latest version. A position without an event, one whose event the
+    /// stream holds already, be it its own or linked, and one that is named twice are refused as
+    /// [`AppendError::InvalidLink`]. No position at all is allowed, and begins no stream.
     async fn link(&self, link: Link) -> Result<u64, AppendError>;
 
     /// Deletes a stream that looks as expected.
+    ///
+    /// One that does not exist is [`AppendError::StreamNotFound`], whatever is expected; one that was deleted
+    /// softly is [`AppendError::StreamDeleted`]. A hard deletion that the store's configuration forbids is
+    /// [`AppendError::DeletionNotAllowed`] before anything else. Outcomes of appends stay, and so do states.
     async fn delete_stream(
         &self,
         stream_id: &StreamId,

@@ -37,7 +37,8 @@ pub struct StoredState {
 /// Keeps the latest snapshot of each stream.
 #[async_trait]
 pub trait SnapshotStore: fmt::Debug + Send + Sync + 'static {
-    /// Keeps `snapshot`, unless there is one of a later version and the same schema version.
+    /// Keeps `snapshot` in place of the one there is, unless that has a later version and the same schema
+    /// version. The stream need not exist in this store.
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError>;
 
     /// The latest snapshot of a stream.

@@ -1,0 +1,97 @@
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use cqrs_core::id::{CommandId, EventId};
+use cqrs_core::store::{
+    Appended, BindError, Direction, EventFilter, RecordedEvent, Snapshot, StoreError, StoredState, StreamId,
+};
+
+use crate::log::Log;
+use crate::stream::Stream;
+use crate::uuid_hash::UuidHash;
+
+/// All that a store holds, behind its one lock.
+///
+/// Writing is spread over the files of its operations: `append.rs`, `link.rs`, `delete.rs`. Each checks all
+/// there is to check before it changes anything.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) log: Log,
+    pub(crate) streams: HashMap<StreamId, Stream>,
+    pub(crate) event_ids: HashSet<EventId, UuidHash>,
+    pub(crate) outcomes: HashMap<CommandId, Appended, UuidHash>,
+    pub(crate) states: HashMap<StreamId, StoredState>,
+    pub(crate) snapshots: HashMap<StreamId, Snapshot>,
+    pub(crate) checkpoints: HashMap<Box<str>, u64>,
+    pub(crate) max_events: Option<u64>,
+    owner: Option<Box<str>>,
+}
+
+impl Contents {
+    pub(crate) fn new(max_events: Option<u64>) -> Self {
+        Self {
+            max_events,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.max_events);
+    }
+
+    pub(crate) fn bind(&mut self, application: &str) -> Result<(), BindError> {
+        let owner = self.owner.get_or_insert_with(|| application.into());
+        if **owner == *application {
+            return Ok(());
+        }
+        Err(BindError::OwnedByAnother {
+            owner: owner.to_string(),
+            application: application.to_owned(),
+        })
+    }
+
+    pub(crate) fn outcome(&self, id: CommandId) -> Option<Appended> {
+        let first = self.outcomes.get(&id)?;
+        Some(Appended {
+            repeated: true,
+            ..first.clone()
+        })
+    }
+
+    pub(crate) fn read_stream(
+        &self,
+        stream_id: &StreamId,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let Some(stream) = self.streams.get(stream_id) else {
+            return Ok(Vec::new());
+        };
+        if stream.is_deleted() {
+            return Err(StoreError::StreamDeleted {
+                stream_id: stream_id.clone(),
+            });
+        }
+        let page = stream.page(from, direction, limit);
+        let mut events = Vec::with_capacity(page.len());
+        let found = |position: &u64| self.log.get(*position).cloned();
+        match direction {
+            Direction::Forward => events.extend(page.iter().filter_map(found)),
+            Direction::Backward => events.extend(page.iter().rev().filter_map(found)),
+        }
+        Ok(events)
+    }
+
+    /// See [`Log::scan`].
+    pub(crate) fn scan_log(
+        &self,
+        after: u64,
+        span: usize,
+        filter: &EventFilter,
+        limit: usize,
+        page: &mut Vec<RecordedEvent>,
+    ) -> ControlFlow<(), u64> {
+        self.log.scan(after, span, filter, limit, page)
+    }
+}

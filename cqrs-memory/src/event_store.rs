@@ -1,0 +1,112 @@
+use std::ops::ControlFlow;
+
+use async_trait::async_trait;
+use cqrs_core::id::CommandId;
+use cqrs_core::store::{
+    Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
+    Link, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+};
+use tokio::sync::watch;
+
+use crate::MemoryStore;
+
+/// How many places of the log are looked at before the lock is given to others: a filter that hardly
+/// anything passes must not keep writers waiting for a walk through the whole log.
+const PLACES_PER_LOCK: usize = 4_096;
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    fn identity(&self) -> StoreIdentity {
+        self.identity().clone()
+    }
+
+    async fn bind(&self, application: &str) -> Result<(), BindError> {
+        self.lock().bind(application)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let appended = {
+            let mut contents = self.lock();
+            let appended = contents.append(append, self.clock())?;
+            self.note_head(&contents);
+            appended
+        };
+        self.announce();
+        Ok(appended)
+    }
+
+    async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
+        Ok(self.lock().outcome(id))
+    }
+
+    async fn read_stream(
+        &self,
+        stream_id: &StreamId,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.lock().read_stream(stream_id, from, direction, limit)
+    }
+
+    async fn read_log(
+        &self,
+        after: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let mut page = Vec::new();
+        let mut after = after;
+        // Events that were seen are immutable and later ones only come behind them, so that a page put
+        // together under several locks is still one read of the log.
+        while page.len() < limit {
+            match self
+                .lock()
+                .scan_log(after, PLACES_PER_LOCK, filter, limit, &mut page)
+            {
+                ControlFlow::Continue(position) => after = position,
+                ControlFlow::Break(()) => break,
+            }
+        }
+        Ok(page)
+    }
+
+    async fn head(&self) -> Result<u64, StoreError> {
+        Ok(self.head())
+    }
+
+    fn watch_head(&self) -> watch::Receiver<u64> {
+        self.subscribe()
+    }
+
+    async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError> {
+        let contents = self.lock();
+        Ok(contents
+            .streams
+            .get(stream_id)
+            .map(|stream| stream.info(stream_id)))
+    }
+
+    async fn link(&self, link: Link) -> Result<u64, AppendError> {
+        self.lock().link(link, self.clock())
+    }
+
+    async fn delete_stream(
+        &self,
+        stream_id: &StreamId,
+        expected: ExpectedVersion,
+        deletion: Deletion,
+    ) -> Result<(), AppendError> {
+        if deletion == Deletion::Hard && !self.allows_hard_deletion() {
+            return Err(AppendError::DeletionNotAllowed {
+                stream_id: stream_id.clone(),
+                deletion,
+            });
+        }
+        self.lock().delete_stream(stream_id, expected, deletion)
+    }
+
+    async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError> {
+        Ok(self.lock().states.get(stream_id).cloned())
+    }
+}

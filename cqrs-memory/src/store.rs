@@ -1,0 +1,137 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cqrs_core::clock::Clock;
+use cqrs_core::store::StoreIdentity;
+use tokio::sync::watch;
+
+use crate::MemoryStoreBuilder;
+use crate::contents::Contents;
+
+/// A store that lives in the memory of the process.
+///
+/// Cloning is cheap, and the clones are handles to the same store, which goes with the last of them.
+#[derive(Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    identity: StoreIdentity,
+    clock: Arc<dyn Clock>,
+    allow_hard_deletion: bool,
+    /// Never held across an await, nor while readers are woken.
+    contents: Mutex<Contents>,
+    /// The position of the latest event. Written under the lock of `contents`, read without it.
+    head: AtomicU64,
+    watch: watch::Sender<u64>,
+}
+
+impl MemoryStore {
+    /// An empty store without a bound, which refuses hard deletion.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Configures a store.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::new()
+    }
+
+    pub(crate) fn with(
+        identity: StoreIdentity,
+        clock: Arc<dyn Clock>,
+        allow_hard_deletion: bool,
+        max_events: Option<u64>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                identity,
+                clock,
+                allow_hard_deletion,
+                contents: Mutex::new(Contents::new(max_events)),
+                head: AtomicU64::new(0),
+                watch: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// Forgets everything: streams, states, snapshots, checkpoints, outcomes of appends and the owner.
+    /// Positions begin at 1 again.
+    ///
+    /// For tests that share a store. An application that runs on the store notices that the log went back,
+    /// and is not made for it: stop it first.
+    pub fn reset(&self) {
+        {
+            let mut contents = self.lock();
+            contents.clear();
+            self.shared.head.store(0, Ordering::Release);
+        }
+        self.announce();
+    }
+
+    pub(crate) fn identity(&self) -> &StoreIdentity {
+        &self.shared.identity
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(crate) fn allows_hard_deletion(&self) -> bool {
+        self.shared.allow_hard_deletion
+    }
+
+    /// The contents. A thread that panicked while it held them has changed nothing: every change is checked
+    /// before it is begun, and cannot fail from then on. So a poisoned lock is taken over.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.shared
+            .contents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.shared.head.load(Ordering::Acquire)
+    }
+
+    /// Notes the position of the latest event; the caller holds the lock of the contents it is taken from.
+    pub(crate) fn note_head(&self, contents: &MutexGuard<'_, Contents>) {
+        self.shared.head.store(contents.log.head(), Ordering::Release);
+    }
+
+    /// Wakes whoever watches the head. To be called without the lock, so that those who wake can take it.
+    ///
+    /// The head is read under the watch's own lock: of two appends that announce at once, the one that comes
+    /// last announces the later head, whichever of them wrote last.
+    pub(crate) fn announce(&self) {
+        self.shared.watch.send_if_modified(|announced| {
+            let head = self.head();
+            let moved = *announced != head;
+            *announced = head;
+            moved
+        });
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.watch.subscribe()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MemoryStore")
+            .field("identity", &self.shared.identity)
+            .field("head", &self.head())
+            .finish_non_exhaustive()
+    }
+}
