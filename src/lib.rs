@@ -25,6 +25,12 @@ pub use cqrs_core::{
     handler::EventHandler, middleware::Middleware, router::Router,
 };
 
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use cqrs_macros::{Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler};
+
+pub mod prelude;
+
 /// What code made by the macros calls. Not for people.
 #[doc(hidden)]
 pub mod __private {

@@ -1,0 +1,18 @@
+//! What most files of an application need: `use cqrs::prelude::*;`.
+
+#[cfg(feature = "macros")]
+#[doc(no_inline)]
+pub use crate::{aggregate, application, command_handler, event_handler};
+
+#[doc(no_inline)]
+pub use crate::{
+    Aggregate, Application, Command, Event, EventHandler, EventSet, Middleware, Router,
+    aggregate::{Emitter, Events, Lifespan},
+    application::Config,
+    command::{CommandContext, ValidationErrors},
+    dispatch::Consistency::{self, Eventual, Strong},
+    dispatch::{DispatchError, Dispatched},
+    event::EventContext,
+    handler::{ErrorAction, HandlerFailure},
+    middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt},
+};
