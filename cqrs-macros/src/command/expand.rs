@@ -1,0 +1,149 @@
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Member;
+use syn::spanned::Spanned as _;
+
+use crate::command::check::has_field;
+use crate::command::parse::{IdentifyBy, Model, Prefix, Shape, Validate};
+use crate::shared::errors::Errors;
+use crate::shared::names::plain;
+use crate::shared::paths::{ends, located};
+
+pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
+    let (Some(router), Some(aggregate), true) = (&model.router, &model.aggregate, expandable) else {
+        return quote!(#errors);
+    };
+    let Model { krate, ident, .. } = model;
+    let name = model
+        .name
+        .as_ref()
+        .map_or_else(|| plain(ident), syn::LitStr::value);
+    let handler = model.handler.as_ref().map_or_else(
+        || {
+            // Without a handler the aggregate decides: when it does not, it is the one to blame.
+            let span = located(aggregate.span());
+            quote_spanned!(span=> #krate::command::Direct)
+        },
+        |handler| quote!(#handler),
+    );
+    let (identity, prefix) = (identity(model), prefix(model));
+    let (validate, defaults) = (validate(model), defaults(model));
+    let registration = errors.is_empty().then(|| registration(model));
+    quote! {
+        #errors
+        #[automatically_derived]
+        impl #krate::command::Command for #ident {
+            type Router = #router;
+            type Aggregate = #aggregate;
+            type Handler = #handler;
+            const NAME: &'static str = #name;
+            #identity
+            #prefix
+            #validate
+            #defaults
+        }
+        #registration
+    }
+}
+
+fn identity(model: &Model) -> TokenStream {
+    let krate = &model.krate;
+    let (receiver, body) = match &model.identify_by {
+        Some(IdentifyBy::Field(field)) if is_field(&model.shape, field) => {
+            let span = located(field.span());
+            (quote!(self), quote_spanned!(span=> &self.#field))
+        }
+        Some(IdentifyBy::Expression(expression, token)) => (quote!(#token), quote!(#expression)),
+        Some(IdentifyBy::Function(function)) => {
+            let (start, end) = ends(function);
+            let call = quote_spanned!(start=> #krate::__private::call);
+            let arguments = quote_spanned!(end=> (#function, self));
+            (quote!(self), quote!(#call #arguments))
+        }
+        // The mistake has been noted.
+        _ => (quote!(self), quote!("")),
+    };
+    quote! {
+        fn identity(&#receiver) -> impl ::core::fmt::Display {
+            #body
+        }
+    }
+}
+
+fn is_field(shape: &Shape, field: &Member) -> bool {
+    matches!(shape, Shape::Struct(fields) if has_field(fields, field))
+}
+
+fn prefix(model: &Model) -> Option<TokenStream> {
+    let prefix = match model.prefix.as_ref()? {
+        Prefix::Text(text) => quote!(::std::borrow::Cow::Borrowed(#text)),
+        Prefix::Function(function) => {
+            let span = located(function.span());
+            quote_spanned!(span=> ::core::convert::Into::into((#function)()))
+        }
+    };
+    Some(quote! {
+        fn stream_prefix() -> ::std::borrow::Cow<'static, str> {
+            #prefix
+        }
+    })
+}
+
+fn validate(model: &Model) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let body = match model.validate.as_ref()? {
+        Validate::Function(function) => {
+            let (start, end) = ends(function);
+            let call = quote_spanned!(start=> #krate::__private::call);
+            let arguments = quote_spanned!(end=> (#function, self));
+            quote!(#call #arguments)
+        }
+        Validate::Method(key) => {
+            let span = located(key.span());
+            let method = quote_spanned!(span=> Self::validate(self));
+            // Without such a method the call would be one of itself; the trait makes it ambiguous instead.
+            quote! {
+                #[allow(unused_imports, reason = "the trait is only found when the method is missing")]
+                use #krate::__private::InherentValidateIsMissing as _;
+                #method
+            }
+        }
+    };
+    Some(quote! {
+        fn validate(&self) -> ::core::result::Result<(), #krate::command::ValidationErrors> {
+            #body
+        }
+    })
+}
+
+fn defaults(model: &Model) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let defaults = model.options.expand(krate)?;
+    Some(quote! {
+        fn defaults() -> #krate::dispatch::DispatchDefaults {
+            #defaults
+        }
+    })
+}
+
+fn registration(model: &Model) -> TokenStream {
+    let Model { krate, ident, .. } = model;
+    let default_handler = match &model.handler {
+        None => quote!(|| ::core::option::Option::None),
+        Some(handler) => quote! {
+            || #krate::__private::default_instance!(#handler).map(|__handler| {
+                ::std::sync::Arc::new(__handler)
+                    as ::std::sync::Arc<dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync>
+            })
+        },
+    };
+    quote! {
+        #krate::__private::inventory::submit! {
+            #krate::command::CommandRegistration::of::<#ident>(
+                #default_handler,
+                ::core::file!(),
+                ::core::line!(),
+            )
+        }
+    }
+}

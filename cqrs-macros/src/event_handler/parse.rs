@@ -1,0 +1,136 @@
+use proc_macro2::{Ident, TokenStream};
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
+
+use crate::event_handler::methods::{Handling, OnError, handles, handling};
+use crate::shared::errors::Errors;
+use crate::shared::impl_block::{ImplBlock, Part};
+use crate::shared::keys::{Entry, Keys, Spec};
+use crate::shared::lists::{types, without_duplicates};
+use crate::shared::names::{cfgs, key};
+use crate::shared::paths::Crate;
+
+pub(crate) struct Model {
+    pub(crate) krate: Crate,
+    pub(crate) block: ImplBlock,
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) interested_in: Vec<Type>,
+    pub(crate) start_from: Option<StartFrom>,
+    /// Whether a dispatch with strong consistency waits for the handler.
+    pub(crate) strong: bool,
+    pub(crate) error: Option<Type>,
+    pub(crate) handlings: Vec<Handling>,
+    pub(crate) on_error: Option<OnError>,
+    /// The required keys that are not there at all.
+    pub(crate) missing: Vec<&'static str>,
+    /// Whether the list of events could be read.
+    pub(crate) events_known: bool,
+}
+
+pub(crate) enum StartFrom {
+    Origin,
+    Current,
+    Position(LitInt),
+}
+
+const SPEC: Spec = Spec {
+    what: "event handler",
+    separator: '=',
+    keys: &[
+        ("name", "name = \"welcome-email\""),
+        ("interested_in", "interested_in = [AccountOpened]"),
+        ("start_from", "start_from = origin"),
+        ("consistency", "consistency = strong"),
+        ("error", "error = MailError"),
+        ("crate", "crate = ::cqrs"),
+    ],
+};
+
+pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) -> Model {
+    let mut model = Model {
+        krate: Crate::default(),
+        cfgs: cfgs(&block.attrs),
+        block,
+        name: None,
+        interested_in: Vec::new(),
+        start_from: None,
+        strong: false,
+        error: None,
+        handlings: Vec::new(),
+        on_error: None,
+        missing: Vec::new(),
+        events_known: false,
+    };
+    let mut seen = Keys::new(&SPEC);
+    let read_keys = |input: ParseStream<'_>| {
+        seen.read(input, errors, |entry, errors| read(entry, &mut model, errors));
+        Ok(())
+    };
+    let done = read_keys.parse2(keys);
+    errors.take(done);
+    model.missing = ["name", "interested_in"]
+        .into_iter()
+        .filter(|key| seen.get(key).is_none())
+        .collect();
+    read_methods(&mut model, errors);
+    model
+}
+
+fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Result<()> {
+    match entry.key.to_string().as_str() {
+        "name" => model.name = Some(entry.text()?),
+        "interested_in" => {
+            let events = entry.value_with(types)?;
+            model.interested_in = without_duplicates(events, "event", key, errors);
+            model.events_known = true;
+        }
+        "start_from" => model.start_from = Some(entry.value_with(start_from)?),
+        "consistency" => model.strong = entry.value_with(strong)?,
+        "error" => model.error = Some(entry.value()?),
+        _ => model.krate = entry.krate()?,
+    }
+    Ok(())
+}
+
+fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
+    const EXPECTED: &str = "expected `origin`, `current` or `position(42)`";
+    let word: Ident = input
+        .parse()
+        .map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    match word.to_string().as_str() {
+        "origin" => Ok(StartFrom::Origin),
+        "current" => Ok(StartFrom::Current),
+        "position" => {
+            let content;
+            parenthesized!(content in input);
+            let position: LitInt = content.parse()?;
+            position.base10_parse::<u64>()?;
+            Ok(StartFrom::Position(position))
+        }
+        _ => Err(syn::Error::new_spanned(word, EXPECTED)),
+    }
+}
+
+fn strong(input: ParseStream<'_>) -> syn::Result<bool> {
+    const EXPECTED: &str = "expected `strong` or `eventual`";
+    let word: Ident = input
+        .parse()
+        .map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    match word.to_string().as_str() {
+        "strong" => Ok(true),
+        "eventual" => Ok(false),
+        _ => Err(syn::Error::new_spanned(word, EXPECTED)),
+    }
+}
+
+fn read_methods(model: &mut Model, errors: &mut Errors) {
+    for part in &model.block.parts {
+        let Part::Method(method) = part else { continue };
+        if method.signature.ident == "on_error" {
+            model.on_error = Some(OnError::read(method, errors));
+        } else if handles(method, &model.interested_in) {
+            model.handlings.extend(handling(method, errors));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use expect_test::expect;
+use quote::quote;
+
+use crate::event_handler::attribute;
+use crate::shared::testing::{pretty, refused};
+
+#[test]
+fn an_event_handler() {
+    let expansion = attribute(
+        quote!(
+            name = "welcome-email",
+            interested_in = [AccountOpened, bank::Closed],
+            start_from = position(42),
+            consistency = strong
+        ),
+        quote! {
+            impl WelcomeEmail {
+                async fn on_opened(&self, event: &AccountOpened, context: &EventContext) -> Result<(), MailError> { body }
+                fn farewell(&self, event: &Closed) {}
+                async fn on_error(&self, failure: &HandlerFailure<MailError>) -> ErrorAction { ErrorAction::Skip }
+                fn mailer(&self) -> &Mailer { &self.0 }
+            }
+        },
+    );
+    expect![[r#"
+        impl WelcomeEmail {
+            async fn on_opened(
+                &self,
+                event: &AccountOpened,
+                context: &EventContext,
+            ) -> Result<(), MailError> {
+                body
+            }
+            fn farewell(&self, event: &Closed) {}
+            async fn on_error(&self, failure: &HandlerFailure<MailError>) -> ErrorAction {
+                ErrorAction::Skip
+            }
+            fn mailer(&self) -> &Mailer {
+                &self.0
+            }
+        }
+        const _: () = {
+            ///The events of the handler `WelcomeEmail`.
+            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+            #[allow(
+                private_interfaces,
+                unreachable_pub,
+                clippy::enum_variant_names,
+                clippy::large_enum_variant,
+                reason = "the enum is made of the user's types, whatever their names, sizes and visibility"
+            )]
+            pub enum __Event {
+                ///The event `AccountOpened`.
+                AccountOpened(AccountOpened),
+                ///The event `Closed`.
+                Closed(Closed),
+            }
+            #[automatically_derived]
+            impl ::cqrs::event::EventSet for __Event {
+                fn schemas() -> ::std::vec::Vec<&'static ::cqrs::event::EventSchema> {
+                    ::std::vec::Vec::from([
+                        <AccountOpened as ::cqrs::event::Event>::SCHEMA,
+                        <Closed as ::cqrs::event::Event>::SCHEMA,
+                    ])
+                }
+                fn schema(&self) -> &'static ::cqrs::event::EventSchema {
+                    match *self {
+                        Self::AccountOpened(_) => <AccountOpened as ::cqrs::event::Event>::SCHEMA,
+                        Self::Closed(_) => <Closed as ::cqrs::event::Event>::SCHEMA,
+                    }
+                }
+                fn decode(
+                    __schema: &::cqrs::event::EventSchema,
+                    __payload: ::cqrs::event::Payload<'_>,
+                ) -> ::core::result::Result<
+                    ::core::option::Option<Self>,
+                    ::cqrs::__private::serde_json::Error,
+                > {
+                    if __schema.name == <AccountOpened as ::cqrs::event::Event>::SCHEMA.name {
+                        return __payload
+                            .decode::<AccountOpened>()
+                            .map(|__event| ::core::option::Option::Some(
+                                Self::AccountOpened(__event),
+                            ));
+                    }
+                    if __schema.name == <Closed as ::cqrs::event::Event>::SCHEMA.name {
+                        return __payload
+                            .decode::<Closed>()
+                            .map(|__event| ::core::option::Option::Some(Self::Closed(__event)));
+                    }
+                    ::core::result::Result::Ok(::core::option::Option::None)
+                }
+                fn encode(
+                    &self,
+                ) -> ::core::result::Result<
+                    ::cqrs::__private::Bytes,
+                    ::cqrs::__private::serde_json::Error,
+                > {
+                    match *self {
+                        Self::AccountOpened(ref __event) => ::cqrs::__private::encode(__event),
+                        Self::Closed(ref __event) => ::cqrs::__private::encode(__event),
+                    }
+                }
+            }
+            #[automatically_derived]
+            impl ::cqrs::handler::EventHandler for WelcomeEmail {
+                const NAME: &'static str = "welcome-email";
+                const START_FROM: ::cqrs::handler::StartFrom = ::cqrs::handler::StartFrom::Position(
+                    42,
+                );
+                const CONSISTENCY: ::cqrs::dispatch::Consistency = ::cqrs::dispatch::Consistency::Strong;
+                type Event = __Event;
+                type Error = MailError;
+                async fn handle(
+                    &self,
+                    __event: __Event,
+                    __context: &::cqrs::event::EventContext,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    match __event {
+                        __Event::AccountOpened(__event) => {
+                            Self::on_opened(self, &__event, __context)
+                                .await
+                                .map_err(::core::convert::Into::into)
+                        }
+                        __Event::Closed(__event) => {
+                            Self::farewell(self, &__event);
+                            ::core::result::Result::Ok(())
+                        }
+                    }
+                }
+                async fn on_error(
+                    &self,
+                    __failure: &::cqrs::handler::HandlerFailure<
+                        <Self as ::cqrs::handler::EventHandler>::Error,
+                    >,
+                ) -> ::cqrs::handler::ErrorAction {
+                    Self::on_error(self, __failure).await
+                }
+            }
+        };
+    "#]]
+    .assert_eq(&pretty(&expansion));
+}
+
+#[test]
+fn events_and_methods_belong_together() {
+    refused(
+        &attribute(
+            quote!(name = "h", interested_in = [AccountOpened, Closed, Closed]),
+            quote! {
+                impl H {
+                    async fn on_closed(&self, event: &Closed) {}
+                    async fn closed_again(&self, event: &Closed) {}
+                    async fn on_moved(&self, event: &Moved) {}
+                }
+            },
+        ),
+        &[
+            "the event `Closed` is listed twice",
+            "the event `Closed` is handled twice, by `on_closed` and by `closed_again`",
+            "no method handles `AccountOpened`: add `async fn on_account_opened(&self, event: &AccountOpened, context: &EventContext)`",
+            "`on_moved` handles `Moved`, which is not listed: add `Moved` to `interested_in`",
+        ],
+    );
+}
+
+#[test]
+fn t_264_keys_are_checked() {
+    let block = quote! { impl H { async fn on_e(&self, event: &E) {} } };
+    refused(
+        &attribute(
+            quote!(
+                name = "",
+                interested_in = [E],
+                start_from = beginning,
+                consistency = ["x"],
+                batch_size = 5
+            ),
+            block.clone(),
+        ),
+        &[
+            "expected `origin`, `current` or `position(42)`",
+            "expected `strong` or `eventual`",
+            "unknown event handler key `batch_size`, expected `name`, `interested_in`, `start_from`, `consistency`, `error` or `crate`",
+            "the handler's name is empty",
+        ],
+    );
+    refused(
+        &attribute(quote!(), block),
+        &[
+            "the event handler lacks `name` and `interested_in`: add `#[event_handler(name = \"welcome-email\", interested_in = [AccountOpened])]`",
+        ],
+    );
+}
+
+#[test]
+fn methods_have_the_right_shape() {
+    let wanted = "expected `&self`, the event `&E`, and if needed `context: &EventContext`";
+    refused(
+        &attribute(
+            quote!(name = "h", interested_in = [A, B, C]),
+            quote! {
+                impl H {
+                    async fn on_a(&mut self, event: A) {}
+                    async fn on_b(&self, event: &B, context: EventContext, more: u8) {}
+                    async fn on_c(&self) {}
+                    async fn c(&self, event: &C) {}
+                    async fn on_error(&self, failure: HandlerFailure<E>) {}
+                }
+            },
+        ),
+        &[
+            "a method with `#[event_handler]` takes `&self`, not `&mut self`",
+            "the event is taken by reference: `&A`",
+            "the context is taken as `&EventContext`",
+            &format!("an unexpected parameter: {wanted}"),
+            &format!("the method lacks the event: {wanted}"),
+            "expected `async fn on_error(&self, failure: &HandlerFailure<Error>) -> ErrorAction`",
+            "expected `async fn on_error(&self, failure: &HandlerFailure<Error>) -> ErrorAction`",
+        ],
+    );
+}
+
+#[test]
+fn the_error_is_one() {
+    let block = quote! {
+        impl H {
+            async fn on_a(&self, event: &A) -> Result<(), X> {}
+            async fn on_b(&self, event: &B) -> Result<(), Y> {}
+            async fn on_c(&self, event: &C) -> io::Result<()> {}
+        }
+    };
+    refused(
+        &attribute(quote!(name = "h", interested_in = [A, B, C]), block.clone()),
+        &[
+            "the methods differ in their errors, `X` and `Y`: name the handler's with `error = ..`, made from both by `From`",
+            "the handler's error cannot be seen here: return `Result<(), Error>`, or name it with `error = Error`",
+        ],
+    );
+    refused(
+        &attribute(quote!(name = "h", interested_in = [A, B, C], error = Z), block),
+        &[],
+    );
+}

@@ -1,0 +1,14 @@
+//! What all macros share: reading keys and `impl` blocks, collecting errors, paths into the facade.
+
+pub(crate) mod decision;
+pub(crate) mod dispatch;
+pub(crate) mod duration;
+pub(crate) mod errors;
+pub(crate) mod impl_block;
+pub(crate) mod keys;
+pub(crate) mod lists;
+pub(crate) mod names;
+pub(crate) mod paths;
+pub(crate) mod set;
+#[cfg(test)]
+pub(crate) mod testing;
