@@ -27,7 +27,9 @@ pub use cqrs_core::{
 
 #[cfg(feature = "macros")]
 #[doc(inline)]
-pub use cqrs_macros::{Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler};
+pub use cqrs_macros::{
+    Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler,
+};
 
 pub mod prelude;
 

@@ -85,6 +85,21 @@ pub mod __private {
         }
     }
 
+    /// Calls a function of the user's on the command; a separate function, so that a wrong one is blamed at
+    /// its own tokens.
+    pub fn call<C, T>(function: impl FnOnce(&C) -> T, command: &C) -> T {
+        function(command)
+    }
+
+    /// Makes `Self::validate(self)` ambiguous for commands that have no method of that name, where it would
+    /// otherwise be a call of itself.
+    pub trait InherentValidateIsMissing {
+        /// Never called.
+        fn validate(&self) {}
+    }
+
+    impl<T> InherentValidateIsMissing for T {}
+
     pub use crate::default_instance;
 }
 
