@@ -1,7 +1,6 @@
-//! CQRS and event sourcing for Rust.
-#![doc = ""]
+#![doc = include_str!("docs/crate.md")]
 
-#[allow(
+#[expect(
     unused_extern_crates,
     reason = "the macros refer to the crate by its name, here as well"
 )]
@@ -38,3 +37,7 @@ pub mod prelude;
 pub mod __private {
     pub use cqrs_core::__private::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

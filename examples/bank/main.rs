@@ -11,6 +11,7 @@
     clippy::print_stderr,
     reason = "an example talks to the person who runs it"
 )]
+#![expect(clippy::doc_markdown, reason = "doc comments are the text of --help")]
 #![expect(unreachable_pub, reason = "the modules read like those of a library")]
 
 mod application;

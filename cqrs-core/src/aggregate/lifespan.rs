@@ -23,18 +23,21 @@ pub enum Lifespan {
 /// after a refusal. A refusal never shortens what is left of an earlier answer.
 pub trait AggregateLifespan<A: Aggregate> {
     /// After a command that emitted events; called with the last one.
+    #[must_use]
     fn after_event(event: &A::Event) -> Lifespan {
         let _ = event;
         DefaultLifespan::AFTER_COMMAND
     }
 
     /// After a command that emitted none.
+    #[must_use]
     fn after_command(command: &AnyCommand) -> Lifespan {
         let _ = command;
         DefaultLifespan::AFTER_COMMAND
     }
 
     /// After a command that was refused.
+    #[must_use]
     fn after_error(error: &A::Error) -> Lifespan {
         let _ = error;
         DefaultLifespan::AFTER_ERROR

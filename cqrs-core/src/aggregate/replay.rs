@@ -52,15 +52,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
     /// The state of an aggregate as it stands in the store: from its snapshot and the events since, or from
     /// all its events, however many, a page at a time.
     pub(crate) async fn load(&self, stream_id: &StreamId) -> Result<Loaded<A>, ReplayError> {
-        if self.settings.snapshots == SnapshotPolicy::StateStored {
-            return self.load_state(stream_id).await;
-        }
-        let mut loaded = match self.usable_snapshot(stream_id, u64::MAX).await {
-            Some(loaded) => loaded,
-            None => Loaded::default(),
-        };
-        self.catch_up(stream_id, &mut loaded, u64::MAX).await?;
-        Ok(loaded)
+        self.load_at(stream_id, u64::MAX).await
     }
 
     /// The state of an aggregate as it was at `version`. A state-stored aggregate has its latest only.

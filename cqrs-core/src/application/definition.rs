@@ -42,7 +42,6 @@ pub trait Application: Clone + Send + Sync + Deref<Target = Running<Self>> + Siz
     type Routers: RouterList;
 
     /// Its handlers, middleware and defaults.
-    #[must_use]
     fn definition() -> Definition {
         Definition::new()
     }

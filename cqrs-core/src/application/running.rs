@@ -133,7 +133,6 @@ impl<A> Running<A> {
     }
 
     /// The bounds and intervals of the instance.
-    #[must_use]
     pub fn config(&self) -> &Config {
         &self.core.config
     }

@@ -46,6 +46,7 @@ pub trait CommandHandler<C: Command>: Send + Sync + Sized + 'static {
 
     /// The instance that decides.
     #[doc(hidden)]
+    #[must_use]
     fn instance(services: &Services) -> Option<&Self> {
         services.get::<Self>()
     }

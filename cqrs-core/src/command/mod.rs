@@ -103,7 +103,6 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + Sized + 'static 
     }
 
     /// Options of dispatch for this command.
-    #[must_use]
     fn defaults() -> DispatchDefaults {
         DispatchDefaults::new()
     }

@@ -179,13 +179,13 @@ impl<C: Command> DispatchAny for Typed<C> {
         Box::pin(async move {
             let request = Request::new(self.0, call, ambient);
             let dispatched = dispatch(&core, request).await;
-            to_json(dispatched.map_err(|error| error.map_rejection(Rejection::new))?)
+            to_json(&dispatched.map_err(|error| error.map_rejection(Rejection::new))?)
         })
     }
 }
 
 fn to_json<A: crate::aggregate::Aggregate>(
-    dispatched: Dispatched<A>,
+    dispatched: &Dispatched<A>,
 ) -> Result<JsonDispatched, DispatchError<Rejection>> {
     let command_id = dispatched.command_id();
     let json = |event: &A::Event| {

@@ -100,7 +100,7 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
                 route
                     .chain
                     .succeed(entered, &mut context, &dispatched.outcome())
-                    .await
+                    .await;
             }
             Err(error) => {
                 let failure = DispatchFailure {

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Default)]
 pub struct Extensions {
     // A dispatch without extensions, the common case, allocates nothing.
-    values: Option<Box<HashMap<TypeId, Box<dyn Value>>>>,
+    values: Option<HashMap<TypeId, Box<dyn Value>>>,
 }
 
 trait Value: Any + Send + Sync {
@@ -44,7 +44,7 @@ impl Extensions {
     /// How many values there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.as_ref().map_or(0, |values| values.len())
+        self.values.as_ref().map_or(0, HashMap::len)
     }
 
     /// Whether there is no value.
@@ -57,15 +57,13 @@ impl Extensions {
 impl Clone for Extensions {
     fn clone(&self) -> Self {
         let clone = |values: &HashMap<TypeId, Box<dyn Value>>| {
-            Box::new(
-                values
-                    .iter()
-                    .map(|(id, value)| (*id, (**value).clone_value()))
-                    .collect(),
-            )
+            values
+                .iter()
+                .map(|(id, value)| (*id, (**value).clone_value()))
+                .collect()
         };
         Self {
-            values: self.values.as_deref().map(clone),
+            values: self.values.as_ref().map(clone),
         }
     }
 }
