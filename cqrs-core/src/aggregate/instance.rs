@@ -123,8 +123,12 @@ impl<A: Aggregate> Instance<A> {
     /// push.
     pub(crate) fn begin(&self) -> (Option<Loaded<A>>, Option<Job<A>>) {
         let mut inner = self.lock();
-        let job = inner.queue.pop_front();
-        (inner.loaded.clone(), job)
+        let (loaded, job) = (inner.loaded.clone(), inner.queue.pop_front());
+        drop(inner);
+        // Each command that leaves the queue wakes one that waits for room; those that woke leave it in their
+        // turn, so that none is forgotten.
+        self.space.notify_one();
+        (loaded, job)
     }
 
     /// Ends a command: keeps the state, and gives the next command. Without one the run is over; an instance

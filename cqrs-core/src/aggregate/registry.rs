@@ -2,7 +2,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use tokio::time::Instant;
 
@@ -14,6 +14,8 @@ use crate::store::StreamId;
 pub(crate) struct Aggregates {
     environment: Arc<Environment>,
     runtimes: RwLock<HashMap<TypeId, Runtime>>,
+    /// Held by whoever makes room; one at a time is enough.
+    making_room: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -27,6 +29,7 @@ impl Aggregates {
         Self {
             environment: Arc::new(environment),
             runtimes: RwLock::default(),
+            making_room: Mutex::default(),
         }
     }
 
@@ -93,6 +96,11 @@ impl Aggregates {
     /// on top, so that looking for them is rare. Busy instances stay, so that the bound may be exceeded by
     /// their number.
     fn make_room(&self) {
+        let _alone = match self.making_room.try_lock() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let runtimes = self.runtimes();
         let mut idle = Vec::new();
         for (index, runtime) in runtimes.iter().enumerate() {

@@ -323,7 +323,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
     ) -> Result<Append, DispatchError<A::Error>> {
         let id = order.append_id;
         let stream_id = stream_id.clone();
-        if self.settings.snapshots == SnapshotPolicy::StateStored {
+        // Without events there is no new state: then the append only keeps the outcome of its id.
+        if self.settings.snapshots == SnapshotPolicy::StateStored && !events.is_empty() {
             let codec = self
                 .settings
                 .codec
@@ -366,12 +367,11 @@ impl<A: Aggregate> AggregateRuntime<A> {
             })
         };
         let events = events.iter().map(data).collect::<Result<_, _>>()?;
-        Ok(Append::to_stream(
-            id,
-            stream_id,
-            ExpectedVersion::Exact(current.version),
-            events,
-        ))
+        let expected = match self.settings.snapshots {
+            SnapshotPolicy::StateStored => ExpectedVersion::Any,
+            _ => ExpectedVersion::Exact(current.version),
+        };
+        Ok(Append::to_stream(id, stream_id, expected, events))
     }
 
     fn encode(&self, order: &Order<A>, event: &A::Event) -> Result<bytes::Bytes, DispatchError<A::Error>> {
@@ -412,7 +412,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 first,
             });
         };
-        let (version, count) = (first.version, first.events);
+        let count = first.events;
+        let mut version = first.version;
         let events = match count {
             0 => Vec::new(),
             _ => self
@@ -421,6 +422,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 .map_err(replay_failed)?,
         };
         let then = self.load_at(stream_id, version).await.map_err(replay_failed)?;
+        if version == 0 {
+            // A state-stored aggregate has no event stream to count in; its state knows its version.
+            version = then.version;
+        }
         let position = (appended.position > 0).then_some(appended.position);
         Ok(Success {
             version,

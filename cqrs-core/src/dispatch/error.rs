@@ -19,8 +19,8 @@ use crate::store::{AppendError, StreamId};
 #[non_exhaustive]
 pub enum DispatchError<E> {
     /// The domain said no.
-    #[error("{0}")]
-    Rejected(#[source] E),
+    #[error(transparent)]
+    Rejected(E),
     /// The command is wrong by itself.
     #[error("command {command} ({command_id}) is not valid")]
     Invalid {

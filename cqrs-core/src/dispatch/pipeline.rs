@@ -84,16 +84,8 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
     };
     let options = call.defaults.clone().or(&defaults).or(&route.defaults);
     let mut context = context(core, command, call, Resolved::from(options), ambient.as_ref());
-    let (entered, result) = route.chain.enter(&mut context).await;
-    let mut result = match result {
-        Ok(()) => execute(core, &context, run).await,
-        Err(halted) => halt(core, &context, halted).await,
-    };
-    if let Ok(dispatched) = &mut result
-        && let Err(error) = wait_for_handlers(core, &context, dispatched, ambient.as_ref()).await
-    {
-        result = Err(error);
-    }
+    let (entered, reached) = route.chain.enter(&mut context).await;
+    let result = carry_out(core, &context, run, reached, ambient.as_ref()).await;
     if entered > 0 {
         match &result {
             Ok(dispatched) => {
@@ -147,6 +139,32 @@ fn context(
         started: Instant::now(),
         store: Arc::clone(&core.store),
     }
+}
+
+/// What lies inside the layers: the command is executed, or answered by the layer that halted it, and
+/// handlers are waited for.
+async fn carry_out<A: Aggregate>(
+    core: &Arc<Core>,
+    context: &DispatchContext,
+    run: Run<A>,
+    reached: Result<(), Halted>,
+    ambient: Option<&Ambient>,
+) -> Outcome<A> {
+    // Asked first: a handler that does not exist is to be known before anything is stored.
+    let own = ambient
+        .and_then(|ambient| ambient.handler.as_ref())
+        .filter(|key| core.owns(key));
+    let handlers = core.board.selected(context.consistency(), own);
+    let handlers = handlers.map_err(|handler| DispatchError::UnknownHandler {
+        application: core.name().to_owned(),
+        handler,
+    })?;
+    let dispatched = match reached {
+        Ok(()) => execute(core, context, run).await?,
+        Err(halted) => halt(core, context, halted).await?,
+    };
+    wait_for_handlers(core, context, &dispatched, &handlers).await?;
+    Ok(dispatched)
 }
 
 /// Validates the command, finds its aggregate and has it executed there.
@@ -283,22 +301,11 @@ async fn wait_for_handlers<A: Aggregate>(
     core: &Core,
     context: &DispatchContext,
     dispatched: &Dispatched<A>,
-    ambient: Option<&Ambient>,
+    handlers: &[usize],
 ) -> Result<(), DispatchError<A::Error>> {
     let Some(last) = dispatched.position else {
         return Ok(());
     };
-    let consistency = context.consistency();
-    let own = ambient
-        .and_then(|ambient| ambient.handler.as_ref())
-        .filter(|key| core.owns(key));
-    let handlers =
-        core.board
-            .selected(consistency, own)
-            .map_err(|handler| DispatchError::UnknownHandler {
-                application: core.name().to_owned(),
-                handler,
-            })?;
     if handlers.is_empty() {
         return Ok(());
     }
@@ -309,7 +316,7 @@ async fn wait_for_handlers<A: Aggregate>(
         .collect();
     let pending = core
         .board
-        .wait(&handlers, &types, last, context.options.consistency_timeout)
+        .wait(handlers, &types, last, context.options.consistency_timeout)
         .await;
     if pending.is_empty() {
         return Ok(());

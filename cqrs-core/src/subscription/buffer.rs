@@ -1,4 +1,5 @@
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::store::RecordedEvent;
@@ -19,6 +20,8 @@ pub(crate) struct Batch {
     /// The stretch ends at this position.
     pub(crate) last: u64,
     pub(crate) events: Vec<RecordedEvent>,
+    /// The types of the events, each once.
+    pub(crate) types: HashSet<Cow<'static, str>>,
     bytes: usize,
 }
 
@@ -35,10 +38,17 @@ pub(crate) enum Buffered {
 impl Batch {
     pub(crate) fn new(after: u64, last: u64, events: Vec<RecordedEvent>) -> Self {
         let bytes = events.iter().map(size_of_event).sum();
+        let mut types = HashSet::new();
+        for event in &events {
+            if !types.contains(&event.event_type) {
+                types.insert(event.event_type.clone());
+            }
+        }
         Self {
             after,
             last,
             events,
+            types,
             bytes,
         }
     }
@@ -95,10 +105,8 @@ mod tests {
 
     fn batch(after: u64, last: u64) -> Arc<Batch> {
         Arc::new(Batch {
-            after,
-            last,
-            events: Vec::new(),
             bytes: 10,
+            ..Batch::new(after, last, Vec::new())
         })
     }
 

@@ -39,10 +39,7 @@ impl Subscriber {
 
     /// Tells the reader of a new stretch of the log, which is in the buffer already.
     pub(crate) fn announce(&self, batch: &Batch) {
-        let wanted = batch
-            .events
-            .iter()
-            .any(|event| self.filter.accepts(&event.event_type));
+        let wanted = batch.types.iter().any(|name| self.filter.accepts(name));
         let mut rest = self.lock();
         if wanted {
             rest.pending = true;
