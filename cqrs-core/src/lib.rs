@@ -85,10 +85,9 @@ pub mod __private {
         }
     }
 
-    /// Calls a function of the user's on the command; a separate function, so that a wrong one is blamed at
-    /// its own tokens.
-    pub fn call<C, T>(function: impl FnOnce(&C) -> T, command: &C) -> T {
-        function(command)
+    /// Calls a function of the user's; a separate function, so that a wrong one is blamed at its own tokens.
+    pub fn call<A, T>(function: impl FnOnce(A) -> T, argument: A) -> T {
+        function(argument)
     }
 
     /// Makes `Self::validate(self)` ambiguous for commands that have no method of that name, where it would
