@@ -43,27 +43,11 @@ pub struct There<Place>(PhantomData<Place>);
 #[derive(Debug)]
 pub struct Inside<Place>(PhantomData<Place>);
 
-#[diagnostic::do_not_recommend]
 impl<R, Rest> Contains<R, Here> for (R, Rest) {}
 
-#[diagnostic::do_not_recommend]
 impl<R, First, Rest, Place> Contains<R, There<Place>> for (First, Rest) where Rest: Contains<R, Place> {}
 
-#[diagnostic::do_not_recommend]
 impl<R, First: Router, Rest, Place> Contains<R, Inside<Place>> for (First, Rest) where
     First::Includes: Contains<R, Place>
 {
 }
-
-/// Nothing is in the empty list. The implementation never holds, as no router is [`Unlisted`], but while the
-/// compiler does not know the command yet it might: so it waits for the command before it picks a place, and
-/// says in our words that there is none.
-#[diagnostic::do_not_recommend]
-impl<R: Unlisted, Place> Contains<R, There<Place>> for () {}
-
-/// Implemented by nothing.
-#[diagnostic::on_unimplemented(
-    message = "the application does not list `{Self}`, the router of this command: add it to `routers: [..]` in `application!`",
-    label = "a command of `{Self}`, which this application does not list"
-)]
-pub trait Unlisted {}
