@@ -4,6 +4,10 @@
 #[doc(no_inline)]
 pub use crate::{aggregate, application, command_handler, event_handler};
 
+#[cfg(feature = "memory")]
+#[doc(no_inline)]
+pub use crate::MemoryStore;
+
 #[doc(no_inline)]
 pub use crate::{
     Aggregate, Application, Command, Event, EventHandler, EventSet, Middleware, Router,
@@ -12,7 +16,7 @@ pub use crate::{
     command::{CommandContext, ValidationErrors},
     dispatch::Consistency::{self, Eventual, Strong},
     dispatch::{DispatchError, Dispatched},
-    event::EventContext,
+    event::{EventContext, RawEvent},
     handler::{ErrorAction, HandlerFailure},
     middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt},
 };

@@ -46,15 +46,30 @@ pub mod __private {
 
     use std::marker::PhantomData;
 
-    use crate::event::Event;
+    use serde::Serialize;
 
     /// Encodes an event.
     ///
     /// # Errors
     /// When the value has no JSON form.
-    pub fn encode<E: Event>(event: &E) -> Result<Bytes, serde_json::Error> {
+    pub fn encode<T: Serialize>(event: &T) -> Result<Bytes, serde_json::Error> {
         crate::event::encode_json(event)
     }
+
+    /// Calls a function. Through it a closure learns the type of its argument, which `(|x| ..)(y)` does not
+    /// tell it.
+    pub fn call<A, T>(function: impl FnOnce(A) -> T, argument: A) -> T {
+        function(argument)
+    }
+
+    /// In scope where `Self::validate` is called, so that the call is ambiguous, and not one of the method
+    /// it stands in, when the type has no method `validate` of its own.
+    pub trait InherentValidateIsMissing {
+        /// What is found in place of the missing method.
+        fn validate(&self) {}
+    }
+
+    impl<T> InherentValidateIsMissing for T {}
 
     /// Finds out whether a type has a `Default`: the method of the trait with fewer references to take is
     /// found first, and exists only for types that have one.
@@ -84,20 +99,6 @@ pub mod __private {
             None
         }
     }
-
-    /// Calls a function of the user's; a separate function, so that a wrong one is blamed at its own tokens.
-    pub fn call<A, T>(function: impl FnOnce(A) -> T, argument: A) -> T {
-        function(argument)
-    }
-
-    /// Makes `Self::validate(self)` ambiguous for commands that have no method of that name, where it would
-    /// otherwise be a call of itself.
-    pub trait InherentValidateIsMissing {
-        /// Never called.
-        fn validate(&self) {}
-    }
-
-    impl<T> InherentValidateIsMissing for T {}
 
     pub use crate::default_instance;
 }

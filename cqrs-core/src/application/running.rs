@@ -11,7 +11,7 @@ use crate::command::{Command, InvalidIdentity, stream_id};
 use crate::dispatch::{Dispatch, DispatchJson};
 use crate::event::EventRegistry;
 use crate::handler::HandlerStatus;
-use crate::router::Contains;
+use crate::router::CarriedBy;
 use crate::store::{EventStore, StoreError, StreamId};
 
 /// A handle to a running application instance. Clones lead to the same instance.
@@ -89,7 +89,7 @@ impl<A: Application> Running<A> {
     /// Compiles for commands whose router the application lists.
     pub fn dispatch<C: Command, Place>(&self, command: C) -> Dispatch<C>
     where
-        A::Routers: Contains<C::Router, Place>,
+        C: CarriedBy<A::Routers, Place>,
     {
         Dispatch::new(Arc::clone(&self.core), command)
     }

@@ -1,5 +1,6 @@
 use std::marker::PhantomData;
 
+use crate::command::Command;
 use crate::router::{Router, RouterDefinition};
 
 /// A list of routers as a type: `()`, or `(First, Rest)` with a list as the rest.
@@ -43,11 +44,21 @@ pub struct There<Place>(PhantomData<Place>);
 #[derive(Debug)]
 pub struct Inside<Place>(PhantomData<Place>);
 
+#[diagnostic::do_not_recommend]
 impl<R, Rest> Contains<R, Here> for (R, Rest) {}
 
+#[diagnostic::do_not_recommend]
 impl<R, First, Rest, Place> Contains<R, There<Place>> for (First, Rest) where Rest: Contains<R, Place> {}
 
+#[diagnostic::do_not_recommend]
 impl<R, First: Router, Rest, Place> Contains<R, Inside<Place>> for (First, Rest) where
     First::Includes: Contains<R, Place>
 {
 }
+
+/// Holds for a command whose router is in the [`RouterList`] `Routers`: [`Contains`], asked of the command.
+/// Asked of the list, inference would take the router for one of the list before it knows the command, and
+/// a command of another router would be a type mismatch without a cure.
+pub trait CarriedBy<Routers, Place> {}
+
+impl<C: Command, Routers: Contains<C::Router, Place>, Place> CarriedBy<Routers, Place> for C {}

@@ -3,5 +3,5 @@
 mod contains;
 mod definition;
 
-pub use contains::{Contains, Here, Inside, RouterList, There};
+pub use contains::{CarriedBy, Contains, Here, Inside, RouterList, There};
 pub use definition::{Router, RouterDefinition};

@@ -45,7 +45,7 @@ fn a_plain_aggregate() {
         #[automatically_derived]
         impl ::cqrs::event::EventSet for BankAccountEvent {
             fn schemas() -> ::std::vec::Vec<&'static ::cqrs::event::EventSchema> {
-                ::std::vec::Vec::from([<Opened as ::cqrs::event::Event>::SCHEMA])
+                ::core::convert::From::from([<Opened as ::cqrs::event::Event>::SCHEMA])
             }
             fn schema(&self) -> &'static ::cqrs::event::EventSchema {
                 match *self {
@@ -206,7 +206,7 @@ fn everything() {
         #[automatically_derived]
         impl facade::event::EventSet for Facts {
             fn schemas() -> ::std::vec::Vec<&'static facade::event::EventSchema> {
-                ::std::vec::Vec::from([
+                ::core::convert::From::from([
                     <events::Moved as facade::event::Event>::SCHEMA,
                     #[cfg(feature = "fees")]
                     <Fee as facade::event::Event>::SCHEMA,

@@ -8,7 +8,7 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) {
     if let Some(name) = &model.name {
         check_wire_name(name, "application's name", errors);
     }
-    if !model.routers_given {
+    if model.routers_key.is_none() {
         errors.at(
             &model.ident,
             "the application lacks `routers`: add `routers: [YourRouter]`, or `routers: []` for one that carries no commands",
@@ -19,6 +19,6 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) {
         (&mut model.event_handlers, "event handler"),
         (&mut model.middleware, "middleware"),
     ] {
-        *list = without_duplicates(std::mem::take(list), what, |ty| show(ty), errors);
+        *list = without_duplicates(std::mem::take(list), what, show, errors);
     }
 }

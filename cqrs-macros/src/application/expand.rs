@@ -55,7 +55,7 @@ fn application(model: &Model) -> TokenStream {
         .name
         .as_ref()
         .map_or_else(|| plain(ident), syn::LitStr::value);
-    let routers = type_list(&model.routers);
+    let routers = type_list(&model.routers, model.routers_key.as_ref());
     let definition = definition(model);
     quote! {
         #[automatically_derived]

@@ -19,7 +19,8 @@ pub(crate) struct Model {
     pub(crate) event_handlers: Vec<Type>,
     pub(crate) middleware: Vec<Type>,
     pub(crate) options: DispatchOptions,
-    pub(crate) routers_given: bool,
+    /// Where the routers are listed.
+    pub(crate) routers_key: Option<Ident>,
 }
 
 const SPEC: Spec = Spec {
@@ -63,13 +64,13 @@ pub(crate) fn model(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<
         event_handlers: Vec::new(),
         middleware: Vec::new(),
         options: DispatchOptions::default(),
-        routers_given: false,
+        routers_key: None,
     };
     let content;
     braced!(content in input);
     let mut keys = Keys::new(&SPEC);
     keys.read(&content, errors, |entry, _| read(entry, &mut model));
-    model.routers_given = keys.get("routers").is_some();
+    model.routers_key = keys.get("routers").cloned();
     if !input.is_empty() {
         errors.push(input.error("unexpected: `application!` declares one application"));
         input.parse::<TokenStream>()?;

@@ -21,8 +21,10 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
     let handler = model.handler.as_ref().map_or_else(
         || {
             // Without a handler the aggregate decides: when it does not, it is the one to blame.
-            let span = located(aggregate.span());
-            quote_spanned!(span=> #krate::command::Direct)
+            let (start, end) = ends(aggregate);
+            let krate = krate.at(start);
+            let direct = quote_spanned!(end=> Direct);
+            quote_spanned!(start=> #krate::command::#direct)
         },
         |handler| quote!(#handler),
     );
@@ -48,23 +50,29 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
 
 fn identity(model: &Model) -> TokenStream {
     let krate = &model.krate;
-    let (receiver, body) = match &model.identify_by {
+    // What cannot be shown is blamed on the field, the expression or the function.
+    let (receiver, body, (start, end)) = match &model.identify_by {
         Some(IdentifyBy::Field(field)) if is_field(&model.shape, field) => {
             let span = located(field.span());
-            (quote!(self), quote_spanned!(span=> &self.#field))
+            (quote!(self), quote_spanned!(span=> &self.#field), (span, span))
         }
-        Some(IdentifyBy::Expression(expression, token)) => (quote!(#token), quote!(#expression)),
+        Some(IdentifyBy::Expression(expression, token)) => {
+            (quote!(#token), quote!(#expression), ends(expression))
+        }
         Some(IdentifyBy::Function(function)) => {
             let (start, end) = ends(function);
+            let krate = krate.at(start);
             let call = quote_spanned!(start=> #krate::__private::call);
             let arguments = quote_spanned!(end=> (#function, self));
-            (quote!(self), quote!(#call #arguments))
+            (quote!(self), quote!(#call #arguments), (start, end))
         }
         // The mistake has been noted.
-        _ => (quote!(self), quote!("")),
+        _ => (quote!(self), quote!(""), ends(&model.ident)),
     };
+    let display = quote_spanned!(end=> Display);
+    let output = quote_spanned!(start=> impl ::core::fmt::#display);
     quote! {
-        fn identity(&#receiver) -> impl ::core::fmt::Display {
+        fn identity(&#receiver) -> #output {
             #body
         }
     }
@@ -94,6 +102,7 @@ fn validate(model: &Model) -> Option<TokenStream> {
     let body = match model.validate.as_ref()? {
         Validate::Function(function) => {
             let (start, end) = ends(function);
+            let krate = krate.at(start);
             let call = quote_spanned!(start=> #krate::__private::call);
             let arguments = quote_spanned!(end=> (#function, self));
             quote!(#call #arguments)

@@ -66,7 +66,7 @@ fn everything() {
                     .timeout(::core::time::Duration::from_millis(500u64))
                     .consistency(
                         facade::dispatch::Consistency::Handlers(
-                            ::std::vec::Vec::from([
+                            ::core::convert::From::from([
                                 ::std::borrow::Cow::Borrowed("balances"),
                                 ::std::borrow::Cow::Borrowed("audit"),
                             ]),

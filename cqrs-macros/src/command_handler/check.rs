@@ -19,13 +19,16 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     true
 }
 
-fn check_states(model: &Model, errors: &mut Errors) {
+fn check_states(model: &mut Model, errors: &mut Errors) {
     let Some(aggregate) = &model.aggregate else { return };
-    let states = model
-        .decisions
-        .iter()
-        .filter_map(|decision| decision.state.as_ref());
-    for state in states.filter(|state| key(state) != key(aggregate)) {
+    for decision in &mut model.decisions {
+        let Some(state) = decision
+            .state
+            .as_ref()
+            .filter(|state| key(state) != key(aggregate))
+        else {
+            continue;
+        };
         errors.at(
             state,
             format!(
@@ -33,5 +36,6 @@ fn check_states(model: &Model, errors: &mut Errors) {
                 show(aggregate)
             ),
         );
+        decision.correct_state(aggregate);
     }
 }

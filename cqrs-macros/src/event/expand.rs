@@ -68,8 +68,9 @@ impl Upcaster {
         } = self;
         let from = from.number;
         let span = located(function.span());
+        let facade = krate.at(span);
         let upcast = quote_spanned! {span=>
-            #krate::event::IntoUpcast::into_upcast(#krate::__private::call(#function, __payload))
+            #facade::event::IntoUpcast::into_upcast(#facade::__private::call(#function, __payload))
         };
         let names = produces.iter().map(|event| {
             let span = located(event.span());

@@ -14,7 +14,7 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
         check_events(model, errors);
     }
     if model.error.is_none() {
-        model.error = agreed_error(&model.handlings, errors);
+        model.error = agreed_error(&mut model.handlings, errors);
     }
     model.block.check_head("event_handler", errors)
 }
@@ -47,7 +47,7 @@ fn check_keys(model: &Model, errors: &mut Errors) {
 }
 
 /// Compares the list of events with the methods, both ways.
-fn check_events(model: &mut Model, errors: &mut Errors) {
+fn check_events(model: &Model, errors: &mut Errors) {
     for event in &model.interested_in {
         if !model
             .handlings
@@ -120,29 +120,27 @@ fn distinct(handlings: Vec<Handling>, errors: &mut Errors) -> Vec<Handling> {
     kept
 }
 
-/// The error that all methods name.
-fn agreed_error(handlings: &[Handling], errors: &mut Errors) -> Option<Type> {
-    let mut agreed: Option<&Type> = None;
+/// The error that all methods name. Those that differ are not called, for their mistake has been noted.
+fn agreed_error(handlings: &mut [Handling], errors: &mut Errors) -> Option<Type> {
+    let mut agreed: Option<Type> = None;
     for handling in handlings {
-        match &handling.output {
-            Output::Nothing => {}
-            Output::Opaque(ty) => errors.at(
-                ty,
-                "the handler's error cannot be seen here: return `Result<(), Error>`, or name it with `error = Error`",
-            ),
-            Output::Result(error) => match agreed {
-                Some(first) if show(first) != show(error) => errors.at(
+        match (&handling.output, &agreed) {
+            (Output::Nothing, _) => {}
+            (Output::Opaque(ty), _) => {
+                errors.at(ty, "the handler's error cannot be seen here: return `Result<(), Error>`, or name it with `error = Error`");
+                handling.callable = false;
+            }
+            (Output::Result(error), None) => agreed = Some(error.clone()),
+            (Output::Result(error), Some(first)) if show(first) == show(error) => {}
+            (Output::Result(error), Some(first)) => {
+                let (first, second) = (show(first), show(error));
+                errors.at(
                     error,
-                    format!(
-                        "the methods differ in their errors, `{}` and `{}`: name the handler's with `error = ..`, made from both by `From`",
-                        show(first),
-                        show(error)
-                    ),
-                ),
-                Some(_) => {}
-                None => agreed = Some(error),
-            },
+                    format!("the methods differ in their errors, `{first}` and `{second}`: name the handler's with `error = ..`, made from both by `From`"),
+                );
+                handling.callable = false;
+            }
         }
     }
-    agreed.cloned()
+    agreed
 }

@@ -108,7 +108,7 @@ fn arm(handling: &Handling, events: &Ident) -> TokenStream {
         quote!(::core::result::Result::Ok(()))
     };
     let event = if handling.callable {
-        quote!(__event)
+        quote!(ref __event)
     } else {
         quote!(_)
     };
@@ -124,7 +124,7 @@ fn call(handling: &Handling) -> TokenStream {
     };
     let context = handling.takes_context.then(|| quote!(__context));
     let function = quote_spanned!(start=> Self::#method);
-    let arguments = quote_spanned!(end=> (self, &__event, #context));
+    let arguments = quote_spanned!(end=> (self, __event, #context));
     let wait = handling.is_async.then(|| quote_spanned!(end=> .await));
     match &handling.output {
         Output::Nothing => quote!(#function #arguments #wait; ::core::result::Result::Ok(())),

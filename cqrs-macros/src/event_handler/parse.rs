@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) on_error: Option<OnError>,
     /// The required keys that are not there at all.
     pub(crate) missing: Vec<&'static str>,
+    /// Whether it could be read of each handling method which event it is for.
+    pub(crate) methods_known: bool,
     /// Whether the list of events could be read.
     pub(crate) events_known: bool,
 }
@@ -60,6 +62,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         handlings: Vec::new(),
         on_error: None,
         missing: Vec::new(),
+        methods_known: true,
         events_known: false,
     };
     let mut seen = Keys::new(&SPEC);
@@ -130,7 +133,9 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
         if method.signature.ident == "on_error" {
             model.on_error = Some(OnError::read(method, errors));
         } else if handles(method, &model.interested_in) {
-            model.handlings.extend(handling(method, errors));
+            let handling = handling(method, errors);
+            model.methods_known &= handling.is_some();
+            model.handlings.extend(handling);
         }
     }
 }

@@ -58,7 +58,7 @@ fn an_event_handler() {
             #[automatically_derived]
             impl ::cqrs::event::EventSet for __Event {
                 fn schemas() -> ::std::vec::Vec<&'static ::cqrs::event::EventSchema> {
-                    ::std::vec::Vec::from([
+                    ::core::convert::From::from([
                         <AccountOpened as ::cqrs::event::Event>::SCHEMA,
                         <Closed as ::cqrs::event::Event>::SCHEMA,
                     ])
@@ -117,13 +117,13 @@ fn an_event_handler() {
                     __context: &::cqrs::event::EventContext,
                 ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
                     match __event {
-                        __Event::AccountOpened(__event) => {
-                            Self::on_opened(self, &__event, __context)
+                        __Event::AccountOpened(ref __event) => {
+                            Self::on_opened(self, __event, __context)
                                 .await
                                 .map_err(::core::convert::Into::into)
                         }
-                        __Event::Closed(__event) => {
-                            Self::farewell(self, &__event);
+                        __Event::Closed(ref __event) => {
+                            Self::farewell(self, __event);
                             ::core::result::Result::Ok(())
                         }
                     }

@@ -11,7 +11,7 @@ fn an_enum_of_events() {
         #[automatically_derived]
         impl ::cqrs::event::EventSet for AccountEvent {
             fn schemas() -> ::std::vec::Vec<&'static ::cqrs::event::EventSchema> {
-                ::std::vec::Vec::from([
+                ::core::convert::From::from([
                     <events::Opened as ::cqrs::event::Event>::SCHEMA,
                     <r#Move as ::cqrs::event::Event>::SCHEMA,
                 ])

@@ -9,9 +9,9 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
         check_wire_name(name, "router's name", errors);
     }
     let middleware = std::mem::take(&mut model.middleware);
-    model.middleware = without_duplicates(middleware, "middleware", |ty| show(ty), errors);
+    model.middleware = without_duplicates(middleware, "middleware", show, errors);
     let includes = std::mem::take(&mut model.includes);
-    model.includes = without_duplicates(includes, "router", |ty| show(ty), errors);
+    model.includes = without_duplicates(includes, "router", show, errors);
     let own_name = plain(&model.ident);
     model.includes.retain(|router| {
         let itself = show(router) == own_name || show(router) == "Self";

@@ -15,7 +15,7 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         .name
         .as_ref()
         .map_or_else(|| plain(ident), syn::LitStr::value);
-    let includes = type_list(&model.includes);
+    let includes = type_list(&model.includes, model.includes_key.as_ref());
     let middleware = middleware_entries(krate, &model.middleware);
     let defaults = model
         .options

@@ -17,6 +17,8 @@ pub(crate) struct Model {
     pub(crate) name: Option<LitStr>,
     pub(crate) middleware: Vec<Type>,
     pub(crate) includes: Vec<Type>,
+    /// Where they are listed.
+    pub(crate) includes_key: Option<Ident>,
     pub(crate) options: DispatchOptions,
 }
 
@@ -48,6 +50,7 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
         name: None,
         middleware: Vec::new(),
         includes: Vec::new(),
+        includes_key: None,
         options: DispatchOptions::default(),
     };
     Keys::new(&SPEC).read_attributes(&input.attrs, "router", errors, |entry, _| read(entry, &mut model));
@@ -57,7 +60,10 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
 fn read(entry: &Entry<'_>, model: &mut Model) -> syn::Result<()> {
     match entry.key.to_string().as_str() {
         "middleware" => model.middleware = entry.value_with(types)?,
-        "includes" => model.includes = entry.value_with(types)?,
+        "includes" => {
+            model.includes_key = Some(entry.key.clone());
+            model.includes = entry.value_with(types)?;
+        }
         "name" => model.name = Some(entry.text()?),
         "crate" => model.krate = entry.krate()?,
         _ => model.options.read(entry)?,

@@ -88,6 +88,12 @@ impl Decision {
         })
     }
 
+    /// Takes the state for one of another type, whose mistake has been noted.
+    pub(crate) fn correct_state(&mut self, state: &Type) {
+        self.state = Some(state.clone());
+        self.callable = false;
+    }
+
     /// The body: calls the method and emits what it gives. A shape that it cannot give is blamed on its
     /// return type.
     pub(crate) fn body(&self, krate: &Crate, aggregate: &Type) -> TokenStream {
@@ -108,6 +114,7 @@ impl Decision {
         let function = quote_spanned!(start=> Self::#method);
         let arguments = quote_spanned!(end=> (self, #(#arguments),*));
         let wait = self.is_async.then(|| quote_spanned!(end=> .await));
+        let krate = krate.at(start);
         let emit = quote_spanned!(start=> #krate::aggregate::IntoEvents::<#aggregate>::emit_into);
         quote!(#emit(#function #arguments #wait, __emitter))
     }

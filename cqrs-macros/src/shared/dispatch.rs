@@ -70,7 +70,7 @@ impl Consistency {
             Self::Eventual => quote!(#krate::dispatch::Consistency::Eventual),
             Self::Handlers(names) => quote! {
                 #krate::dispatch::Consistency::Handlers(
-                    ::std::vec::Vec::from([#(::std::borrow::Cow::Borrowed(#names)),*])
+                    ::core::convert::From::from([#(::std::borrow::Cow::Borrowed(#names)),*])
                 )
             },
         }

@@ -1,4 +1,4 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
@@ -36,12 +36,13 @@ pub(crate) fn without_duplicates(
     kept
 }
 
-/// A list as a type: `(A, (B, ()))`.
-pub(crate) fn type_list(types: &[Type]) -> TokenStream {
+/// A list as a type: `(A, (B, ()))`. An entry that does not fit is blamed on the list's key.
+pub(crate) fn type_list(types: &[Type], key: Option<&Ident>) -> TokenStream {
+    let span = key.map_or_else(Span::call_site, |key| located(key.span()));
     types
         .iter()
         .rev()
-        .fold(quote!(()), |rest, ty| quote!((#ty, #rest)))
+        .fold(quote!(()), |rest, ty| quote_spanned!(span=> (#ty, #rest)))
 }
 
 /// The calls that add layers of middleware to a definition.

@@ -10,6 +10,18 @@ impl Crate {
     pub(crate) fn new(path: Path) -> Self {
         Self(Some(path))
     }
+
+    /// The path in code that is blamed on the token of this span. An expression or type reaches from its
+    /// first token to its last, so that all of them have to lie there.
+    pub(crate) fn at(&self, span: Span) -> TokenStream {
+        let tokens = self.to_token_stream().into_iter();
+        tokens
+            .map(|mut token| {
+                token.set_span(span);
+                token
+            })
+            .collect()
+    }
 }
 
 impl ToTokens for Crate {

@@ -24,6 +24,7 @@ impl Member {
     fn schema(&self, krate: &Crate) -> TokenStream {
         let event = &self.event;
         let span = located(event.span());
+        let krate = krate.at(span);
         quote_spanned!(span=> <#event as #krate::event::Event>::SCHEMA)
     }
 }
@@ -74,7 +75,7 @@ impl Set<'_> {
         });
         quote! {
             fn schemas() -> ::std::vec::Vec<&'static #krate::event::EventSchema> {
-                ::std::vec::Vec::from([#(#schemas),*])
+                ::core::convert::From::from([#(#schemas),*])
             }
         }
     }
