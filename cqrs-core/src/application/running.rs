@@ -87,9 +87,9 @@ impl<A: Application> Running<A> {
     /// Dispatches a command: set options on what this gives, and await it.
     ///
     /// Compiles for commands whose router the application lists.
-    pub fn dispatch<C: Command, Place>(&self, command: C) -> Dispatch<C>
+    pub fn dispatch<C, Place>(&self, command: C) -> Dispatch<C>
     where
-        C: CarriedBy<A::Routers, Place>,
+        C: Command + CarriedBy<A::Routers, Place>,
     {
         Dispatch::new(Arc::clone(&self.core), command)
     }
