@@ -25,7 +25,7 @@ pub(crate) struct HandlerKey {
 }
 
 tokio::task_local! {
-    static AMBIENT: Ambient;
+    static AMBIENT: Option<Ambient>;
 }
 
 impl Ambient {
@@ -47,7 +47,7 @@ impl Ambient {
     /// What the current task is working on, if anything.
     #[must_use]
     pub fn current() -> Option<Self> {
-        AMBIENT.try_with(Clone::clone).ok()
+        AMBIENT.try_with(Clone::clone).ok().flatten()
     }
 
     /// Runs `future` so that commands dispatched in it inherit from this. A task that `future` spawns does
@@ -56,6 +56,11 @@ impl Ambient {
     /// # Cancel safety
     /// As cancel safe as `future`.
     pub async fn enter<F: Future>(self, future: F) -> F::Output {
-        AMBIENT.scope(self, future).await
+        AMBIENT.scope(Some(self), future).await
+    }
+
+    /// Runs `work` as if the current task worked on nothing.
+    pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
+        AMBIENT.sync_scope(None, work)
     }
 }

@@ -2,12 +2,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use tokio::time::Instant;
 
 use crate::aggregate::instance::{Instance, Pushed};
 use crate::aggregate::worker;
 use crate::aggregate::{Aggregate, AggregateSettings, Environment, Job};
+use crate::ambient::Ambient;
 use crate::store::StreamId;
 
 /// The live instances of one aggregate type in one application instance.
@@ -56,11 +58,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         loop {
             let instance = self.instance(stream_id);
             match instance.push(job, self.settings.mailbox, self.environment.next_use()) {
-                Pushed::Start => {
-                    let run = worker::run(Arc::clone(self), instance);
-                    self.environment.tasks.spawn(run);
-                    return;
-                }
+                Pushed::Start => return self.start(instance),
                 Pushed::Queued => return,
                 Pushed::Full(back) => {
                     job = back;
@@ -71,6 +69,21 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     self.forget(&instance);
                 }
             }
+        }
+    }
+
+    /// Runs the commands of an instance: here and now until they first have to wait, the rest in a task.
+    ///
+    /// Commands that never wait, as those on a store in memory, are spared a task each. What does wait must
+    /// not depend on the caller, who may poll its dispatch no further: other commands would wait with it.
+    fn start(self: &Arc<Self>, instance: Arc<Instance<A>>) {
+        let mut run = Box::pin(worker::run(Arc::clone(self), instance));
+        // Nobody is to be woken for this one poll: the task polls again at once.
+        let mut context = Context::from_waker(Waker::noop());
+        // In a task the commands would not see what the caller works on, so they do not see it here either.
+        let first = Ambient::outside(|| run.as_mut().poll(&mut context));
+        if first.is_pending() {
+            self.environment.tasks.spawn(run);
         }
     }
 
