@@ -197,13 +197,13 @@ fn validation_is_a_method_or_a_function() {
 fn options_become_defaults() {
     let by_closure = DispatchDefaults::new()
         .timeout(Duration::from_millis(500))
-        .consistency(Consistency::Strong)
+        .consistency(Strong)
         .consistency_timeout(Duration::from_mins(2))
         .retry_attempts(5);
     assert_eq!(ByClosure::defaults(), by_closure);
     let by_raw_field = DispatchDefaults::new()
         .timeout(Duration::from_secs(9))
-        .consistency(Consistency::Eventual);
+        .consistency(Eventual);
     assert_eq!(ByRawField::defaults(), by_raw_field);
     assert_eq!(BySum::defaults(), DispatchDefaults::new());
 }
@@ -241,7 +241,7 @@ async fn t_054_commands_of_included_routers_are_carried() {
     assert_eq!(receipt.events(), [Done.into()]);
     let receipt = things
         .dispatch(ByMethod::Close(7))
-        .consistency(Consistency::Eventual)
+        .consistency(Eventual)
         .await
         .unwrap();
     assert_eq!(receipt.stream_id().as_str(), "thing-7");

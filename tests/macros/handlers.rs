@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cqrs::aggregate::DefaultLifespan;
 use cqrs::handler::StartFrom;
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ struct Counter {
     events = CounterFact,
     snapshot_every = 100,
     snapshot_version = 2,
-    lifespan = cqrs::aggregate::DefaultLifespan,
+    lifespan = DefaultLifespan,
     mailbox = 8
 )]
 impl Counter {
@@ -180,7 +181,7 @@ async fn a_command_goes_from_its_handler_to_the_event_handlers() {
         .unwrap();
     let receipt = counters
         .dispatch(Tick { id: 1 })
-        .consistency(Consistency::Strong)
+        .consistency(Strong)
         .await
         .unwrap();
     assert_eq!(
@@ -189,7 +190,7 @@ async fn a_command_goes_from_its_handler_to_the_event_handlers() {
     );
     assert_eq!(watch.0.load(Ordering::SeqCst), 103);
     let late = counters.dispatch(Tock { id: 1 }).await;
-    assert!(matches!(late, Err(cqrs::dispatch::DispatchError::Rejected(Late))));
+    assert!(matches!(late, Err(DispatchError::Rejected(Late))));
     counters.shutdown().await;
 }
 
@@ -199,10 +200,7 @@ fn options_become_constants() {
     assert_eq!(Watch::START_FROM, StartFrom::Position(0));
     assert_eq!(Mixed::START_FROM, StartFrom::Current);
     assert_eq!(Sure::START_FROM, StartFrom::Origin);
-    assert_eq!(
-        (Watch::CONSISTENCY, Sure::CONSISTENCY),
-        (Consistency::Strong, Consistency::Eventual)
-    );
+    assert_eq!((Watch::CONSISTENCY, Sure::CONSISTENCY), (Strong, Eventual));
     assert_eq!((Counter::NAME, Counter::STREAM_PREFIX), ("counter", "counter"));
     let settings = format!("{:?}", Counter::settings());
     assert!(

@@ -131,15 +131,18 @@ impl Sum {
     }
 }
 
-async fn events_of<C, Place>(command: C) -> Result<Vec<SumEvent>, cqrs::dispatch::DispatchError<Refusal>>
+async fn events_of<C, Place>(command: C) -> Result<Vec<SumEvent>, DispatchError<Refusal>>
 where
     C: Command<Aggregate = Sum>,
     <Shapes as Application>::Routers: cqrs::router::Contains<C::Router, Place>,
 {
-    let shapes = Shapes::builder(MemoryStore::new()).start().await.unwrap();
+    let shapes = Shapes::builder(MemoryStore::new())
+        .start()
+        .await
+        .expect("the application starts");
     let result = shapes.dispatch(command).await;
     shapes.shutdown().await;
-    result.map(cqrs::dispatch::Dispatched::into_events)
+    result.map(Dispatched::into_events)
 }
 
 fn added(numbers: &[u64]) -> Vec<SumEvent> {
@@ -148,7 +151,7 @@ fn added(numbers: &[u64]) -> Vec<SumEvent> {
 
 #[tokio::test]
 async fn every_shape_gives_its_events() {
-    assert_eq!(events_of(One).await.unwrap(), added(&[1]));
+    assert_eq!(events_of(One).await.expect("the application starts"), added(&[1]));
     assert_eq!(events_of(Nothing).await.unwrap(), []);
     assert_eq!(events_of(Unit).await.unwrap(), []);
     assert_eq!(events_of(Maybe).await.unwrap(), added(&[10]));
