@@ -2,7 +2,7 @@
 
 #[cfg(feature = "macros")]
 #[doc(no_inline)]
-pub use crate::{aggregate, application, command_handler, event_handler};
+pub use cqrs_macros::{aggregate, application, command_handler, event_handler};
 
 #[cfg(feature = "memory")]
 #[doc(no_inline)]

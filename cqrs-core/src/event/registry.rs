@@ -70,27 +70,32 @@ impl EventRegistry {
             return;
         }
         for name in std::iter::once(&schema.name).chain(schema.aliases) {
-            if let Some(other) = self.by_stored_name.get(name) {
-                self.faults.push(RegistryFault::DuplicateName {
-                    name,
-                    first: place(other),
-                    second: place(schema),
-                });
-            } else {
-                self.by_stored_name.insert(name, schema);
+            match self.by_stored_name.get(name) {
+                Some(other) => {
+                    let (first, second) = (place(other), place(schema));
+                    self.fault(RegistryFault::DuplicateName { name, first, second });
+                }
+                None => drop(self.by_stored_name.insert(name, schema)),
             }
         }
-        for from in 1..schema.version {
-            if schema.upcaster(from).is_none() {
-                self.faults.push(RegistryFault::MissingUpcaster {
-                    name: schema.name,
-                    at: place(schema),
-                    version: schema.version,
-                    from,
-                });
-            }
+        let missing = (1..schema.version).filter(|from| schema.upcaster(*from).is_none());
+        for from in missing {
+            let (name, at, version) = (schema.name, place(schema), schema.version);
+            self.fault(RegistryFault::MissingUpcaster {
+                name,
+                at,
+                version,
+                from,
+            });
         }
         self.by_name.entry(schema.name).or_insert(schema);
+    }
+
+    /// Notes a fault, once: a type is registered by everything that uses it.
+    fn fault(&mut self, fault: RegistryFault) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// The types, ordered by name.

@@ -222,12 +222,13 @@ impl HandlerRunner {
             Err(message) => return Err(HandlerError::Panicked(message)),
         }
         let ambient = Ambient::of_event(event).in_handler(self.key.clone());
-        let work = ambient.enter(async {
+        // Boxed: a large event would otherwise lie on the stack once for each future around it.
+        let work = Box::pin(ambient.enter(async {
             for event in wanted {
                 handler.handle(event, context).await?;
             }
             Ok(())
-        });
+        }));
         match panics::catch_async(work).await {
             Ok(handled) => handled.map_err(HandlerError::Failed),
             Err(message) => Err(HandlerError::Panicked(message)),
