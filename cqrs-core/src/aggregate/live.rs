@@ -58,6 +58,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             match instance.push(job, self.settings.mailbox, self.environment.next_use()) {
                 Pushed::Start => {
                     let run = worker::run(Arc::clone(self), instance);
+                    let run = self.environment.working.track_future(run);
                     self.environment.tasks.spawn(run);
                     return;
                 }
