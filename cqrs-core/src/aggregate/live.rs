@@ -55,9 +55,11 @@ impl<A: Aggregate> AggregateRuntime<A> {
     pub(crate) async fn submit(self: &Arc<Self>, stream_id: &StreamId, mut job: Job<A>) {
         loop {
             let instance = self.instance(stream_id);
+            // Made before the queue is looked at, so that a retirement in between wakes this caller too.
+            let space = instance.space.notified();
             match instance.push(job, self.settings.mailbox, self.environment.next_use()) {
                 Pushed::Start => {
-                    let run = worker::run(Arc::clone(self), instance);
+                    let run = worker::run(Arc::clone(self), Arc::clone(&instance));
                     let run = self.environment.working.track_future(run);
                     self.environment.tasks.spawn(run);
                     return;
@@ -65,7 +67,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 Pushed::Queued => return,
                 Pushed::Full(back) => {
                     job = back;
-                    instance.space.notified().await;
+                    space.await;
                 }
                 Pushed::Retired(back) => {
                     job = back;
