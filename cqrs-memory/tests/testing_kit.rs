@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cqrs_core::aggregate::{Aggregate, Emitter, Execute};
+use cqrs_core::aggregate::{Aggregate, AggregateSettings, Emitter, Execute, SnapshotPolicy};
 use cqrs_core::application::{Application, Builder, Running};
 use cqrs_core::clock::Clock as _;
 use cqrs_core::command::{Command, CommandContext, Direct};
@@ -17,7 +17,7 @@ use cqrs_core::event::{Event, EventContext, EventSchema, Upcast, UpcastError, Up
 use cqrs_core::handler::{ErrorAction, EventHandler, HandlerFailure};
 use cqrs_core::id::{CommandId, CorrelationId, EventId};
 use cqrs_core::router::Router;
-use cqrs_core::store::{Append, EventData, EventStore as _, ExpectedVersion, StreamId};
+use cqrs_core::store::{Append, EventData, EventStore as _, ExpectedVersion, SnapshotStore as _, StreamId};
 use cqrs_core::testing::{
     EventProbe, SettleError, TestClock, assert_correlated, assert_received, refute_received, settle,
     wait_for_event,
@@ -90,7 +90,7 @@ impl Aggregate for Account {
     }
 }
 
-#[derive(Default, Clone)]
+#[derive(Serialize, Deserialize, Default, Clone)]
 struct Greeting;
 
 impl Aggregate for Greeting {
@@ -100,6 +100,10 @@ impl Aggregate for Greeting {
     const STREAM_PREFIX: &'static str = "greeting";
 
     fn apply(&mut self, _: &Welcomed) {}
+
+    fn settings() -> AggregateSettings<Self> {
+        AggregateSettings::new().snapshots(SnapshotPolicy::Every(1), 1)
+    }
 }
 
 struct BankRouter;
@@ -515,6 +519,16 @@ async fn settling_takes_no_time_when_time_is_paused() {
     let started = tokio::time::Instant::now();
     check_settles_over_a_chain().await;
     assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn settling_waits_for_snapshots() {
+    let store = MemoryStore::new();
+    let Fixture { bank, tally: _ } = start(store.clone(), UNLIMITED).await;
+    bank.dispatch(open("a-1")).await.unwrap();
+    settle(&bank).await;
+    let snapshot = store.latest_snapshot(&stream("greeting-a-1")).await.unwrap();
+    assert_eq!(snapshot.map(|snapshot| snapshot.version), Some(1));
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ pub(crate) struct Environment {
     pub(crate) services: Arc<Services>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
-    /// Counts the aggregates that are at work. It is closed from the start, so that `wait` tells at any time
-    /// when none is.
+    /// Counts the aggregates at work and the snapshots under way. It is closed from the start, so that `wait`
+    /// tells at any time when there is none.
     pub(crate) working: TaskTracker,
     pub(crate) payload_limit: usize,
     pub(crate) replay_page: usize,

@@ -14,8 +14,9 @@ use crate::store::StoreError;
 /// How long the kit waits, unless told otherwise.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// Waits until the application has nothing left to do: no dispatch is under way, no aggregate is at work,
-/// and every handler has come to the end of the log, with all that handlers have dispatched meanwhile.
+/// Waits until the application has nothing left to do: no dispatch is under way, no aggregate is at work or
+/// takes a snapshot, and every handler has come to the end of the log, with all that handlers have dispatched
+/// meanwhile.
 ///
 /// Awaiting it panics when that takes longer than 5 s or a handler has failed; [`Settle::check`] gives the
 /// error instead. It sleeps nowhere, so that it takes as long as the work does, and no time with tokio's
@@ -61,7 +62,7 @@ pub enum SettleError {
     },
     /// It took too long.
     #[error(
-        "application {application:?} did not settle within {limit:?}: {dispatches} dispatches and {working} aggregates at work, {}",
+        "application {application:?} did not settle within {limit:?}: {dispatches} dispatches and {working} aggregates or snapshots at work, {}",
         describe(behind)
     )]
     TimedOut {
@@ -71,7 +72,7 @@ pub enum SettleError {
         limit: Duration,
         /// How many dispatches are under way.
         dispatches: usize,
-        /// How many aggregates are at work.
+        /// How many aggregates are at work, and snapshots under way.
         working: usize,
         /// The handlers that have not come to the end of the log.
         behind: Vec<HandlerStatus>,
