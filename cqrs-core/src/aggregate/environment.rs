@@ -19,6 +19,9 @@ pub(crate) struct Environment {
     pub(crate) services: Arc<Services>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
+    /// Counts the aggregates at work and the snapshots under way. It is closed from the start, so that `wait`
+    /// tells at any time when there is none.
+    pub(crate) working: TaskTracker,
     pub(crate) payload_limit: usize,
     pub(crate) replay_page: usize,
     pub(crate) max_live: usize,
@@ -48,6 +51,8 @@ impl Environment {
         replay_page: usize,
         max_live: usize,
     ) -> Self {
+        let working = TaskTracker::new();
+        working.close();
         Self {
             store,
             snapshots,
@@ -55,6 +60,7 @@ impl Environment {
             services,
             clock,
             tasks,
+            working,
             payload_limit,
             replay_page,
             max_live,

@@ -14,7 +14,11 @@ use crate::store::StreamId;
 pub(crate) struct Instance<A: Aggregate> {
     pub(crate) stream_id: StreamId,
     inner: Mutex<Inner<A>>,
-    /// Woken when the queue of a full instance has room again.
+    /// Woken when the queue of a full instance has room again, once for each command that leaves the queue;
+    /// all are woken when the instance is retired.
+    ///
+    /// Nobody waits for ever: as long as somebody does, there are commands in the queue, whose leaving wakes
+    /// the next, or somebody was woken who will put one there.
     pub(crate) space: Notify,
 }
 
@@ -162,7 +166,10 @@ impl<A: Aggregate> Instance<A> {
             return None;
         }
         inner.phase = Phase::Retired;
-        Some(inner.loaded.take())
+        let loaded = inner.loaded.take();
+        drop(inner);
+        self.space.notify_waiters();
+        Some(loaded)
     }
 
     pub(crate) fn is_retired(&self) -> bool {

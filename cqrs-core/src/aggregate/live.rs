@@ -57,12 +57,14 @@ impl<A: Aggregate> AggregateRuntime<A> {
     pub(crate) async fn submit(self: &Arc<Self>, stream_id: &StreamId, mut job: Job<A>) {
         loop {
             let instance = self.instance(stream_id);
+            // Made before the queue is looked at, so that a retirement in between wakes this caller too.
+            let space = instance.space.notified();
             match instance.push(job, self.settings.mailbox, self.environment.next_use()) {
-                Pushed::Start => return self.start(instance),
+                Pushed::Start => return self.start(Arc::clone(&instance)),
                 Pushed::Queued => return,
                 Pushed::Full(back) => {
                     job = back;
-                    instance.space.notified().await;
+                    space.await;
                 }
                 Pushed::Retired(back) => {
                     job = back;
@@ -77,7 +79,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
     /// Commands that never wait, as those on a store in memory, are spared a task each. What does wait must
     /// not depend on the caller, who may poll its dispatch no further: other commands would wait with it.
     fn start(self: &Arc<Self>, instance: Arc<Instance<A>>) {
-        let mut run = Box::pin(worker::run(Arc::clone(self), instance));
+        let run = worker::run(Arc::clone(self), instance);
+        let mut run = Box::pin(self.environment.working.track_future(run));
         // Nobody is to be woken for this one poll: the task polls again at once.
         let mut context = Context::from_waker(Waker::noop());
         // In a task the commands would not see what the caller works on, so they do not see it here either.

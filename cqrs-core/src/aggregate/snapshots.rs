@@ -48,8 +48,9 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let environment = Arc::clone(&self.environment);
         let stream_id = stream_id.clone();
         let (state, version) = (Arc::clone(&loaded.state), loaded.version);
+        let working = self.environment.working.token();
         self.environment.tasks.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, working);
             let data = match panics::catch(|| encode(&state)) {
                 Ok(Ok(data)) => data,
                 Ok(Err(error)) => return warn(&stream_id, version, &error),

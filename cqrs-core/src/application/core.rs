@@ -34,7 +34,8 @@ pub(crate) struct Core {
     pub(crate) routes: HashMap<TypeId, Route>,
     pub(crate) commands: HashMap<&'static str, &'static CommandRegistration>,
     pub(crate) state: AtomicU8,
-    /// Counts the dispatches of callers outside the handlers.
+    /// Counts the dispatches of callers outside the handlers. It is closed from the start, which keeps
+    /// nobody out and lets `wait` tell at any time when there is none.
     pub(crate) dispatches: TaskTracker,
     pub(crate) handlers: Mutex<Vec<(Arc<str>, JoinHandle<()>)>>,
     /// Counts everything else that runs: commands, snapshots, the tail reader.
@@ -131,7 +132,6 @@ impl Core {
         self.set_state(ApplicationState::ShuttingDown);
         tracing::info!(cqrs.application = &*self.name, "shutting down");
 
-        self.dispatches.close();
         let _ = timeout_at(half, self.dispatches.wait()).await;
 
         self.stop_handlers.cancel();

@@ -120,6 +120,11 @@ impl<A: Application> Running<A> {
 }
 
 impl<A> Running<A> {
+    #[cfg(feature = "testing")]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// The name of the instance.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -301,6 +301,8 @@ async fn run(
     let name: Arc<str> = Arc::from(parts.name.as_str());
     let config = parts.config;
     let tasks = TaskTracker::new();
+    let dispatches = TaskTracker::new();
+    dispatches.close();
     let stop_handlers = CancellationToken::new();
     let stop_services = CancellationToken::new();
 
@@ -373,7 +375,7 @@ async fn run(
         routes,
         commands,
         state: AtomicU8::new(0),
-        dispatches: TaskTracker::new(),
+        dispatches,
         handlers: Mutex::default(),
         tasks,
         stop_handlers,

@@ -183,7 +183,7 @@ impl HandlerBoard {
     pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
         let status = |entry: &Entry| {
             let progress = entry.progress.borrow().clone();
-            let position = entry.subscriber.clear_to().unwrap_or(0).max(progress.position);
+            let position = entry.position();
             HandlerStatus {
                 name: entry.name.as_ref().to_owned(),
                 state: progress.state,
@@ -193,6 +193,45 @@ impl HandlerBoard {
             }
         };
         self.entries.iter().map(status).collect()
+    }
+}
+
+#[cfg(feature = "testing")]
+impl HandlerBoard {
+    /// Waits until every handler has come to position `head`, those named in `without` left out; `false` as
+    /// soon as one of them is down.
+    pub(crate) async fn reach(&self, head: u64, without: &[String]) -> bool {
+        let counts = |entry: &&Entry| !without.iter().any(|name| **name == *entry.name);
+        let reached = self.entries.iter().filter(counts).map(|entry| entry.reach(head));
+        futures_util::future::try_join_all(reached).await.is_ok()
+    }
+}
+
+impl Entry {
+    /// The position up to which nothing is left to handle.
+    fn position(&self) -> u64 {
+        let handled = self.progress.borrow().position;
+        self.subscriber.clear_to().unwrap_or(0).max(handled)
+    }
+
+    /// Waits until the handler has come to position `head`; the error is that it is down.
+    #[cfg(feature = "testing")]
+    async fn reach(&self, head: u64) -> Result<(), ()> {
+        let mut progress = self.progress.clone();
+        loop {
+            // Made before the look, so that what moves after it is noticed.
+            let moved = self.subscriber.moved();
+            if progress.borrow_and_update().state.is_down() {
+                return Err(());
+            }
+            if self.position() >= head {
+                return Ok(());
+            }
+            tokio::select! {
+                () = moved => {}
+                changed = progress.changed() => changed.map_err(|_| ())?,
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Subscriber {
     pub(crate) filter: EventFilter,
     rest: Mutex<Rest>,
     wake: Notify,
+    moved: Notify,
 }
 
 struct Rest {
@@ -34,6 +35,7 @@ impl Subscriber {
             filter,
             rest: Mutex::new(rest),
             wake: Notify::new(),
+            moved: Notify::new(),
         }
     }
 
@@ -47,7 +49,15 @@ impl Subscriber {
             self.wake.notify_one();
         } else if rest.asleep && !rest.pending && rest.clear_to == batch.after {
             rest.clear_to = batch.last;
+            drop(rest);
+            self.moved.notify_waiters();
         }
+    }
+
+    /// Is ready when the place of a sleeping reader has moved on since the call.
+    #[cfg(feature = "testing")]
+    pub(crate) fn moved(&self) -> tokio::sync::futures::Notified<'_> {
+        self.moved.notified()
     }
 
     /// Goes to sleep at `position`, the end of the buffer as far as the reader saw; gives the position up to
