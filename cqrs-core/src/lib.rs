@@ -100,7 +100,7 @@ pub mod __private {
         }
     }
 
-    pub use crate::default_instance;
+    pub use crate::{default_instance, register_command};
 }
 
 /// An instance of a concrete type when it has a `Default`, else `None`. Not for people.

@@ -28,7 +28,7 @@ impl<const STOPS: bool> Aggregate for Counter<STOPS> {
     type Event = Counted;
     type Error = Infallible;
     const NAME: &'static str = "Counter";
-    const STREAM_PREFIX: &'static str = "counter";
+    const STREAM_PREFIX: &'static str = if STOPS { "stopping" } else { "counter" };
 
     fn apply(&mut self, _: &Counted) {}
 
@@ -60,12 +60,15 @@ impl<const STOPS: bool> Command for Count<STOPS> {
     type Router = CounterRouter;
     type Aggregate = Counter<STOPS>;
     type Handler = Direct;
-    const NAME: &'static str = "Count";
+    const NAME: &'static str = if STOPS { "CountAndStop" } else { "Count" };
 
     fn identity(&self) -> impl fmt::Display {
         self.0
     }
 }
+
+cqrs_core::register_command!(Count<true>);
+cqrs_core::register_command!(Count<false>);
 
 impl<const STOPS: bool> Execute<Count<STOPS>> for Counter<STOPS> {
     fn execute(

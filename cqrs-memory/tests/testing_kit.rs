@@ -127,6 +127,8 @@ impl Command for Open {
     }
 }
 
+cqrs_core::register_command!(Open);
+
 impl Execute<Open> for Account {
     fn execute(
         &self,
@@ -158,6 +160,8 @@ impl Command for Welcome {
         &self.0
     }
 }
+
+cqrs_core::register_command!(Welcome);
 
 impl Execute<Welcome> for Greeting {
     fn execute(

@@ -104,6 +104,13 @@ impl Core {
         self.routes.get(&router)
     }
 
+    /// Whether a command type is registered. One that is not has never been checked: its aggregate's events
+    /// may be unknown, and its handler may have no instance.
+    pub(crate) fn knows(&self, name: &str, command_type: TypeId) -> bool {
+        self.command(name)
+            .is_some_and(|registration| (registration.command)() == command_type)
+    }
+
     pub(crate) fn command(&self, name: &str) -> Option<&'static CommandRegistration> {
         self.commands.get(name).copied()
     }

@@ -332,8 +332,8 @@ async fn run(
     ));
     let runners: Vec<_> = handlers
         .iter()
-        .zip(subscribers.into_iter().zip(progresses))
-        .map(|(handler, (subscriber, progress))| HandlerRunner {
+        .zip(positions.iter().zip(subscribers.into_iter().zip(progresses)))
+        .map(|(handler, (position, (subscriber, progress)))| HandlerRunner {
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
             key: HandlerKey {
@@ -346,6 +346,7 @@ async fn run(
             clock: Arc::clone(&parts.clock),
             tail: Arc::clone(&tail),
             subscriber,
+            saved: Arc::new(AtomicU64::new(*position)),
             progress,
             stop: stop_handlers.clone(),
             page: config.tail_page,

@@ -15,6 +15,9 @@ pub use identity::InvalidIdentity;
 pub use registration::CommandRegistration;
 pub use validation::{FieldError, ValidationErrors};
 
+#[doc(inline)]
+pub use crate::register_command;
+
 pub(crate) use erased::{ErasedCommand, Run, runner};
 pub(crate) use identity::{check_prefix, stream_id};
 
@@ -66,6 +69,8 @@ use crate::router::Router;
 ///         &self.account_id
 ///     }
 /// }
+///
+/// cqrs_core::command::register_command!(Open);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command: add `#[derive(cqrs::Command)]` and `#[command(router = .., aggregate = .., identify_by = ..)]` to it",

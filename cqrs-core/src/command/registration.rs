@@ -13,6 +13,7 @@ use crate::router::Router;
 #[derive(Clone, Copy)]
 pub struct CommandRegistration {
     pub(crate) name: &'static str,
+    pub(crate) command: fn() -> TypeId,
     pub(crate) router: fn() -> TypeId,
     pub(crate) router_name: &'static str,
     pub(crate) aggregate: fn() -> AggregateDescription,
@@ -36,6 +37,7 @@ impl CommandRegistration {
     ) -> Self {
         Self {
             name: C::NAME,
+            command: TypeId::of::<C>,
             router: TypeId::of::<C::Router>,
             router_name: <C::Router as Router>::NAME,
             aggregate: AggregateDescription::of::<C::Aggregate>,
@@ -75,3 +77,23 @@ impl fmt::Debug for CommandRegistration {
 }
 
 inventory::collect!(CommandRegistration);
+
+/// Registers a command that implements [`Command`](crate::command::Command) by hand, as `#[derive(Command)]`
+/// does by itself. A command that is not registered cannot be dispatched.
+#[macro_export]
+macro_rules! register_command {
+    ($command:ty) => {
+        $crate::__private::inventory::submit! {
+            $crate::command::CommandRegistration::of::<$command>(
+                || {
+                    $crate::default_instance!(<$command as $crate::command::Command>::Handler).map(|handler| {
+                        ::std::sync::Arc::new(handler)
+                            as ::std::sync::Arc<dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync>
+                    })
+                },
+                ::core::file!(),
+                ::core::line!(),
+            )
+        }
+    };
+}

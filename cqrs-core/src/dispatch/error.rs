@@ -191,8 +191,11 @@ pub enum DispatchError<E> {
         /// The handler's name.
         handler: String,
     },
-    /// No command of this name is routed. Only a dispatch by name can meet this.
-    #[error("application {application:?} routes no command {command:?}")]
+    /// No command of this name is routed; or the command implements `Command` by hand and is not registered.
+    #[error(
+        "application {application:?} knows no command {command:?}; one that is implemented by hand needs \
+         `register_command!`"
+    )]
     UnknownCommand {
         /// The application's name.
         application: String,

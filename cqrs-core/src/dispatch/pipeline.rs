@@ -22,6 +22,7 @@ use crate::store::StreamId;
 pub(crate) struct Request<A: Aggregate> {
     command: AnyCommand,
     run: Run<A>,
+    command_type: TypeId,
     router: TypeId,
     defaults: DispatchDefaults,
     call: CallOptions,
@@ -39,6 +40,7 @@ impl<A: Aggregate> Request<A> {
         Self {
             command: AnyCommand::new(command),
             run: runner::<C>(),
+            command_type: TypeId::of::<C>(),
             router: TypeId::of::<C::Router>(),
             defaults: C::defaults(),
             call,
@@ -64,6 +66,7 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
     let Request {
         command,
         run,
+        command_type,
         router,
         defaults,
         call,
@@ -75,7 +78,10 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
             application: core.name().to_owned(),
             state,
         })?;
-    let Some(route) = core.route(router) else {
+    let route = core
+        .route(router)
+        .filter(|_| core.knows(command.name(), command_type));
+    let Some(route) = route else {
         let application = core.name().to_owned();
         return Err(DispatchError::UnknownCommand {
             application,

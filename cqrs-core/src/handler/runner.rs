@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub(crate) struct HandlerRunner {
     pub(crate) tail: Arc<Tail>,
     pub(crate) subscriber: Arc<Subscriber>,
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
+    /// The checkpoint that the store has; it outlives a run that crashed.
+    pub(crate) saved: Arc<AtomicU64>,
     pub(crate) stop: CancellationToken,
     pub(crate) page: usize,
     pub(crate) checkpoint_every: u64,

@@ -1,4 +1,5 @@
 use std::error::Error as _;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -35,7 +36,7 @@ impl HandlerRunner {
     pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
         self.set_state(HandlerState::Running);
         let mut checkpoint = Checkpoint {
-            saved: self.position(),
+            saved: self.saved.load(Ordering::Acquire),
             saved_at: Instant::now(),
         };
         let end = match self.handle_all(handler, &mut checkpoint).await {
@@ -296,6 +297,7 @@ impl HandlerRunner {
         match self.checkpoints.save_checkpoint(&self.name, position).await {
             Ok(()) => {
                 checkpoint.saved = position;
+                self.saved.store(position, Ordering::Release);
                 checkpoint.saved_at = Instant::now();
             }
             Err(error) => tracing::warn!(

@@ -16,6 +16,8 @@ pub struct Follow {
     filter: EventFilter,
     head: watch::Receiver<u64>,
     position: u64,
+    /// Up to where the log was read; events that do not pass the filter are not read again.
+    read_to: u64,
     page: VecDeque<RecordedEvent>,
 }
 
@@ -35,6 +37,7 @@ impl Follow {
             filter,
             head,
             position: after,
+            read_to: after,
             page: VecDeque::new(),
         }
     }
@@ -68,11 +71,12 @@ impl Follow {
     pub async fn try_next(&mut self) -> Result<Option<RecordedEvent>, StoreError> {
         if self.page.is_empty() {
             self.head.mark_unchanged();
-            self.page = self
-                .store
-                .read_log(self.position, &self.filter, PAGE)
-                .await?
-                .into();
+            // Asked first: a page that is not full reaches at least this far.
+            let head = self.store.head().await?;
+            let page = self.store.read_log(self.read_to, &self.filter, PAGE).await?;
+            let last = page.last().map_or(self.read_to, |event| event.position);
+            self.read_to = if page.len() < PAGE { last.max(head) } else { last };
+            self.page = page.into();
         }
         let event = self.page.pop_front();
         if let Some(event) = &event {

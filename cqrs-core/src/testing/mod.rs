@@ -50,6 +50,7 @@
 //! #         ValidationErrors::new().check(!self.owner.is_empty(), "owner", "must not be empty").into_result()
 //! #     }
 //! # }
+//! # cqrs_core::command::register_command!(Open);
 //! # impl Execute<Open> for Account {
 //! #     fn execute(&self, command: &Open, emitter: &mut Emitter<'_, Self>, _: &CommandContext) -> Result<(), AlreadyOpen> {
 //! #         if self.open { return Err(AlreadyOpen); }

@@ -181,6 +181,8 @@ impl Command for Move {
     }
 }
 
+crate::register_command!(Move);
+
 impl Execute<Move> for Account {
     fn execute(
         &self,
@@ -215,6 +217,8 @@ impl Command for Chime {
         "a-1"
     }
 }
+
+crate::register_command!(Chime);
 
 impl Execute<Chime> for Account {
     fn execute(

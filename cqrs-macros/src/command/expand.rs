@@ -137,22 +137,5 @@ fn defaults(model: &Model) -> Option<TokenStream> {
 
 fn registration(model: &Model) -> TokenStream {
     let Model { krate, ident, .. } = model;
-    let default_handler = match &model.handler {
-        None => quote!(|| ::core::option::Option::None),
-        Some(handler) => quote! {
-            || #krate::__private::default_instance!(#handler).map(|__handler| {
-                ::std::sync::Arc::new(__handler)
-                    as ::std::sync::Arc<dyn ::core::any::Any + ::core::marker::Send + ::core::marker::Sync>
-            })
-        },
-    };
-    quote! {
-        #krate::__private::inventory::submit! {
-            #krate::command::CommandRegistration::of::<#ident>(
-                #default_handler,
-                ::core::file!(),
-                ::core::line!(),
-            )
-        }
-    }
+    quote!(#krate::__private::register_command!(#ident);)
 }

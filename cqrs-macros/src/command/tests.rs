@@ -21,10 +21,7 @@ fn a_plain_command() {
                 &self.account_id
             }
         }
-        ::cqrs::__private::inventory::submit! {
-            ::cqrs::command::CommandRegistration::of:: < Withdraw > (||
-            ::core::option::Option::None, ::core::file!(), ::core::line!(),)
-        }
+        ::cqrs::__private::register_command!(Withdraw);
     "##]]
     .assert_eq(&pretty(&expansion));
 }
@@ -76,12 +73,7 @@ fn everything() {
                     .retry_attempts(3)
             }
         }
-        facade::__private::inventory::submit! {
-            facade::command::CommandRegistration::of:: < Withdraw > (||
-            facade::__private::default_instance!(Rates) .map(| __handler | {
-            ::std::sync::Arc::new(__handler) as ::std::sync::Arc < dyn ::core::any::Any +
-            ::core::marker::Send + ::core::marker::Sync > }), ::core::file!(), ::core::line!(),)
-        }
+        facade::__private::register_command!(Withdraw);
     "##]]
     .assert_eq(&pretty(&expansion));
 }
@@ -112,10 +104,7 @@ fn functions_in_place_of_fields() {
                 ::cqrs::dispatch::DispatchDefaults::new().no_timeout()
             }
         }
-        ::cqrs::__private::inventory::submit! {
-            ::cqrs::command::CommandRegistration::of:: < C > (|| ::core::option::Option::None,
-            ::core::file!(), ::core::line!(),)
-        }
+        ::cqrs::__private::register_command!(C);
     "##]]
     .assert_eq(&pretty(&expansion));
 }
