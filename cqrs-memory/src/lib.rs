@@ -60,7 +60,7 @@ mod log;
 mod snapshot;
 mod store;
 mod stream;
-mod uuid_hash;
+mod id_hash;
 
 pub use builder::MemoryStoreBuilder;
 pub use store::MemoryStore;
