@@ -9,8 +9,8 @@ use cqrs_core::store::{
 };
 
 use crate::contents::Contents;
-use crate::stream::Stream;
 use crate::id_hash::IdHash;
+use crate::stream::Stream;
 
 impl Contents {
     /// Makes an append, or finds its first outcome.

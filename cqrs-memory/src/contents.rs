@@ -6,9 +6,9 @@ use cqrs_core::store::{
     Appended, BindError, Direction, EventFilter, RecordedEvent, Snapshot, StoreError, StoredState, StreamId,
 };
 
+use crate::id_hash::IdHash;
 use crate::log::Log;
 use crate::stream::Stream;
-use crate::id_hash::IdHash;
 
 /// All that a store holds, behind its one lock.
 ///
