@@ -28,12 +28,13 @@ pub(crate) fn measure(point: Point, effort: Effort) -> Result<Vec<Value>, BoxErr
     let load = Load {
         callers: point.callers,
         accounts: effort.pick(2_000, 10_000),
-        commands: effort.pick(40_000, 320_000),
+        commands: effort.pick(40_000, 200_000),
     };
     two_workers()?.block_on(async {
         match point.subject {
             Subject::CqrsEs => run(point.metric, cqrs_es::printing(), load).await,
             Subject::CqrsEsQuiet => run(point.metric, cqrs_es::quiet(), load).await,
+            Subject::CqrsEsJson => run(point.metric, cqrs_es::json(), load).await,
             _ => on_memory(point.metric, load).await,
         }
     })

@@ -11,7 +11,7 @@ pub(crate) fn measure(point: Point, effort: Effort) -> Result<Vec<Value>, BoxErr
     let load = Load {
         callers: point.callers,
         accounts: 1,
-        commands: effort.pick(40_000, 320_000),
+        commands: effort.pick(40_000, 200_000),
     };
     two_workers()?.block_on(on_memory(point.metric, load))
 }

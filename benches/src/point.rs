@@ -33,6 +33,8 @@ pub(crate) enum Subject {
     CqrsEs,
     /// The crate `cqrs-es` on that store without its printing.
     CqrsEsQuiet,
+    /// The crate `cqrs-es` on events kept as JSON, as its database stores keep them.
+    CqrsEsJson,
     /// Code that uses the macros.
     Macros,
     /// The equivalent code by hand.
@@ -89,7 +91,12 @@ impl Metric {
             subject,
             callers,
         };
-        let subjects = [Subject::CqrsMemory, Subject::CqrsEsQuiet, Subject::CqrsEs];
+        let subjects = [
+            Subject::CqrsMemory,
+            Subject::CqrsEs,
+            Subject::CqrsEsQuiet,
+            Subject::CqrsEsJson,
+        ];
         match self {
             Self::Dispatch => [1, 8, 64]
                 .into_iter()

@@ -3,10 +3,20 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 /// Names the space in which keys that are not UUIDs become command ids.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x9b1c_58de_6c1f_4c0e_8b9b_5f1d_3c52_07a1);
+
+thread_local! {
+    /// Keeps the ids of a thread in the order in which they were made. One for the whole process would be a
+    /// lock that every command of every thread takes several times.
+    static ORDER: ContextV7 = const { ContextV7::new() };
+}
+
+fn fresh() -> Uuid {
+    ORDER.with(|order| Uuid::new_v7(Timestamp::now(order)))
+}
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident) => {
@@ -20,7 +30,7 @@ macro_rules! identifier {
             #[must_use]
             #[expect(clippy::new_without_default, reason = "a default that differs at every call would surprise")]
             pub fn new() -> Self {
-                Self(Uuid::now_v7())
+                Self(fresh())
             }
 
             /// The UUID.

@@ -9,8 +9,8 @@ use cqrs_core::store::{
 };
 
 use crate::contents::Contents;
+use crate::id_hash::IdHash;
 use crate::stream::Stream;
-use crate::uuid_hash::UuidHash;
 
 impl Contents {
     /// Makes an append, or finds its first outcome.
@@ -105,7 +105,7 @@ impl Contents {
     fn check_event_ids(&self, append: &Append) -> Result<(), AppendError> {
         let count = event_count(append);
         // Nearly every append holds one event, which cannot be in it twice.
-        let mut seen: HashSet<EventId, UuidHash> = HashSet::default();
+        let mut seen: HashSet<EventId, IdHash> = HashSet::default();
         if count > 1 {
             seen.reserve(count);
         }

@@ -6,9 +6,9 @@ use cqrs_core::store::{
     Appended, BindError, Direction, EventFilter, RecordedEvent, Snapshot, StoreError, StoredState, StreamId,
 };
 
+use crate::id_hash::IdHash;
 use crate::log::Log;
 use crate::stream::Stream;
-use crate::uuid_hash::UuidHash;
 
 /// All that a store holds, behind its one lock.
 ///
@@ -17,11 +17,11 @@ use crate::uuid_hash::UuidHash;
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) log: Log,
-    pub(crate) streams: HashMap<StreamId, Stream>,
-    pub(crate) event_ids: HashSet<EventId, UuidHash>,
-    pub(crate) outcomes: HashMap<CommandId, Appended, UuidHash>,
-    pub(crate) states: HashMap<StreamId, StoredState>,
-    pub(crate) snapshots: HashMap<StreamId, Snapshot>,
+    pub(crate) streams: HashMap<StreamId, Stream, IdHash>,
+    pub(crate) event_ids: HashSet<EventId, IdHash>,
+    pub(crate) outcomes: HashMap<CommandId, Appended, IdHash>,
+    pub(crate) states: HashMap<StreamId, StoredState, IdHash>,
+    pub(crate) snapshots: HashMap<StreamId, Snapshot, IdHash>,
     pub(crate) checkpoints: HashMap<Box<str>, u64>,
     pub(crate) max_events: Option<u64>,
     owner: Option<Box<str>>,

@@ -25,13 +25,14 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let appended = {
+        let (appended, watched) = {
             let mut contents = self.lock();
             let appended = contents.append(append, self.clock())?;
-            self.note_head(&contents);
-            appended
+            (appended, self.note_head(&contents))
         };
-        self.announce();
+        if watched {
+            self.announce();
+        }
         Ok(appended)
     }
 

@@ -55,12 +55,12 @@ mod checkpoint;
 mod contents;
 mod delete;
 mod event_store;
+mod id_hash;
 mod link;
 mod log;
 mod snapshot;
 mod store;
 mod stream;
-mod uuid_hash;
 
 pub use builder::MemoryStoreBuilder;
 pub use store::MemoryStore;

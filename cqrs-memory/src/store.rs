@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_core::clock::Clock;
@@ -26,6 +26,8 @@ struct Shared {
     /// The position of the latest event. Written under the lock of `contents`, read without it.
     head: AtomicU64,
     watch: watch::Sender<u64>,
+    /// Whether anybody ever watched the head. Written and read under the lock of `contents`.
+    watched: AtomicBool,
 }
 
 impl MemoryStore {
@@ -54,6 +56,7 @@ impl MemoryStore {
                 contents: Mutex::new(Contents::new(max_events)),
                 head: AtomicU64::new(0),
                 watch: watch::Sender::new(0),
+                watched: AtomicBool::new(false),
             }),
         }
     }
@@ -98,8 +101,11 @@ impl MemoryStore {
     }
 
     /// Notes the position of the latest event; the caller holds the lock of the contents it is taken from.
-    pub(crate) fn note_head(&self, contents: &MutexGuard<'_, Contents>) {
+    /// Tells whether it has to be announced: a store whose head nobody ever watched spares that.
+    #[must_use]
+    pub(crate) fn note_head(&self, contents: &MutexGuard<'_, Contents>) -> bool {
         self.shared.head.store(contents.log.head(), Ordering::Release);
+        self.shared.watched.load(Ordering::Relaxed)
     }
 
     /// Wakes whoever watches the head. To be called without the lock, so that those who wake can take it.
@@ -115,7 +121,14 @@ impl MemoryStore {
         });
     }
 
+    /// Watches the head from now on. Under the lock, an append either sees that it is watched, or has noted the
+    /// head that is announced here.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        {
+            let _contents = self.lock();
+            self.shared.watched.store(true, Ordering::Relaxed);
+        }
+        self.announce();
         self.shared.watch.subscribe()
     }
 }

@@ -6,8 +6,13 @@
 //! less than ours for each command, and replays more the longer a stream is. Counting stands in a query,
 //! which is what it has in place of middleware.
 //!
-//! The store that it ships, [`MemStore`], prints two lines for each command, which go to the null device
-//! here. [`QuietStore`] is the same store without printing.
+//! Three stores:
+//! - `cqrs-es`: [`MemStore`], which it ships. It prints two lines for each command, which go to the null device
+//!   here.
+//! - `cqrs-es-quiet`: [`QuietStore`], the same without printing.
+//! - `cqrs-es-json`: [`PersistedEventStore`], what its database stores are built on, over a map in memory
+//!   ([`JsonRepository`]). Events become JSON and the sequence is checked, as with ours: the comparison of like
+//!   with like.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +21,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::mem_store::{MemStore, MemStoreAggregateContext};
+use cqrs_es::persist::{
+    PersistedEventRepository, PersistedEventStore, PersistenceError, ReplayStream, SerializedEvent,
+    SerializedSnapshot,
+};
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, DomainEvent, EventEnvelope, EventStore, Query};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::{
     AccountOpened, BankAccount, BankError, Deposit, MoneyDeposited, MoneyWithdrawn, Open, Withdraw,
@@ -146,6 +156,66 @@ impl EventStore<Account> for QuietStore {
     }
 }
 
+/// Events as JSON, by aggregate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JsonRepository(Arc<RwLock<HashMap<String, Vec<SerializedEvent>>>>);
+
+impl PersistedEventRepository for JsonRepository {
+    async fn get_events<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Vec<SerializedEvent>, PersistenceError> {
+        let streams = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(streams.get(aggregate_id).cloned().unwrap_or_default())
+    }
+
+    async fn get_last_events<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+        last_sequence: usize,
+    ) -> Result<Vec<SerializedEvent>, PersistenceError> {
+        let mut events = self.get_events::<A>(aggregate_id).await?;
+        events.retain(|event| event.sequence > last_sequence);
+        Ok(events)
+    }
+
+    async fn get_snapshot<A: Aggregate>(
+        &self,
+        _aggregate_id: &str,
+    ) -> Result<Option<SerializedSnapshot>, PersistenceError> {
+        Ok(None)
+    }
+
+    async fn persist<A: Aggregate>(
+        &self,
+        events: &[SerializedEvent],
+        _snapshot: Option<(String, Value, usize)>,
+    ) -> Result<(), PersistenceError> {
+        let Some(first) = events.first() else {
+            return Ok(());
+        };
+        let mut streams = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let stream = streams.entry(first.aggregate_id.clone()).or_default();
+        if first.sequence != stream.len() + 1 {
+            return Err(PersistenceError::OptimisticLockError);
+        }
+        stream.extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn stream_events<A: Aggregate>(&self, _: &str) -> Result<ReplayStream, PersistenceError> {
+        Err(not_replayed())
+    }
+
+    async fn stream_all_events<A: Aggregate>(&self) -> Result<ReplayStream, PersistenceError> {
+        Err(not_replayed())
+    }
+}
+
+fn not_replayed() -> PersistenceError {
+    PersistenceError::UnknownError("queries are not replayed here".into())
+}
+
 /// A framework over a store; clones lead to the same one.
 pub(crate) struct EsBank<S: EventStore<Account>>(Arc<CqrsFramework<Account, S>>);
 
@@ -163,6 +233,11 @@ pub(crate) fn printing() -> EsBank<MemStore<Account>> {
 /// The bank on that store without its printing.
 pub(crate) fn quiet() -> EsBank<QuietStore> {
     EsBank::on(QuietStore::default())
+}
+
+/// The bank on JSON in memory.
+pub(crate) fn json() -> EsBank<PersistedEventStore<JsonRepository, Account>> {
+    EsBank::on(PersistedEventStore::new_event_store(JsonRepository::default()))
 }
 
 impl<S: EventStore<Account>> EsBank<S> {

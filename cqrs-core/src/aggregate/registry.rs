@@ -45,13 +45,12 @@ impl Aggregates {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
-            .cloned();
+            .map(|runtime| Arc::clone(&runtime.typed));
         let runtime = known.unwrap_or_else(|| {
             let mut runtimes = self.runtimes.write().unwrap_or_else(PoisonError::into_inner);
-            runtimes.entry(id).or_insert_with(|| self.create::<A>()).clone()
+            Arc::clone(&runtimes.entry(id).or_insert_with(|| self.create::<A>()).typed)
         });
         runtime
-            .typed
             .downcast()
             .expect("a runtime is kept under the type of its aggregate")
     }

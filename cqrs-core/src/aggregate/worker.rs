@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +30,12 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
             job = runtime.settle(&instance, loaded.as_ref(), Settle::Skipped);
             continue;
         }
-        let work = runtime
-            .process(&instance.stream_id, &mut loaded, &order)
-            .instrument(order.span.clone());
-        let outcome = match panics::catch_async(work).await {
+        let outcome = {
+            // Pinned where it is made: the wrappers would otherwise copy it, and it is large.
+            let work = pin!(runtime.process(&instance.stream_id, &mut loaded, &order));
+            panics::catch_async(work.instrument(order.span.clone())).await
+        };
+        let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(message) => {
                 tracing::error!(

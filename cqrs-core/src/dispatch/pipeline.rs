@@ -1,4 +1,5 @@
 use std::any::TypeId;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ pub(crate) async fn dispatch<A: Aggregate>(core: &Arc<Core>, request: Request<A>
         cqrs.command = request.command.name(),
         cqrs.aggregate = A::NAME,
     );
-    dispatch_in_span(core, request).instrument(span).await
+    // Pinned where it is made: the wrapper would otherwise copy it, and it is large.
+    pin!(dispatch_in_span(core, request)).instrument(span).await
 }
 
 async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -> Outcome<A> {

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -63,7 +64,23 @@ impl Payload<'_> {
 /// # Errors
 /// When the value has no JSON form.
 pub(crate) fn encode<T: Serialize>(event: &T) -> Result<Bytes, serde_json::Error> {
-    serde_json::to_vec(event).map(Bytes::from)
+    // Written into a buffer that is kept, so that the payload itself is as large as it has to be. An event
+    // that encodes others while it is encoded finds none, and makes its own.
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let encoded = serde_json::to_writer(&mut buffer, event);
+    let payload = encoded.map(|()| Bytes::copy_from_slice(&buffer));
+    if buffer.capacity() <= KEPT_BUFFER {
+        BUFFER.set(buffer);
+    }
+    payload
+}
+
+/// The largest buffer that a thread keeps for encoding.
+const KEPT_BUFFER: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Implements [`EventSet`] for a type that implements [`Event`](crate::event::Event) by hand.

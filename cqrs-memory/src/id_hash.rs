@@ -3,15 +3,15 @@ use std::hash::{BuildHasher, Hasher};
 
 /// Hashes ids, of which every append looks up several, at a fraction of the cost of the standard hasher.
 ///
-/// A UUID is two words. Each is mixed with a secret of the map, and both are multiplied to 128 bits whose
-/// halves are folded: every bit of the id reaches every bit of the hash. The secrets are random, because ids
+/// A UUID is two words, a stream id some more. Each word of a pair is mixed with a secret of the map, and both are
+/// multiplied to 128 bits whose halves are folded: every bit of the id reaches every bit of the hash. The secrets are random, because ids
 /// may come from outside and must not be able to aim at one bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct UuidHash {
+pub(crate) struct IdHash {
     secrets: [u64; 2],
 }
 
-impl Default for UuidHash {
+impl Default for IdHash {
     fn default() -> Self {
         let random = RandomState::new();
         Self {
@@ -20,25 +20,25 @@ impl Default for UuidHash {
     }
 }
 
-impl BuildHasher for UuidHash {
-    type Hasher = UuidHasher;
+impl BuildHasher for IdHash {
+    type Hasher = IdHasher;
 
-    fn build_hasher(&self) -> UuidHasher {
-        UuidHasher {
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher {
             secrets: self.secrets,
             hash: 0,
         }
     }
 }
 
-/// The hasher of [`UuidHash`].
+/// The hasher of [`IdHash`].
 #[derive(Debug)]
-pub(crate) struct UuidHasher {
+pub(crate) struct IdHasher {
     secrets: [u64; 2],
     hash: u64,
 }
 
-impl UuidHasher {
+impl IdHasher {
     fn mix(&mut self, first: u64, second: u64) {
         let product = u128::from(first ^ self.secrets[0] ^ self.hash) * u128::from(second ^ self.secrets[1]);
         let [low, high] = halves(product);
@@ -46,7 +46,7 @@ impl UuidHasher {
     }
 }
 
-impl Hasher for UuidHasher {
+impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(16) {
             let mut words = [0_u8; 16];
@@ -73,13 +73,14 @@ fn halves(word: u128) -> [u64; 2] {
 mod tests {
     use std::collections::HashSet;
 
+    use cqrs_core::store::StreamId;
     use uuid::Uuid;
 
     use super::*;
 
     #[test]
     fn neighbouring_ids_have_different_hashes_in_their_upper_and_lower_bits() {
-        let hash = UuidHash::default();
+        let hash = IdHash::default();
         let hashes: Vec<u64> = (0..10_000_u128)
             .map(|n| hash.hash_one(Uuid::from_u128(n << 60)))
             .collect();
@@ -96,8 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn neighbouring_stream_ids_have_different_hashes() {
+        let hash = IdHash::default();
+        let hashes: HashSet<u64> = (0..10_000)
+            .map(|n| hash.hash_one(StreamId::new(format!("account-of-a-customer-{n}")).unwrap()) & 0xf_ffff)
+            .collect();
+        assert!(hashes.len() > 9_800, "{} of 10,000 differ", hashes.len());
+    }
+
+    #[test]
     fn equal_ids_have_equal_hashes() {
-        let hash = UuidHash::default();
+        let hash = IdHash::default();
         let id = Uuid::new_v4();
         assert_eq!(hash.hash_one(id), hash.hash_one(id));
     }
