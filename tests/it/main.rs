@@ -7,3 +7,8 @@
     missing_docs,
     reason = "test domains read like those of an application"
 )]
+
+mod dispatch;
+mod events;
+mod routing;
+mod support;

@@ -1,0 +1,186 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use cqrs::MemoryStore;
+use cqrs::id::CommandId;
+use cqrs::store::{
+    Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
+    ExpectedVersion, Link, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity, StoredState,
+    StreamId, StreamInfo,
+};
+use tokio::sync::watch;
+
+use super::gate::Gate;
+
+/// What happens at one append.
+#[derive(Debug)]
+pub enum Act {
+    /// It waits at the gate, then it is made.
+    HoldBefore(Gate),
+    /// It is made, then it waits at the gate.
+    HoldAfter(Gate),
+    /// Another writer is first.
+    After(Append),
+    /// The store fails, and nothing is written.
+    Fail,
+    /// The connection is lost behind the commit: it is made, but nobody knows.
+    LoseOutcome,
+}
+
+/// A memory store whose appends follow a script; without one they are as usual.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedStore {
+    pub inner: MemoryStore,
+    script: Arc<Mutex<VecDeque<Act>>>,
+    appends: Arc<AtomicUsize>,
+    page: Arc<AtomicUsize>,
+}
+
+impl ScriptedStore {
+    pub fn new(script: impl IntoIterator<Item = Act>) -> Self {
+        let store = Self::default();
+        store.then(script);
+        store
+    }
+
+    /// Adds to the script.
+    pub fn then(&self, script: impl IntoIterator<Item = Act>) {
+        self.script.lock().unwrap().extend(script);
+    }
+
+    /// How many appends were tried.
+    pub fn appends(&self) -> usize {
+        self.appends.load(Ordering::SeqCst)
+    }
+
+    /// The largest page that was asked for.
+    pub fn largest_page(&self) -> usize {
+        self.page.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl EventStore for ScriptedStore {
+    fn identity(&self) -> StoreIdentity {
+        EventStore::identity(&self.inner)
+    }
+
+    async fn bind(&self, application: &str) -> Result<(), BindError> {
+        self.inner.bind(application).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let act = self.script.lock().unwrap().pop_front();
+        match act {
+            None => self.inner.append(append).await,
+            Some(Act::HoldBefore(gate)) => {
+                gate.pass().await;
+                self.inner.append(append).await
+            }
+            Some(Act::HoldAfter(gate)) => {
+                let appended = self.inner.append(append).await;
+                gate.pass().await;
+                appended
+            }
+            Some(Act::After(first)) => {
+                self.inner.append(first).await?;
+                self.inner.append(append).await
+            }
+            Some(Act::Fail) => Err(StoreError::Unavailable("unplugged".into()).into()),
+            Some(Act::LoseOutcome) => {
+                let append_id = append.id;
+                self.inner.append(append).await?;
+                Err(AppendError::OutcomeUnknown {
+                    append_id,
+                    source: "unplugged".into(),
+                })
+            }
+        }
+    }
+
+    async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
+        self.inner.outcome(id).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream_id: &StreamId,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.page.fetch_max(limit, Ordering::SeqCst);
+        self.inner.read_stream(stream_id, from, direction, limit).await
+    }
+
+    async fn read_log(
+        &self,
+        after: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.inner.read_log(after, filter, limit).await
+    }
+
+    async fn head(&self) -> Result<u64, StoreError> {
+        EventStore::head(&self.inner).await
+    }
+
+    fn watch_head(&self) -> watch::Receiver<u64> {
+        self.inner.watch_head()
+    }
+
+    async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError> {
+        self.inner.stream_info(stream_id).await
+    }
+
+    async fn link(&self, link: Link) -> Result<u64, AppendError> {
+        self.inner.link(link).await
+    }
+
+    async fn delete_stream(
+        &self,
+        stream_id: &StreamId,
+        expected: ExpectedVersion,
+        deletion: Deletion,
+    ) -> Result<(), AppendError> {
+        self.inner.delete_stream(stream_id, expected, deletion).await
+    }
+
+    async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError> {
+        self.inner.stored_state(stream_id).await
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for ScriptedStore {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.inner.save_snapshot(snapshot).await
+    }
+
+    async fn latest_snapshot(&self, stream_id: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.latest_snapshot(stream_id).await
+    }
+
+    async fn delete_snapshot(&self, stream_id: &StreamId) -> Result<(), StoreError> {
+        self.inner.delete_snapshot(stream_id).await
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for ScriptedStore {
+    async fn checkpoint(&self, handler: &str) -> Result<Option<u64>, StoreError> {
+        self.inner.checkpoint(handler).await
+    }
+
+    async fn save_checkpoint(&self, handler: &str, position: u64) -> Result<(), StoreError> {
+        self.inner.save_checkpoint(handler, position).await
+    }
+
+    async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
+        self.inner.delete_checkpoint(handler).await
+    }
+}
