@@ -1,0 +1,8 @@
+//! What a dispatch gives, when it fails, and what travels with it.
+
+mod causation;
+mod expected_version;
+mod idempotency;
+mod json;
+mod results;
+mod timeouts;
