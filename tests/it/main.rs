@@ -4,11 +4,12 @@
 
 #![expect(
     unreachable_pub,
-    missing_docs,
     reason = "test domains read like those of an application"
 )]
 
+mod aggregates;
 mod dispatch;
 mod events;
+mod middleware;
 mod routing;
 mod support;

@@ -133,7 +133,7 @@ async fn a_dispatch_that_is_not_awaited_does_nothing() {
 async fn an_event_beyond_the_payload_limit_is_refused() {
     use crate::support::tally::Tallies;
     let store = MemoryStore::new();
-    let config = cqrs::application::Config::new().payload_limit(14);
+    let config = Config::new().payload_limit(14);
     let tallies = Tallies::builder(store.clone()).config(config).start().await.unwrap();
     tallies.dispatch(add("1", 100)).await.unwrap();
     let error = tallies.dispatch(add_each("1", &[1, 1_000])).await.unwrap_err();

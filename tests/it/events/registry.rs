@@ -1,5 +1,5 @@
 use cqrs::MemoryStore;
-use cqrs::application::{StartError, StartFault};
+use cqrs::application::{Builder, StartError, StartFault};
 use cqrs::event::{EventSchema, RegistryFault};
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl Event for Guest {
 }
 cqrs::event::event_set_of_one!(Guest);
 
-async fn faults(builder: cqrs::application::Builder<Shops>) -> Vec<StartFault> {
+async fn faults(builder: Builder<Shops>) -> Vec<StartFault> {
     match builder.start().await {
         Err(StartError::Invalid { faults, .. }) => faults,
         other => panic!("{other:?}"),

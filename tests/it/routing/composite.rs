@@ -1,6 +1,7 @@
 //! Routers that include routers.
 
 use cqrs::MemoryStore;
+use cqrs::aggregate::Execute;
 use cqrs::application::{StartError, StartFault};
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ macro_rules! pings {
             #[command(router = $router, aggregate = Echo, identify_by = 0)]
             pub struct $command(pub u32);
 
-            impl cqrs::aggregate::Execute<$command> for Echo {
+            impl Execute<$command> for Echo {
                 fn execute(
                     &self,
                     _command: &$command,
@@ -114,7 +115,7 @@ async fn t_052_a_command_of_no_listed_router_is_unknown() {
 #[command(router = Twins, aggregate = Echo, identify_by = 0, name = "PingTwin")]
 pub struct PingOtherTwin(pub u32);
 
-impl cqrs::aggregate::Execute<PingOtherTwin> for Echo {
+impl Execute<PingOtherTwin> for Echo {
     fn execute(
         &self,
         _command: &PingOtherTwin,

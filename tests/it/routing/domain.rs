@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cqrs::aggregate::Execute;
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ macro_rules! commands {
         }
 
         $(
-            impl cqrs::aggregate::Execute<$name> for Passport {
+            impl Execute<$name> for Passport {
                 fn execute(
                     &self,
                     _command: &$name,
