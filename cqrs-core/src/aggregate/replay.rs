@@ -194,6 +194,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
         }
         if !self.stream_reaches(stream_id, &snapshot).await {
             warn(&"it is ahead of its stream");
+            // Were it kept, it would be taken for one of this stream as soon as that is as long.
+            if let Err(error) = self.environment.snapshots.delete_snapshot(stream_id).await {
+                warn(&error);
+            }
             return None;
         }
         match (codec.decode)(&snapshot.data) {

@@ -94,7 +94,8 @@ impl<A: Aggregate> AggregateSettings<A> {
         } else {
             policy
         };
-        self.codec = Some(StateCodec::json(schema_version));
+        // Without a codec nobody looks at snapshots that are there.
+        self.codec = (self.snapshots != SnapshotPolicy::Never).then(|| StateCodec::json(schema_version));
         self
     }
 
