@@ -2,14 +2,15 @@
 //!
 //! A test that covers a scenario of the acceptance lists carries the scenario's id in its name or in a comment.
 
-#![expect(
-    unreachable_pub,
-    reason = "test domains read like those of an application"
-)]
+#![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
 mod aggregates;
 mod dispatch;
 mod events;
+mod lifespan;
 mod middleware;
+mod properties;
+mod races;
 mod routing;
+mod snapshots;
 mod support;

@@ -4,7 +4,7 @@ use cqrs::MemoryStore;
 
 use crate::support::log::{sound_log, write};
 use crate::support::store::ScriptedStore;
-use crate::support::tally::{Tally, added, add, look, tallies};
+use crate::support::tally::{Tally, add, added, look, tallies};
 
 // T-165, T-166, T-167: a live aggregate follows, by reading what is behind its version, neither less nor more.
 #[tokio::test]

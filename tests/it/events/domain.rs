@@ -177,7 +177,11 @@ application! {
 pub async fn shops(store: impl Store) -> (Shops, Heard) {
     let heard = Heard::default();
     let listener = Listener(heard.clone());
-    let shops = Shops::builder(store).event_handler(listener).start().await.unwrap();
+    let shops = Shops::builder(store)
+        .event_handler(listener)
+        .start()
+        .await
+        .unwrap();
     (shops, heard)
 }
 

@@ -124,9 +124,16 @@ macro_rules! check {
 
 #[tokio::test]
 async fn the_innermost_level_that_says_something_wins() {
-    let saying = SayingApplication::builder(MemoryStore::new()).start().await.unwrap();
+    let saying = SayingApplication::builder(MemoryStore::new())
+        .start()
+        .await
+        .unwrap();
     let call = || saying.dispatch(SayingCommand);
-    check!(call().timeout(Duration::from_secs(1)).consistency(Strong), Some(1), Strong);
+    check!(
+        call().timeout(Duration::from_secs(1)).consistency(Strong),
+        Some(1),
+        Strong
+    );
     check!(call().no_timeout(), None, Eventual);
     check!(call(), Some(2), Eventual);
     check!(saying.dispatch(SilentCommand), Some(3), Strong);
@@ -134,7 +141,10 @@ async fn the_innermost_level_that_says_something_wins() {
     check!(saying.dispatch(OfLonelyRouter), Some(4), Eventual);
     saying.shutdown().await;
 
-    let silent = SilentApplication::builder(MemoryStore::new()).start().await.unwrap();
+    let silent = SilentApplication::builder(MemoryStore::new())
+        .start()
+        .await
+        .unwrap();
     check!(silent.dispatch(OfLonelyRouter), Some(5), Eventual);
     silent.shutdown().await;
 }
@@ -142,10 +152,16 @@ async fn the_innermost_level_that_says_something_wins() {
 /// The dispatch must be executed this often, and give up then.
 macro_rules! attempts {
     ($store:ident, $dispatch:expr, $attempts:expr) => {
-        $store.then((0..$attempts).map(|_| Act::After(crate::support::log::append_to(
-            "Doer-1",
-            vec![crate::support::log::raw("precedence.Done", 1, &serde_json::Value::Null)],
-        ))));
+        $store.then((0..$attempts).map(|_| {
+            Act::After(crate::support::log::append_to(
+                "Doer-1",
+                vec![crate::support::log::raw(
+                    "precedence.Done",
+                    1,
+                    &serde_json::Value::Null,
+                )],
+            ))
+        }));
         match $dispatch.await {
             Err(DispatchError::TooManyAttempts { attempts, .. }) => assert_eq!(attempts, $attempts),
             other => panic!("{other:?}"),

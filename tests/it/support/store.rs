@@ -36,6 +36,7 @@ pub struct ScriptedStore {
     script: Arc<Mutex<VecDeque<Act>>>,
     appends: Arc<AtomicUsize>,
     page: Arc<AtomicUsize>,
+    is_slow: bool,
 }
 
 impl ScriptedStore {
@@ -43,6 +44,21 @@ impl ScriptedStore {
         let store = Self::default();
         store.then(script);
         store
+    }
+
+    /// A store that lets other tasks go first at each call, as one behind a network does.
+    pub fn slow(inner: MemoryStore) -> Self {
+        Self {
+            inner,
+            is_slow: true,
+            ..Self::default()
+        }
+    }
+
+    async fn travel(&self) {
+        if self.is_slow {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Adds to the script.
@@ -74,8 +90,13 @@ impl EventStore for ScriptedStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         let act = self.script.lock().unwrap().pop_front();
+        self.travel().await;
         match act {
-            None => self.inner.append(append).await,
+            None => {
+                let appended = self.inner.append(append).await;
+                self.travel().await;
+                appended
+            }
             Some(Act::HoldBefore(gate)) => {
                 gate.pass().await;
                 self.inner.append(append).await
@@ -102,6 +123,7 @@ impl EventStore for ScriptedStore {
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
+        self.travel().await;
         self.inner.outcome(id).await
     }
 
@@ -113,6 +135,7 @@ impl EventStore for ScriptedStore {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         self.page.fetch_max(limit, Ordering::SeqCst);
+        self.travel().await;
         self.inner.read_stream(stream_id, from, direction, limit).await
     }
 

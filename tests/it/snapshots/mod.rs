@@ -1,0 +1,7 @@
+//! Snapshots: when they are taken, when they are used, and what happens when they are wrong.
+
+mod domain;
+mod faults;
+mod passivation;
+mod restoring;
+mod taking;
