@@ -2,6 +2,7 @@
 //!
 //! A test that covers a scenario of the acceptance lists carries the scenario's id in its name or in a comment.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 #![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
 mod aggregates;

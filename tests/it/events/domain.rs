@@ -1,5 +1,10 @@
 //! A shop whose events have a past: other names, other shapes.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "upcasters take their payload by value"
+)]
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 

@@ -249,7 +249,7 @@ struct StuckAfter;
 
 impl Middleware for StuckAfter {
     async fn after_dispatch(&self, _context: &mut DispatchContext, _outcome: &DispatchOutcome) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
