@@ -7,3 +7,6 @@
     missing_docs,
     reason = "test domains read like those of an application"
 )]
+
+mod consistency;
+mod handlers;
