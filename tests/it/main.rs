@@ -8,5 +8,6 @@
     reason = "test domains read like those of an application"
 )]
 
+mod applications;
 mod consistency;
 mod handlers;

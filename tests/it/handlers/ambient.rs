@@ -4,7 +4,6 @@ use super::domain::*;
 use cqrs::MemoryStore;
 use cqrs::ambient::Ambient;
 use cqrs::id::{CausationId, CorrelationId};
-use cqrs::prelude::*;
 use tokio::task::JoinSet;
 
 /// Answers each note with one that counts one less, until 0.

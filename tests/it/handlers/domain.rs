@@ -228,6 +228,11 @@ impl Inbox {
             .collect()
     }
 
+    /// Waits until no handler is left that could tell anything; what has come is looked at.
+    pub async fn closed(&mut self) {
+        while self.0.recv().await.is_some() {}
+    }
+
     /// The positions of the events that have come and were not looked at.
     pub fn positions(&mut self) -> Vec<u64> {
         std::iter::from_fn(|| self.0.try_recv().ok())

@@ -2,7 +2,7 @@
 
 use super::domain::*;
 use cqrs::MemoryStore;
-use cqrs::application::Config;
+use cqrs::application::{ApplicationState, Config};
 use cqrs::dispatch::Consistency;
 use cqrs::prelude::*;
 use cqrs::store::CheckpointStore as _;
@@ -59,8 +59,7 @@ async fn t_334_a_stop_lets_the_handler_finish_its_event() {
     assert_eq!(soon(begun.recv()).await.unwrap(), "1");
     let (report, ()) = soon(async {
         tokio::join!(desk.shutdown(), async {
-            until(async || (desk.state() != cqrs::application::ApplicationState::Running).then_some(()))
-                .await;
+            until(async || (desk.state() != ApplicationState::Running).then_some(())).await;
             go_on.notify_one();
         })
     })
