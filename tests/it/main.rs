@@ -2,12 +2,11 @@
 //!
 //! A test that covers a scenario of the acceptance lists carries the scenario's id in its name or in a comment.
 
-#![expect(
-    unreachable_pub,
-    missing_docs,
-    reason = "test domains read like those of an application"
-)]
+#![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
 mod applications;
+mod bad_input;
+mod bank_example;
 mod consistency;
 mod handlers;
+mod isolation;

@@ -358,6 +358,12 @@ async fn two_shutdowns_are_one() {
     );
 }
 
+#[tokio::test]
+async fn a_shutdown_may_wait_for_ever() {
+    let (_, bakery) = bakery(&Baker::new()).await;
+    assert!(soon(bakery.shutdown_within(Duration::MAX)).await.is_clean());
+}
+
 // The limit of a shutdown is its own, also when another one is under way.
 #[tokio::test(start_paused = true)]
 async fn a_second_shutdown_keeps_its_own_deadline() {

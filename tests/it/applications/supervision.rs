@@ -121,7 +121,7 @@ async fn g10_a_handler_that_crashes_too_often_is_given_up_and_says_so() {
     let store = FaultyStore::default();
     let notes: Vec<_> = (0..10).map(stored_note).collect();
     write(&store.inner, "raw-1", "desk.Noted", &notes).await;
-    store.fail(Call::ReadLog, Fault::Panic, 11);
+    store.fail(Call::ReadLog, Fault::Panic, usize::MAX);
     let (script, mut inbox) = Script::telling();
     let desk = Desk::builder(store.clone())
         .event_handler(Careful(script))
