@@ -90,18 +90,6 @@ struct Entry {
     progress: watch::Receiver<HandlerProgress>,
 }
 
-impl Entry {
-    fn progress(&self) -> HandlerProgress {
-        // Asked first: what the handler said last is seen when it has gone.
-        let is_gone = self.progress.has_changed().is_err();
-        let mut progress = self.progress.borrow().clone();
-        if is_gone && !progress.state.is_down() {
-            progress.state = HandlerState::Stopped;
-        }
-        progress
-    }
-}
-
 impl HandlerBoard {
     pub(crate) fn add(
         &mut self,
@@ -229,6 +217,17 @@ impl HandlerBoard {
 }
 
 impl Entry {
+    /// What the handler says about itself; one that is gone without a word was cut off.
+    fn progress(&self) -> HandlerProgress {
+        // Asked first: what the handler said last is seen when it has gone.
+        let is_gone = self.progress.has_changed().is_err();
+        let mut progress = self.progress.borrow().clone();
+        if is_gone && !progress.state.is_down() {
+            progress.state = HandlerState::Stopped;
+        }
+        progress
+    }
+
     /// The position up to which nothing is left to handle.
     fn position(&self) -> u64 {
         let handled = self.progress.borrow().position;
