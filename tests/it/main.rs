@@ -6,8 +6,14 @@
 #![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
 mod aggregates;
+mod applications;
+mod bad_input;
+mod bank_example;
+mod consistency;
 mod dispatch;
 mod events;
+mod handlers;
+mod isolation;
 mod lifespan;
 mod middleware;
 mod properties;

@@ -59,6 +59,9 @@ const STATES: [ApplicationState; 4] = [
     ApplicationState::Stopped,
 ];
 
+/// Long enough, and still a time that a clock can show.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+
 impl Core {
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -130,12 +133,21 @@ impl Core {
     ///
     /// Dispatches have half of the time, so that a command that hangs leaves some for the handlers.
     pub(crate) async fn shut_down(&self, limit: Duration) -> ShutdownReport {
-        let mut claim = self.shutdown.lock().await;
+        let started = Instant::now();
+        let after = |limit| started.checked_add(limit).unwrap_or(started + FOR_EVER);
+        let (half, deadline) = (after(limit / 2), after(limit));
+        let Ok(mut claim) = timeout_at(deadline, self.shutdown.lock()).await else {
+            // Another shutdown is under way and takes longer than this one may.
+            return ShutdownReport {
+                took: started.elapsed(),
+                unfinished_dispatches: self.dispatches.len(),
+                unfinished_handlers: self.board.unfinished(),
+                unfinished_tasks: 0,
+            };
+        };
         let Some(_claim) = claim.take() else {
             return ShutdownReport::default();
         };
-        let started = Instant::now();
-        let (half, deadline) = (started + limit / 2, started + limit);
         self.set_state(ApplicationState::ShuttingDown);
         tracing::info!(cqrs.application = &*self.name, "shutting down");
 

@@ -20,10 +20,11 @@ impl Claim {
     pub(crate) fn take(store: StoreIdentity, name: &str, node: Option<&str>) -> Option<Self> {
         let key = (store, name.to_owned(), node.map(str::to_owned));
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        // Made only when the key is new: a claim that is dropped gives the key back.
         running
             .get_or_insert_default()
             .insert(key.clone())
-            .then_some(Self { key })
+            .then(|| Self { key })
     }
 }
 

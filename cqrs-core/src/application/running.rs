@@ -212,7 +212,7 @@ impl<A> Running<A> {
 
     /// Stops the instance: no more commands are taken, those that were are finished, handlers finish the
     /// event they are at and save how far they came. Takes at most the configured time, 30 s unless set.
-    /// Later calls wait for the first and report nothing.
+    /// Later calls wait for the first, for their own time at most, and report what is unfinished then.
     ///
     /// # Cancel safety
     /// When the future is dropped, the instance is left half stopped: it takes no more commands, and what was

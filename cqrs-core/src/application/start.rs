@@ -425,6 +425,11 @@ impl Supervised for TailTask {
     fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
         Box::pin(self.tail.run(self.stop.clone()))
     }
+
+    /// All handlers read through it, and none of them would notice that it is gone.
+    fn may_be_given_up(&self) -> bool {
+        false
+    }
 }
 
 struct HandlerTask {

@@ -21,12 +21,17 @@ pub(crate) trait Supervised: Send {
     /// It crashed and will be run again.
     fn restarting(&self, _panic: &str) {}
 
+    /// Whether it is given up when it crashes too often. What everything else depends on is not.
+    fn may_be_given_up(&self) -> bool {
+        true
+    }
+
     /// It crashed too often.
     fn given_up(&self, _panic: &str) {}
 }
 
 /// Keeps a task running: after a panic it is run again, after a pause that doubles from 100 ms to 5 s, unless
-/// it panicked more than 10 times within a minute.
+/// it panicked more than 10 times within a minute and may be given up.
 ///
 /// User code does not get here, its panics are caught where it is called; this is for adapters of stores,
 /// and for mistakes of our own.
@@ -41,7 +46,7 @@ pub(crate) async fn supervise(name: &str, stop: CancellationToken, task: impl Su
         while crashes.front().is_some_and(|first| now - *first > WINDOW) {
             crashes.pop_front();
         }
-        if crashes.len() > MAX_CRASHES {
+        if crashes.len() > MAX_CRASHES && task.may_be_given_up() {
             tracing::error!(cqrs.task = name, panic, "task crashed too often and is given up");
             task.given_up(&panic);
             return;

@@ -167,7 +167,7 @@ impl HandlerBoard {
                 Some(deadline) => drop(timeout_at(deadline, reached).await),
                 None => drop(reached.await),
             }
-            let progress = entry.progress.borrow();
+            let progress = entry.progress();
             if progress.position < target {
                 pending.push(Pending {
                     handler: entry.name.as_ref().to_owned(),
@@ -179,10 +179,19 @@ impl HandlerBoard {
         pending
     }
 
+    /// The handlers that have not come to an end.
+    pub(crate) fn unfinished(&self) -> Vec<String> {
+        let unfinished = self
+            .entries
+            .iter()
+            .filter(|entry| !entry.progress().state.is_down());
+        unfinished.map(|entry| entry.name.as_ref().to_owned()).collect()
+    }
+
     /// All handlers; `head` is the end of the log.
     pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
         let status = |entry: &Entry| {
-            let progress = entry.progress.borrow().clone();
+            let progress = entry.progress();
             let position = entry.position();
             HandlerStatus {
                 name: entry.name.as_ref().to_owned(),
@@ -208,6 +217,17 @@ impl HandlerBoard {
 }
 
 impl Entry {
+    /// What the handler says about itself; one that is gone without a word was cut off.
+    fn progress(&self) -> HandlerProgress {
+        // Asked first: what the handler said last is seen when it has gone.
+        let is_gone = self.progress.has_changed().is_err();
+        let mut progress = self.progress.borrow().clone();
+        if is_gone && !progress.state.is_down() {
+            progress.state = HandlerState::Stopped;
+        }
+        progress
+    }
+
     /// The position up to which nothing is left to handle.
     fn position(&self) -> u64 {
         let handled = self.progress.borrow().position;

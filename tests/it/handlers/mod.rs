@@ -1,0 +1,9 @@
+//! Event handlers: what they are given, in which order, and what becomes of failures.
+
+mod ambient;
+mod catch_up;
+pub mod domain;
+mod errors;
+mod names_and_start;
+mod order;
+mod restart;
