@@ -1,6 +1,11 @@
 //! The scenario kit fails loudly: each way in which a scenario can be wrong, and the ways in which it is
 //! right.
 
+#![expect(
+    clippy::allow_attributes,
+    reason = "it stands in a macro, which lints as ours only in this crate"
+)]
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
