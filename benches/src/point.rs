@@ -115,17 +115,17 @@ impl Metric {
 
 impl fmt::Display for Metric {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        name(*self, formatter)
+        name(self, formatter)
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        name(*self, formatter)
+        name(self, formatter)
     }
 }
 
-fn name(value: impl ValueEnum, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn name(value: &impl ValueEnum, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     match value.to_possible_value() {
         Some(value) => formatter.write_str(value.get_name()),
         None => Ok(()),
