@@ -5,7 +5,7 @@ use std::fmt;
 
 use cqrs_core::aggregate::{Aggregate, AggregateLifespan, AggregateSettings, Emitter, Execute, Lifespan};
 use cqrs_core::application::{Application, Config, Running};
-use cqrs_core::command::{Command, CommandContext, Direct};
+use cqrs_core::command::{Command, CommandContext, CommandHandler};
 use cqrs_core::event::{Event, EventSchema, event_set_of_one};
 use cqrs_core::router::Router;
 use cqrs_memory::MemoryStore;
@@ -59,7 +59,7 @@ struct Count<const STOPS: bool>(usize);
 impl<const STOPS: bool> Command for Count<STOPS> {
     type Router = CounterRouter;
     type Aggregate = Counter<STOPS>;
-    type Handler = Direct;
+    type Handler = Considering;
     const NAME: &'static str = if STOPS { "CountAndStop" } else { "Count" };
 
     fn identity(&self) -> impl fmt::Display {
@@ -69,6 +69,24 @@ impl<const STOPS: bool> Command for Count<STOPS> {
 
 cqrs_core::register_command!(Count<true>);
 cqrs_core::register_command!(Count<false>);
+
+/// Lets the aggregate decide, but not at once: commands that never wait are done where they are dispatched, and
+/// nobody would ever wait for room.
+#[derive(Default)]
+struct Considering;
+
+impl<const STOPS: bool> CommandHandler<Count<STOPS>> for Considering {
+    async fn handle(
+        &self,
+        state: &Counter<STOPS>,
+        command: &Count<STOPS>,
+        emitter: &mut Emitter<'_, Counter<STOPS>>,
+        context: &CommandContext,
+    ) -> Result<(), Infallible> {
+        tokio::task::yield_now().await;
+        state.execute(command, emitter, context)
+    }
+}
 
 impl<const STOPS: bool> Execute<Count<STOPS>> for Counter<STOPS> {
     fn execute(
@@ -102,15 +120,18 @@ impl Application for Counters {
     }
 }
 
-/// Many callers at once, over `aggregates` aggregates of which one may stay in memory: each is answered.
-async fn check<const STOPS: bool>(callers: usize, aggregates: usize) {
-    let config = Config::new().max_live_aggregates(1);
-    let counters = Counters::builder(MemoryStore::new())
-        .config(config)
+async fn start(config: Config) -> Counters {
+    let counters = Counters::builder(MemoryStore::new()).config(config);
+    counters
         .register_events::<Counted>()
         .start()
         .await
-        .expect("it starts");
+        .expect("it starts")
+}
+
+/// Many callers at once, over `aggregates` aggregates of which one may stay in memory: each is answered.
+async fn check<const STOPS: bool>(callers: usize, aggregates: usize) {
+    let counters = start(Config::new().max_live_aggregates(1)).await;
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
         let counters = counters.clone();
@@ -143,4 +164,18 @@ async fn callers_on_several_threads_are_all_served() {
         check::<false>(200, 3).await;
         check::<true>(200, 3).await;
     }
+}
+
+/// The first command runs in the caller's task until it has to wait, and from then on by itself.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_polls_no_further_keeps_nobody_waiting() {
+    let counters = start(Config::new()).await;
+    let mut first = counters.dispatch(Count::<false>(0)).into_future();
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let second = counters
+        .dispatch(Count::<false>(0))
+        .await
+        .expect("it is not held up");
+    let first = first.await.expect("it was carried out");
+    assert_eq!((first.version(), second.version()), (1, 2));
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cqrs_core::aggregate::{Aggregate, AggregateSettings, Emitter, Execute, SnapshotPolicy};
 use cqrs_core::application::{Application, Builder, Running};
 use cqrs_core::clock::Clock as _;
-use cqrs_core::command::{Command, CommandContext, Direct};
+use cqrs_core::command::{Command, CommandContext, CommandHandler, Direct};
 use cqrs_core::event::{Event, EventContext, EventSchema, Upcast, UpcastError, Upcaster, event_set_of_one};
 use cqrs_core::handler::{ErrorAction, EventHandler, HandlerFailure};
 use cqrs_core::id::{CommandId, CorrelationId, EventId};
@@ -119,7 +119,7 @@ struct Open(String);
 impl Command for Open {
     type Router = BankRouter;
     type Aggregate = Account;
-    type Handler = Direct;
+    type Handler = Considering;
     const NAME: &'static str = "Open";
 
     fn identity(&self) -> impl fmt::Display {
@@ -128,6 +128,24 @@ impl Command for Open {
 }
 
 cqrs_core::register_command!(Open);
+
+/// Lets the aggregate decide, but not at once: a command that never waits is done when its dispatch is polled
+/// first, and nobody could give it up in between.
+#[derive(Default)]
+struct Considering;
+
+impl CommandHandler<Open> for Considering {
+    async fn handle(
+        &self,
+        state: &Account,
+        command: &Open,
+        emitter: &mut Emitter<'_, Account>,
+        context: &CommandContext,
+    ) -> Result<(), Refused> {
+        tokio::task::yield_now().await;
+        state.execute(command, emitter, context)
+    }
+}
 
 impl Execute<Open> for Account {
     fn execute(
