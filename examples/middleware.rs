@@ -112,7 +112,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keyless = theatre.dispatch(reserve("Ada")).metadata("actor", "grace").await;
     match keyless {
         Err(DispatchError::Halted { source, .. }) if source.is::<MissingIdempotencyKey>() => {
-            println!("refused: {source}")
+            println!("refused: {source}");
         }
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
