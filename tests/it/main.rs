@@ -7,3 +7,5 @@
     missing_docs,
     reason = "test domains read like those of an application"
 )]
+
+mod outcomes;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::BoxError;
 use crate::aggregate::instance::{Instance, Loaded, Next, Settle};
 use crate::aggregate::{
     Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, SnapshotPolicy,
@@ -46,12 +47,7 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
                 );
                 // What the panic left is not to be trusted; the next command loads it anew.
                 loaded = None;
-                let place = PanicPlace::Aggregate(A::NAME);
-                Err(DispatchError::Panicked {
-                    command_id: order.command_id,
-                    place,
-                    message,
-                })
+                Err(panicked(&order, &instance.stream_id, message))
             }
         };
         if let (Ok(success), Some(loaded)) = (&outcome, &mut loaded)
@@ -111,19 +107,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
         append_id: CommandId,
     ) -> Outcome<A> {
         match self.environment.store.outcome(append_id).await {
-            Ok(Some(appended)) => panics::catch_async(self.repeated(stream_id, command_id, appended))
-                .await
-                .unwrap_or_else(|message| {
-                    let place = PanicPlace::Aggregate(A::NAME);
-                    Err(DispatchError::Panicked {
-                        command_id,
-                        place,
-                        message,
-                    })
-                }),
+            Ok(Some(appended)) => self.repeated(stream_id, command_id, appended).await,
             // It was there a moment ago; only a reset of the store can take it away.
             Ok(None) => self.current(stream_id, command_id).await,
-            Err(error) => Err(store_error(command_id, stream_id, error.into())),
+            Err(error) => Err(untold(command_id, stream_id, error)),
         }
     }
 
@@ -164,9 +151,55 @@ impl<A: Aggregate> AggregateRuntime<A> {
         }
     }
 
+    /// Carries one command out, or finds out that it was carried out before.
+    async fn process(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Option<Loaded<A>>,
+        order: &Order<A>,
+    ) -> Outcome<A> {
+        if !order.is_keyed {
+            return self.execute(stream_id, loaded, order).await;
+        }
+        if let Some(first) = self.first_outcome(stream_id, order).await? {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        order.progress.nothing_stored();
+        let outcome = self.execute(stream_id, loaded, order).await;
+        let refused = matches!(
+            outcome,
+            Err(DispatchError::Rejected(_)
+                | DispatchError::WrongExpectedVersion { .. }
+                | DispatchError::TooManyAttempts { .. })
+        );
+        // Another node may have carried out this very command since the store was asked, and what it wrote may
+        // be the reason of the refusal.
+        if refused
+            && order.progress.begin_append()
+            && let Some(first) = self.first_outcome(stream_id, order).await?
+        {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        outcome
+    }
+
+    /// The outcome of an earlier dispatch with the same id, if there was one. When the store does not say, the
+    /// command's outcome is unknown: this dispatch has written nothing, but an earlier one may have.
+    async fn first_outcome(
+        &self,
+        stream_id: &StreamId,
+        order: &Order<A>,
+    ) -> Result<Option<Appended>, DispatchError<A::Error>> {
+        self.environment
+            .store
+            .outcome(order.append_id)
+            .await
+            .map_err(|error| unknown(order, stream_id, error))
+    }
+
     /// Executes one command and appends its events. Another writer may be first: then what it wrote is read,
     /// and the command is executed again on the newer state.
-    async fn process(
+    async fn execute(
         &self,
         stream_id: &StreamId,
         loaded: &mut Option<Loaded<A>>,
@@ -174,13 +207,6 @@ impl<A: Aggregate> AggregateRuntime<A> {
     ) -> Outcome<A> {
         let command_id = order.command_id;
         let replay_failed = |error| replay_error(command_id, stream_id, error);
-        if order.is_keyed {
-            match self.environment.store.outcome(order.append_id).await {
-                Ok(Some(appended)) => return self.repeated(stream_id, command_id, appended).await,
-                Ok(None) => {}
-                Err(error) => return Err(store_error(command_id, stream_id, error.into())),
-            }
-        }
         // Whether the state was read from the store for this very command.
         let mut fresh = loaded.is_none();
         let known = match loaded.take() {
@@ -251,7 +277,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     return Ok(Success::of(current, position, events));
                 }
                 Err(error) if error.is_conflict() => {
-                    order.progress.end_append();
+                    order.progress.nothing_stored();
                     if attempt > order.retry_attempts && order.expected_version.is_none() {
                         *loaded = None;
                         let stream_id = stream_id.clone();
@@ -397,9 +423,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
         Ok(data)
     }
 
-    /// Reads back what an earlier append with the same id wrote.
+    /// Tells what an earlier append with the same id wrote.
     async fn repeated(&self, stream_id: &StreamId, command_id: CommandId, appended: Appended) -> Outcome<A> {
-        let replay_failed = |error| replay_error(command_id, stream_id, error);
         let Some(first) = appended
             .streams
             .first()
@@ -415,16 +440,34 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 first,
             });
         };
-        let count = first.events;
-        let mut version = first.version;
+        let read_back =
+            panics::catch_async(self.read_back(stream_id, first.events, first.version, &appended));
+        read_back
+            .await
+            .unwrap_or_else(|message| {
+                Err(ReplayError::Panicked {
+                    aggregate: A::NAME,
+                    message,
+                })
+            })
+            .map_err(|error| untold(command_id, stream_id, error))
+    }
+
+    async fn read_back(
+        &self,
+        stream_id: &StreamId,
+        count: u64,
+        mut version: u64,
+        appended: &Appended,
+    ) -> Result<Success<A>, ReplayError> {
         let events = match count {
             0 => Vec::new(),
-            _ => self
-                .events_between(stream_id, version + 1 - count, version)
-                .await
-                .map_err(replay_failed)?,
+            _ => {
+                self.events_between(stream_id, version + 1 - count, version)
+                    .await?
+            }
         };
-        let then = self.load_at(stream_id, version).await.map_err(replay_failed)?;
+        let then = self.load_at(stream_id, version).await?;
         if version == 0 {
             // A state-stored aggregate has no event stream to count in; its state knows its version.
             version = then.version;
@@ -478,6 +521,45 @@ fn abandoned<A: Aggregate>(order: &Order<A>) -> DispatchError<A::Error> {
         limit: Duration::ZERO,
         outcome: TimeoutOutcome::DidNotRun,
     }
+}
+
+/// What a panic says of the command: after it was handed to the store, or before it is known whether it was
+/// carried out earlier, nothing for sure.
+fn panicked<A: Aggregate>(
+    order: &Order<A>,
+    stream_id: &StreamId,
+    message: String,
+) -> DispatchError<A::Error> {
+    if order.progress.is_open() {
+        return unknown(order, stream_id, message);
+    }
+    DispatchError::Panicked {
+        command_id: order.command_id,
+        place: PanicPlace::Aggregate(A::NAME),
+        message,
+    }
+}
+
+fn untold<E>(command_id: CommandId, stream_id: &StreamId, source: impl Into<BoxError>) -> DispatchError<E> {
+    DispatchError::Untold {
+        command_id,
+        stream_id: stream_id.clone(),
+        source: source.into(),
+    }
+}
+
+fn unknown<A: Aggregate>(
+    order: &Order<A>,
+    stream_id: &StreamId,
+    source: impl Into<BoxError>,
+) -> DispatchError<A::Error> {
+    let append_id = order.append_id;
+    let source = source.into();
+    store_error(
+        order.command_id,
+        stream_id,
+        AppendError::OutcomeUnknown { append_id, source },
+    )
 }
 
 fn replay_error<E>(command_id: CommandId, stream_id: &StreamId, error: ReplayError) -> DispatchError<E> {
