@@ -8,4 +8,5 @@
     reason = "test domains read like those of an application"
 )]
 
+mod abandoned;
 mod outcomes;

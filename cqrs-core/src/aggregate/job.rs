@@ -15,7 +15,7 @@ use crate::middleware::DispatchContext;
 /// A command in the queue of its aggregate.
 pub(crate) struct Job<A: Aggregate> {
     pub(crate) order: Order<A>,
-    pub(crate) reply: oneshot::Sender<Result<Success<A>, DispatchError<A::Error>>>,
+    pub(crate) reply: Replier<A>,
 }
 
 /// What is to be done.
@@ -45,6 +45,9 @@ pub(crate) struct Success<A: Aggregate> {
 }
 
 type Reply<A> = oneshot::Receiver<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
+
+/// Where the outcome goes; closed when the caller has gone.
+pub(crate) type Replier<A> = oneshot::Sender<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
 
 impl<A: Aggregate> Job<A> {
     pub(crate) fn new(context: &DispatchContext, run: Run<A>, progress: Progress) -> (Self, Reply<A>) {

@@ -8,8 +8,8 @@ use tracing::Instrument as _;
 use crate::BoxError;
 use crate::aggregate::instance::{Instance, Loaded, Next, Settle};
 use crate::aggregate::{
-    Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, SnapshotPolicy,
-    Success,
+    Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, Replier,
+    SnapshotPolicy, Success,
 };
 use crate::command::{AnyCommand, CommandContext, Execution};
 use crate::dispatch::{DispatchError, PanicPlace, TimeoutOutcome};
@@ -24,8 +24,13 @@ type Outcome<A> = Result<Success<A>, DispatchError<<A as Aggregate>::Error>>;
 
 /// Runs the commands that wait for an instance, one after the other, until none waits.
 pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instance: Arc<Instance<A>>) {
+    let mut unfinished = Unfinished {
+        runtime: &runtime,
+        instance: &instance,
+        is_finished: false,
+    };
     let (mut loaded, mut job) = instance.begin();
-    while let Some(Job { order, reply }) = job {
+    while let Some(Job { order, mut reply }) = job {
         if reply.is_closed() || order.progress.is_given_up() {
             // Whoever sent it does not listen any more, and nothing was begun.
             job = runtime.settle(&instance, loaded.as_ref(), Settle::Skipped);
@@ -33,7 +38,7 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
         }
         let outcome = {
             // Pinned where it is made: the wrappers would otherwise copy it, and it is large.
-            let work = pin!(runtime.process(&instance.stream_id, &mut loaded, &order));
+            let work = pin!(runtime.process(&instance.stream_id, &mut loaded, &order, &mut reply));
             panics::catch_async(work.instrument(order.span.clone())).await
         };
         let outcome = match outcome {
@@ -61,6 +66,24 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
         job = runtime.settle(&instance, loaded.as_ref(), settle);
         let _ = reply.send(outcome);
         tokio::task::consume_budget().await;
+    }
+    unfinished.is_finished = true;
+}
+
+/// Retires an instance whose run is dropped before its end, as with the tokio runtime of the caller who began
+/// it: nobody would run its commands any more, and none could start another run.
+struct Unfinished<'a, A: Aggregate> {
+    runtime: &'a AggregateRuntime<A>,
+    instance: &'a Arc<Instance<A>>,
+    is_finished: bool,
+}
+
+impl<A: Aggregate> Drop for Unfinished<'_, A> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.instance.abandon();
+            self.runtime.forget(self.instance);
+        }
     }
 }
 
@@ -157,15 +180,16 @@ impl<A: Aggregate> AggregateRuntime<A> {
         stream_id: &StreamId,
         loaded: &mut Option<Loaded<A>>,
         order: &Order<A>,
+        reply: &mut Replier<A>,
     ) -> Outcome<A> {
         if !order.is_keyed {
-            return self.execute(stream_id, loaded, order).await;
+            return self.execute(stream_id, loaded, order, reply).await;
         }
         if let Some(first) = self.first_outcome(stream_id, order).await? {
             return self.repeated(stream_id, order.command_id, first).await;
         }
         order.progress.nothing_stored();
-        let outcome = self.execute(stream_id, loaded, order).await;
+        let outcome = self.execute(stream_id, loaded, order, reply).await;
         let refused = matches!(
             outcome,
             Err(DispatchError::Rejected(_)
@@ -204,6 +228,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         stream_id: &StreamId,
         loaded: &mut Option<Loaded<A>>,
         order: &Order<A>,
+        reply: &mut Replier<A>,
     ) -> Outcome<A> {
         let command_id = order.command_id;
         let replay_failed = |error| replay_error(command_id, stream_id, error);
@@ -239,7 +264,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     actual,
                 });
             }
-            let decided = self.decide(stream_id, current, order, attempt).await;
+            let decided = self.decide(stream_id, current, order, reply, attempt).await;
             let writes = decided.as_ref().is_ok_and(|(events, _)| !events.is_empty());
             if !writes && !fresh {
                 // An append would notice that another node has written since; a refusal has to look.
@@ -276,9 +301,20 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     let position = (appended.position > 0).then_some(appended.position);
                     return Ok(Success::of(current, position, events));
                 }
-                Err(error) if error.is_conflict() => {
+                Err(AppendError::WrongExpectedVersion { actual, .. }) => {
                     order.progress.nothing_stored();
-                    if attempt > order.retry_attempts && order.expected_version.is_none() {
+                    let known = current.version;
+                    if let Some(expected) = order.expected_version {
+                        *loaded = None;
+                        let stream_id = stream_id.clone();
+                        return Err(DispatchError::WrongExpectedVersion {
+                            command_id,
+                            stream_id,
+                            expected,
+                            actual,
+                        });
+                    }
+                    if attempt > order.retry_attempts {
                         *loaded = None;
                         let stream_id = stream_id.clone();
                         return Err(DispatchError::TooManyAttempts {
@@ -297,9 +333,14 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     if order.progress.is_given_up() {
                         return Err(abandoned(order));
                     }
-                    self.catch_up(stream_id, current, u64::MAX)
-                        .await
-                        .map_err(replay_failed)?;
+                    if actual < known {
+                        // The stream was hard-deleted; what is remembered belongs to the one that was.
+                        *current = self.load(stream_id).await.map_err(replay_failed)?;
+                    } else {
+                        self.catch_up(stream_id, current, u64::MAX)
+                            .await
+                            .map_err(replay_failed)?;
+                    }
                     fresh = true;
                     attempt += 1;
                 }
@@ -318,6 +359,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         stream_id: &StreamId,
         current: &Loaded<A>,
         order: &Order<A>,
+        reply: &mut Replier<A>,
         attempt: u32,
     ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
         let context = CommandContext {
@@ -336,7 +378,12 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let services = &self.environment.services;
         let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
             Execution::Ready(decided) => decided,
-            Execution::Pending(deciding) => deciding.await,
+            Execution::Pending(deciding) => tokio::select! {
+                biased;
+                decided = deciding => decided,
+                // Nothing would be stored any more, and others wait for the aggregate.
+                () = reply.closed() => return Err(abandoned(order)),
+            },
         };
         decided.map_err(DispatchError::Rejected)?;
         Ok(emitter.finish())
