@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 #![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
+mod abandoned;
 mod aggregates;
 mod applications;
 mod bad_input;
@@ -16,6 +17,7 @@ mod handlers;
 mod isolation;
 mod lifespan;
 mod middleware;
+mod outcomes;
 mod properties;
 mod races;
 mod routing;

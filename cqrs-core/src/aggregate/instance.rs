@@ -172,6 +172,17 @@ impl<A: Aggregate> Instance<A> {
         Some(loaded)
     }
 
+    /// Retires the instance whatever it is doing; the callers of the commands that wait are told that theirs did
+    /// not run.
+    pub(crate) fn abandon(&self) {
+        let mut inner = self.lock();
+        inner.phase = Phase::Retired;
+        let dropped = (std::mem::take(&mut inner.queue), inner.loaded.take());
+        drop(inner);
+        drop(dropped);
+        self.space.notify_waiters();
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.lock().phase == Phase::Retired
     }
@@ -219,7 +230,11 @@ impl<A: Aggregate> Inner<A> {
         let asked = match lifespan {
             Lifespan::KeepFor(duration) => now.checked_add(duration).map_or(Expiry::Never, Expiry::At),
             Lifespan::Forever => Expiry::Never,
-            Lifespan::Stop | Lifespan::StopAfterSnapshot => return true,
+            Lifespan::Stop | Lifespan::StopAfterSnapshot => {
+                // In case the commands that still wait are not run, so that nobody else asks the lifespan.
+                self.expiry = Expiry::At(now);
+                return true;
+            }
         };
         self.expiry = match (asked, earlier) {
             (Expiry::At(asked), Expiry::At(earlier)) => Expiry::At(asked.max(earlier)),

@@ -15,7 +15,7 @@ use crate::middleware::DispatchContext;
 /// A command in the queue of its aggregate.
 pub(crate) struct Job<A: Aggregate> {
     pub(crate) order: Order<A>,
-    pub(crate) reply: oneshot::Sender<Result<Success<A>, DispatchError<A::Error>>>,
+    pub(crate) reply: Replier<A>,
 }
 
 /// What is to be done.
@@ -46,6 +46,9 @@ pub(crate) struct Success<A: Aggregate> {
 
 type Reply<A> = oneshot::Receiver<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
 
+/// Where the outcome goes; closed when the caller has gone.
+pub(crate) type Replier<A> = oneshot::Sender<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
+
 impl<A: Aggregate> Job<A> {
     pub(crate) fn new(context: &DispatchContext, run: Run<A>, progress: Progress) -> (Self, Reply<A>) {
         let (reply, receiver) = oneshot::channel();
@@ -69,19 +72,22 @@ impl<A: Aggregate> Job<A> {
 
 /// How far a job has come: what makes a timeout tell "did not run" from "outcome unknown".
 ///
-/// The caller gives up, the aggregate begins to append; whoever is first decides.
+/// The caller gives up, the aggregate begins to append; whoever is first decides. A command that may be a
+/// repetition is open from the start: until the store has said otherwise, its events may be there already.
 pub(crate) struct Progress(Arc<AtomicU8>);
 
 /// The caller's side of [`Progress`].
 pub(crate) struct Watched(Arc<AtomicU8>);
 
+/// Nothing of the command is stored.
 const DECIDING: u8 = 0;
-const APPENDING: u8 = 1;
+/// Its events may be stored.
+const OPEN: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Progress {
-    pub(crate) fn new() -> (Self, Watched) {
-        let state = Arc::new(AtomicU8::new(DECIDING));
+    pub(crate) fn new(is_keyed: bool) -> (Self, Watched) {
+        let state = Arc::new(AtomicU8::new(if is_keyed { OPEN } else { DECIDING }));
         (Self(Arc::clone(&state)), Watched(state))
     }
 
@@ -93,16 +99,21 @@ impl Progress {
     /// Takes the right to append; `false` when the caller has given up.
     pub(crate) fn begin_append(&self) -> bool {
         self.0
-            .compare_exchange(DECIDING, APPENDING, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(DECIDING, OPEN, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// Gives that right back, since nothing was written. A caller that gave up meanwhile was told "unknown"
-    /// and is not answered any more.
-    pub(crate) fn end_append(&self) {
+    /// Nothing is stored, the store has said so. A caller that gave up meanwhile was told "unknown" and is
+    /// not answered any more.
+    pub(crate) fn nothing_stored(&self) {
         let _ = self
             .0
-            .compare_exchange(APPENDING, DECIDING, Ordering::AcqRel, Ordering::Acquire);
+            .compare_exchange(OPEN, DECIDING, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Whether the events may be stored.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire) == OPEN
     }
 }
 
@@ -110,7 +121,7 @@ impl Watched {
     /// Gives the command up, and tells what that means.
     pub(crate) fn give_up(&self) -> TimeoutOutcome {
         match self.0.swap(GIVEN_UP, Ordering::AcqRel) {
-            APPENDING => TimeoutOutcome::Unknown,
+            OPEN => TimeoutOutcome::Unknown,
             _ => TimeoutOutcome::DidNotRun,
         }
     }

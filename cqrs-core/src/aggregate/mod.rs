@@ -27,7 +27,7 @@ pub use replay::ReplayError;
 pub use settings::{AggregateDescription, AggregateSettings, SnapshotPolicy, StateCodec};
 
 pub(crate) use environment::Environment;
-pub(crate) use job::{Job, Order, Progress, Success};
+pub(crate) use job::{Job, Order, Progress, Replier, Success};
 pub(crate) use live::AggregateRuntime;
 pub(crate) use registry::Aggregates;
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::BoxError;
 use crate::aggregate::instance::{Instance, Loaded, Next, Settle};
 use crate::aggregate::{
-    Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, SnapshotPolicy,
-    Success,
+    Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, Replier,
+    SnapshotPolicy, Success,
 };
 use crate::command::{AnyCommand, CommandContext, Execution};
 use crate::dispatch::{DispatchError, PanicPlace, TimeoutOutcome};
@@ -23,8 +24,13 @@ type Outcome<A> = Result<Success<A>, DispatchError<<A as Aggregate>::Error>>;
 
 /// Runs the commands that wait for an instance, one after the other, until none waits.
 pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instance: Arc<Instance<A>>) {
+    let mut unfinished = Unfinished {
+        runtime: &runtime,
+        instance: &instance,
+        is_finished: false,
+    };
     let (mut loaded, mut job) = instance.begin();
-    while let Some(Job { order, reply }) = job {
+    while let Some(Job { order, mut reply }) = job {
         if reply.is_closed() || order.progress.is_given_up() {
             // Whoever sent it does not listen any more, and nothing was begun.
             job = runtime.settle(&instance, loaded.as_ref(), Settle::Skipped);
@@ -32,7 +38,7 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
         }
         let outcome = {
             // Pinned where it is made: the wrappers would otherwise copy it, and it is large.
-            let work = pin!(runtime.process(&instance.stream_id, &mut loaded, &order));
+            let work = pin!(runtime.process(&instance.stream_id, &mut loaded, &order, &mut reply));
             panics::catch_async(work.instrument(order.span.clone())).await
         };
         let outcome = match outcome {
@@ -46,12 +52,7 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
                 );
                 // What the panic left is not to be trusted; the next command loads it anew.
                 loaded = None;
-                let place = PanicPlace::Aggregate(A::NAME);
-                Err(DispatchError::Panicked {
-                    command_id: order.command_id,
-                    place,
-                    message,
-                })
+                Err(panicked(&order, &instance.stream_id, message))
             }
         };
         if let (Ok(success), Some(loaded)) = (&outcome, &mut loaded)
@@ -65,6 +66,24 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
         job = runtime.settle(&instance, loaded.as_ref(), settle);
         let _ = reply.send(outcome);
         tokio::task::consume_budget().await;
+    }
+    unfinished.is_finished = true;
+}
+
+/// Retires an instance whose run is dropped before its end, as with the tokio runtime of the caller who began
+/// it: nobody would run its commands any more, and none could start another run.
+struct Unfinished<'a, A: Aggregate> {
+    runtime: &'a AggregateRuntime<A>,
+    instance: &'a Arc<Instance<A>>,
+    is_finished: bool,
+}
+
+impl<A: Aggregate> Drop for Unfinished<'_, A> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.instance.abandon();
+            self.runtime.forget(self.instance);
+        }
     }
 }
 
@@ -111,19 +130,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
         append_id: CommandId,
     ) -> Outcome<A> {
         match self.environment.store.outcome(append_id).await {
-            Ok(Some(appended)) => panics::catch_async(self.repeated(stream_id, command_id, appended))
-                .await
-                .unwrap_or_else(|message| {
-                    let place = PanicPlace::Aggregate(A::NAME);
-                    Err(DispatchError::Panicked {
-                        command_id,
-                        place,
-                        message,
-                    })
-                }),
+            Ok(Some(appended)) => self.repeated(stream_id, command_id, appended).await,
             // It was there a moment ago; only a reset of the store can take it away.
             Ok(None) => self.current(stream_id, command_id).await,
-            Err(error) => Err(store_error(command_id, stream_id, error.into())),
+            Err(error) => Err(untold(command_id, stream_id, error)),
         }
     }
 
@@ -164,23 +174,64 @@ impl<A: Aggregate> AggregateRuntime<A> {
         }
     }
 
-    /// Executes one command and appends its events. Another writer may be first: then what it wrote is read,
-    /// and the command is executed again on the newer state.
+    /// Carries one command out, or finds out that it was carried out before.
     async fn process(
         &self,
         stream_id: &StreamId,
         loaded: &mut Option<Loaded<A>>,
         order: &Order<A>,
+        reply: &mut Replier<A>,
+    ) -> Outcome<A> {
+        if !order.is_keyed {
+            return self.execute(stream_id, loaded, order, reply).await;
+        }
+        if let Some(first) = self.first_outcome(stream_id, order).await? {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        order.progress.nothing_stored();
+        let outcome = self.execute(stream_id, loaded, order, reply).await;
+        let refused = matches!(
+            outcome,
+            Err(DispatchError::Rejected(_)
+                | DispatchError::WrongExpectedVersion { .. }
+                | DispatchError::TooManyAttempts { .. })
+        );
+        // Another node may have carried out this very command since the store was asked, and what it wrote may
+        // be the reason of the refusal.
+        if refused
+            && order.progress.begin_append()
+            && let Some(first) = self.first_outcome(stream_id, order).await?
+        {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        outcome
+    }
+
+    /// The outcome of an earlier dispatch with the same id, if there was one. When the store does not say, the
+    /// command's outcome is unknown: this dispatch has written nothing, but an earlier one may have.
+    async fn first_outcome(
+        &self,
+        stream_id: &StreamId,
+        order: &Order<A>,
+    ) -> Result<Option<Appended>, DispatchError<A::Error>> {
+        self.environment
+            .store
+            .outcome(order.append_id)
+            .await
+            .map_err(|error| unknown(order, stream_id, error))
+    }
+
+    /// Executes one command and appends its events. Another writer may be first: then what it wrote is read,
+    /// and the command is executed again on the newer state.
+    async fn execute(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Option<Loaded<A>>,
+        order: &Order<A>,
+        reply: &mut Replier<A>,
     ) -> Outcome<A> {
         let command_id = order.command_id;
         let replay_failed = |error| replay_error(command_id, stream_id, error);
-        if order.is_keyed {
-            match self.environment.store.outcome(order.append_id).await {
-                Ok(Some(appended)) => return self.repeated(stream_id, command_id, appended).await,
-                Ok(None) => {}
-                Err(error) => return Err(store_error(command_id, stream_id, error.into())),
-            }
-        }
         // Whether the state was read from the store for this very command.
         let mut fresh = loaded.is_none();
         let known = match loaded.take() {
@@ -213,7 +264,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     actual,
                 });
             }
-            let decided = self.decide(stream_id, current, order, attempt).await;
+            let decided = self.decide(stream_id, current, order, reply, attempt).await;
             let writes = decided.as_ref().is_ok_and(|(events, _)| !events.is_empty());
             if !writes && !fresh {
                 // An append would notice that another node has written since; a refusal has to look.
@@ -250,9 +301,20 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     let position = (appended.position > 0).then_some(appended.position);
                     return Ok(Success::of(current, position, events));
                 }
-                Err(error) if error.is_conflict() => {
-                    order.progress.end_append();
-                    if attempt > order.retry_attempts && order.expected_version.is_none() {
+                Err(AppendError::WrongExpectedVersion { actual, .. }) => {
+                    order.progress.nothing_stored();
+                    let known = current.version;
+                    if let Some(expected) = order.expected_version {
+                        *loaded = None;
+                        let stream_id = stream_id.clone();
+                        return Err(DispatchError::WrongExpectedVersion {
+                            command_id,
+                            stream_id,
+                            expected,
+                            actual,
+                        });
+                    }
+                    if attempt > order.retry_attempts {
                         *loaded = None;
                         let stream_id = stream_id.clone();
                         return Err(DispatchError::TooManyAttempts {
@@ -271,9 +333,14 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     if order.progress.is_given_up() {
                         return Err(abandoned(order));
                     }
-                    self.catch_up(stream_id, current, u64::MAX)
-                        .await
-                        .map_err(replay_failed)?;
+                    if actual < known {
+                        // The stream was hard-deleted; what is remembered belongs to the one that was.
+                        *current = self.load(stream_id).await.map_err(replay_failed)?;
+                    } else {
+                        self.catch_up(stream_id, current, u64::MAX)
+                            .await
+                            .map_err(replay_failed)?;
+                    }
                     fresh = true;
                     attempt += 1;
                 }
@@ -292,6 +359,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         stream_id: &StreamId,
         current: &Loaded<A>,
         order: &Order<A>,
+        reply: &mut Replier<A>,
         attempt: u32,
     ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
         let context = CommandContext {
@@ -310,7 +378,12 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let services = &self.environment.services;
         let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
             Execution::Ready(decided) => decided,
-            Execution::Pending(deciding) => deciding.await,
+            Execution::Pending(deciding) => tokio::select! {
+                biased;
+                decided = deciding => decided,
+                // Nothing would be stored any more, and others wait for the aggregate.
+                () = reply.closed() => return Err(abandoned(order)),
+            },
         };
         decided.map_err(DispatchError::Rejected)?;
         Ok(emitter.finish())
@@ -397,9 +470,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
         Ok(data)
     }
 
-    /// Reads back what an earlier append with the same id wrote.
+    /// Tells what an earlier append with the same id wrote.
     async fn repeated(&self, stream_id: &StreamId, command_id: CommandId, appended: Appended) -> Outcome<A> {
-        let replay_failed = |error| replay_error(command_id, stream_id, error);
         let Some(first) = appended
             .streams
             .first()
@@ -415,16 +487,34 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 first,
             });
         };
-        let count = first.events;
-        let mut version = first.version;
+        let read_back =
+            panics::catch_async(self.read_back(stream_id, first.events, first.version, &appended));
+        read_back
+            .await
+            .unwrap_or_else(|message| {
+                Err(ReplayError::Panicked {
+                    aggregate: A::NAME,
+                    message,
+                })
+            })
+            .map_err(|error| untold(command_id, stream_id, error))
+    }
+
+    async fn read_back(
+        &self,
+        stream_id: &StreamId,
+        count: u64,
+        mut version: u64,
+        appended: &Appended,
+    ) -> Result<Success<A>, ReplayError> {
         let events = match count {
             0 => Vec::new(),
-            _ => self
-                .events_between(stream_id, version + 1 - count, version)
-                .await
-                .map_err(replay_failed)?,
+            _ => {
+                self.events_between(stream_id, version + 1 - count, version)
+                    .await?
+            }
         };
-        let then = self.load_at(stream_id, version).await.map_err(replay_failed)?;
+        let then = self.load_at(stream_id, version).await?;
         if version == 0 {
             // A state-stored aggregate has no event stream to count in; its state knows its version.
             version = then.version;
@@ -478,6 +568,45 @@ fn abandoned<A: Aggregate>(order: &Order<A>) -> DispatchError<A::Error> {
         limit: Duration::ZERO,
         outcome: TimeoutOutcome::DidNotRun,
     }
+}
+
+/// What a panic says of the command: after it was handed to the store, or before it is known whether it was
+/// carried out earlier, nothing for sure.
+fn panicked<A: Aggregate>(
+    order: &Order<A>,
+    stream_id: &StreamId,
+    message: String,
+) -> DispatchError<A::Error> {
+    if order.progress.is_open() {
+        return unknown(order, stream_id, message);
+    }
+    DispatchError::Panicked {
+        command_id: order.command_id,
+        place: PanicPlace::Aggregate(A::NAME),
+        message,
+    }
+}
+
+fn untold<E>(command_id: CommandId, stream_id: &StreamId, source: impl Into<BoxError>) -> DispatchError<E> {
+    DispatchError::Untold {
+        command_id,
+        stream_id: stream_id.clone(),
+        source: source.into(),
+    }
+}
+
+fn unknown<A: Aggregate>(
+    order: &Order<A>,
+    stream_id: &StreamId,
+    source: impl Into<BoxError>,
+) -> DispatchError<A::Error> {
+    let append_id = order.append_id;
+    let source = source.into();
+    store_error(
+        order.command_id,
+        stream_id,
+        AppendError::OutcomeUnknown { append_id, source },
+    )
 }
 
 fn replay_error<E>(command_id: CommandId, stream_id: &StreamId, error: ReplayError) -> DispatchError<E> {

@@ -19,8 +19,8 @@ use crate::id::{CausationId, CommandId, CorrelationId};
 /// from the event.
 ///
 /// # Cancel safety
-/// Dropping the future gives the command up when the aggregate has not begun with it. Otherwise the
-/// aggregate finishes it as if the caller still listened: an append is never cut in half.
+/// Dropping the future gives the command up, unless its events are on their way to the store by then: an
+/// append is never cut in half. What layers do after a dispatch is not done.
 #[must_use = "a dispatch does nothing until it is awaited"]
 pub struct Dispatch<C: Command> {
     core: Arc<Core>,

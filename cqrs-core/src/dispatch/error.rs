@@ -13,8 +13,9 @@ use crate::store::{AppendError, StreamId};
 
 /// Why a dispatch failed. `E` is the aggregate's own error.
 ///
-/// Unless [`DispatchError::is_committed`] or [`DispatchError::is_outcome_unknown`] says otherwise, nothing
-/// was stored.
+/// Unless [`DispatchError::is_committed`] or [`DispatchError::is_outcome_unknown`] says otherwise, this
+/// dispatch stored nothing. A command whose id or key the caller chose may have been carried out by an earlier
+/// dispatch when this one failed before its aggregate was reached: by a layer, by its own validation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError<E> {
@@ -157,6 +158,18 @@ pub enum DispatchError<E> {
         #[source]
         source: Box<AppendError>,
     },
+    /// The command is carried out, by this dispatch or an earlier one of its id, but what came of it cannot be
+    /// told: its events could not be read back, or have no JSON form.
+    #[error("command {command_id} is committed on stream {stream_id:?}, but its outcome cannot be told")]
+    Untold {
+        /// The command's id.
+        command_id: CommandId,
+        /// The stream of the aggregate.
+        stream_id: StreamId,
+        /// Why not.
+        #[source]
+        source: BoxError,
+    },
     /// The command's id, or its idempotency key, was used before for another aggregate.
     #[error("command {command_id}: its id was used before, for stream {first:?} instead of {stream_id:?}")]
     IdReused {
@@ -219,8 +232,9 @@ pub enum DispatchError<E> {
 pub enum TimeoutOutcome {
     /// Nothing was stored, and nothing will be.
     DidNotRun,
-    /// The events were on their way to the store. Dispatching the command again with the same id is safe
-    /// and tells.
+    /// The events were on their way to the store; or the caller chose the command's id, and the store had not
+    /// said yet whether it was carried out before. Dispatching the command again with the same id is safe and
+    /// tells.
     Unknown,
 }
 
@@ -279,7 +293,7 @@ impl<E> DispatchError<E> {
     /// Whether the events are stored in spite of the error.
     #[must_use]
     pub fn is_committed(&self) -> bool {
-        matches!(self, Self::NotHandled { .. })
+        matches!(self, Self::NotHandled { .. } | Self::Untold { .. })
     }
 
     /// Whether it is unknown if the events are stored.
@@ -327,7 +341,9 @@ impl<E> DispatchError<E> {
             Self::Timeout { .. } => FailureKind::Timeout,
             Self::Halted { .. } => FailureKind::Halted,
             Self::Panicked { .. } => FailureKind::Panicked,
-            Self::Replay { .. } | Self::Store { .. } | Self::OutcomeUnknown { .. } => FailureKind::Store,
+            Self::Replay { .. } | Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Untold { .. } => {
+                FailureKind::Store
+            }
             Self::NotHandled { .. } => FailureKind::NotHandled,
             Self::NotRunning { .. } => FailureKind::NotRunning,
         }
@@ -447,6 +463,15 @@ impl<E> DispatchError<E> {
                 stream_id,
                 source,
             } => DispatchError::OutcomeUnknown {
+                command_id,
+                stream_id,
+                source,
+            },
+            Self::Untold {
+                command_id,
+                stream_id,
+                source,
+            } => DispatchError::Untold {
                 command_id,
                 stream_id,
                 source,

@@ -188,15 +188,16 @@ fn to_json<A: crate::aggregate::Aggregate>(
     dispatched: &Dispatched<A>,
 ) -> Result<JsonDispatched, DispatchError<Rejection>> {
     let command_id = dispatched.command_id();
+    // The events of a state-stored aggregate are encoded here for the first time, and the command is carried out.
+    let untold = |error: serde_json::Error| DispatchError::Untold {
+        command_id,
+        stream_id: dispatched.stream_id().clone(),
+        source: error.into(),
+    };
     let json = |event: &A::Event| {
         let event_type = event.schema().name;
-        let unencodable = |error: serde_json::Error| DispatchError::Unencodable {
-            command_id,
-            what: event_type,
-            source: error.into(),
-        };
-        let bytes = event.encode().map_err(unencodable)?;
-        let data = serde_json::from_slice(&bytes).map_err(unencodable)?;
+        let bytes = event.encode().map_err(untold)?;
+        let data = serde_json::from_slice(&bytes).map_err(untold)?;
         Ok(JsonEvent { event_type, data })
     };
     Ok(JsonDispatched {

@@ -178,7 +178,7 @@ async fn carry_out<A: Aggregate>(
 /// Validates the command, finds its aggregate and has it executed there.
 async fn execute<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, run: Run<A>) -> Outcome<A> {
     let stream_id = check(context)?;
-    let (progress, watched) = Progress::new();
+    let (progress, watched) = Progress::new(context.is_keyed);
     let (job, reply) = Job::new(context, run, progress);
     let runtime = core.aggregates.of::<A>();
     let submitted = async {
@@ -199,6 +199,15 @@ fn timeout<E>(context: &DispatchContext, outcome: TimeoutOutcome) -> DispatchErr
         command_id: context.command_id,
         limit: context.timeout().unwrap_or(Duration::MAX),
         outcome,
+    }
+}
+
+/// What is known of a command before the store was asked whether it was carried out earlier.
+fn before_asking(context: &DispatchContext) -> TimeoutOutcome {
+    if context.is_keyed {
+        TimeoutOutcome::Unknown
+    } else {
+        TimeoutOutcome::DidNotRun
     }
 }
 
@@ -255,7 +264,7 @@ async fn halt<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, halted:
                 message,
             });
         }
-        Halted::TimedOut => return Err(timeout(context, TimeoutOutcome::DidNotRun)),
+        Halted::TimedOut => return Err(timeout(context, before_asking(context))),
         Halted::Responded { layer } => Some(layer),
         Halted::Repeat => None,
     };
@@ -276,7 +285,7 @@ async fn halt<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, halted:
         }
     };
     let Some(answer) = within(context.deadline(), answer).await else {
-        return Err(timeout(context, TimeoutOutcome::DidNotRun));
+        return Err(timeout(context, before_asking(context)));
     };
     let dispatched = dispatched(context, stream_id, answer?);
     Ok(Dispatched {

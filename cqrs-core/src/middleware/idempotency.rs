@@ -34,9 +34,10 @@ impl Middleware for Idempotency {
             };
         }
         match context.store.outcome(context.append_id).await {
-            Ok(None) => Ok(()),
             Ok(Some(_)) => Err(Halt::repeat()),
-            Err(error) => Err(Halt::refuse(error)),
+            // A store that does not answer is asked once more in the aggregate, where a failure is told as what
+            // it is: the outcome of the command is unknown.
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 }
