@@ -25,7 +25,7 @@ pub struct Got {
 
 /// Puts amounts in and gets others out, all or nothing.
 #[derive(Command, Serialize, Deserialize, Clone, Debug)]
-#[command(router = VaultRouter, aggregate = Vault, identify_by = id, retry_attempts = 10_000, timeout = never)]
+#[command(router = VaultRouter, aggregate = Vault, identify_by = id, retry_attempts = 10_000, timeout = "30s")]
 pub struct Move {
     pub id: u8,
     pub amounts: Vec<i8>,

@@ -52,7 +52,7 @@ macro_rules! runners {
                 application! {
                     pub struct Race {
                         routers: [RaceRouter],
-                        timeout: never,
+                        timeout: "30s",
                     }
                 }
             }
