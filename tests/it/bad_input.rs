@@ -487,7 +487,7 @@ async fn t_017_dispatches_race_with_a_shutdown_and_each_gets_a_definite_answer()
         "a strong dispatch that succeeded was handled"
     );
     assert!(
-        (50..201).contains(&stored),
+        (1..201).contains(&stored),
         "{stored}: some before the end, some after it"
     );
 }

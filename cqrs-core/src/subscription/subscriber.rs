@@ -108,3 +108,53 @@ impl Subscriber {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A stretch of the log without events that anybody wants.
+    fn foreign(after: u64, last: u64) -> Batch {
+        Batch::new(after, last, Vec::new())
+    }
+
+    async fn sleep(subscriber: &Subscriber, position: u64, end: impl FnOnce() -> u64) -> Option<u64> {
+        let sleep = subscriber.sleep(position, end);
+        tokio::time::timeout(Duration::from_secs(1), sleep).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stretch_that_came_before_the_reader_lay_down_is_seen() {
+        let subscriber = Subscriber::new(EventFilter::types(["Wanted"]));
+        subscriber.announce(&foreign(5, 8));
+        assert_eq!(sleep(&subscriber, 5, || 8).await, Some(5), "it looks again");
+        assert_eq!(sleep(&subscriber, 8, || 8).await, None, "it sleeps at the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stretch_that_comes_while_the_reader_lies_down_is_seen() {
+        let subscriber = Subscriber::new(EventFilter::types(["Wanted"]));
+        let end = || {
+            subscriber.announce(&foreign(5, 8));
+            8
+        };
+        assert_eq!(
+            sleep(&subscriber, 5, end).await,
+            Some(8),
+            "its place has moved along"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_place_of_a_sleeper_moves_along() {
+        let subscriber = Subscriber::new(EventFilter::types(["Wanted"]));
+        assert_eq!(sleep(&subscriber, 5, || 5).await, None);
+        subscriber.announce(&foreign(5, 8));
+        subscriber.announce(&foreign(8, 9));
+        assert_eq!(subscriber.clear_to(), Some(9));
+        assert_eq!(subscriber.get_up(), Some(9));
+        assert_eq!(subscriber.clear_to(), None, "it is at work");
+    }
+}
