@@ -75,9 +75,9 @@ impl Config {
         self
     }
 
-    /// How often the log is looked at when the store does not wake its readers; 1 s unless set.
+    /// How often the log is looked at when the store does not wake its readers, at least 10 ms; 1 s unless set.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval;
+        self.poll_interval = interval.max(Duration::from_millis(10));
         self
     }
 

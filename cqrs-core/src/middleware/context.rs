@@ -127,6 +127,28 @@ impl DispatchContext {
         self.options.timeout = Some(limit);
     }
 
+    /// How long the dispatch waits for handlers.
+    #[must_use]
+    pub fn consistency_timeout(&self) -> Duration {
+        self.options.consistency_timeout
+    }
+
+    /// Sets how long the dispatch waits for handlers.
+    pub fn set_consistency_timeout(&mut self, limit: Duration) {
+        self.options.consistency_timeout = limit;
+    }
+
+    /// How many times the command is executed again after a version conflict.
+    #[must_use]
+    pub fn retry_attempts(&self) -> u32 {
+        self.options.retry_attempts
+    }
+
+    /// Sets how many times the command is executed again after a version conflict.
+    pub fn set_retry_attempts(&mut self, attempts: u32) {
+        self.options.retry_attempts = attempts;
+    }
+
     /// How long the dispatch has been going on.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

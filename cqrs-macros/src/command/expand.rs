@@ -1,6 +1,6 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Member;
+use syn::{Expr, Member};
 use syn::spanned::Spanned as _;
 
 use crate::command::check::has_field;
@@ -57,7 +57,12 @@ fn identity(model: &Model) -> TokenStream {
             (quote!(self), quote_spanned!(span=> &self.#field), (span, span))
         }
         Some(IdentifyBy::Expression(expression, token)) => {
-            (quote!(#token), quote!(#expression), ends(expression))
+            // A path of fields is shown where it is; by itself it would be moved out of the command.
+            let body = match expression {
+                Expr::Field(_) => quote!(&#expression),
+                _ => quote!(#expression),
+            };
+            (quote!(#token), body, ends(expression))
         }
         Some(IdentifyBy::Function(function)) => {
             let (start, end) = ends(function);

@@ -82,7 +82,7 @@ commands! {
     #[command(router = PassportRouter, aggregate = Passport, identify_by = number)]
     ByDisplay { number: PassportNumber }
 
-    #[command(router = PassportRouter, aggregate = Passport, identify_by = &self.number.country)]
+    #[command(router = PassportRouter, aggregate = Passport, identify_by = self.number.country)]
     ByExpression { number: PassportNumber }
 
     #[command(router = PassportRouter, aggregate = Passport, identify_by = Self::both)]
