@@ -21,5 +21,6 @@ mod outcomes;
 mod properties;
 mod races;
 mod routing;
+mod shutdown;
 mod snapshots;
 mod support;
