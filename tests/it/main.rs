@@ -24,3 +24,4 @@ mod routing;
 mod shutdown;
 mod snapshots;
 mod support;
+mod user_code;
