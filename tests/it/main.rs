@@ -21,5 +21,7 @@ mod outcomes;
 mod properties;
 mod races;
 mod routing;
+mod shutdown;
 mod snapshots;
 mod support;
+mod user_code;

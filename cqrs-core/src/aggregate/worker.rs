@@ -282,11 +282,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
             if !writes && !order.is_keyed {
                 return Ok(Success::of(current, None, events));
             }
-            if self.environment.is_closed() {
-                return Err(abandoned(order));
-            }
             let append = self.append_of(stream_id, current, order, &events, changed.as_ref())?;
-            if !order.progress.begin_append() {
+            if self.environment.is_closed() || !order.progress.begin_append() {
                 return Err(abandoned(order));
             }
             match self.environment.store.append(append).await {

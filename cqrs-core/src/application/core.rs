@@ -1,8 +1,8 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -37,11 +37,12 @@ pub(crate) struct Core {
     /// Counts the dispatches of callers outside the handlers. It is closed from the start, which keeps
     /// nobody out and lets `wait` tell at any time when there is none.
     pub(crate) dispatches: TaskTracker,
-    pub(crate) handlers: Mutex<Vec<(Arc<str>, JoinHandle<()>)>>,
+    pub(crate) handlers: tokio::sync::Mutex<Vec<(Arc<str>, JoinHandle<()>)>>,
     /// Counts everything else that runs: commands, snapshots, the tail reader.
     pub(crate) tasks: TaskTracker,
     pub(crate) stop_handlers: CancellationToken,
     pub(crate) stop_services: CancellationToken,
+    /// Held by the shutdown that is under way; empty when one is done.
     pub(crate) shutdown: tokio::sync::Mutex<Option<Claim>>,
 }
 
@@ -91,6 +92,7 @@ impl Core {
             .is_some_and(|key| self.owns(key));
         // Counted before the state is looked at, so that a shutdown either counts it or is seen here.
         let token = (!inside).then(|| self.dispatches.token());
+        fence(Ordering::SeqCst);
         match self.state() {
             ApplicationState::Running => Ok(token),
             ApplicationState::Starting | ApplicationState::ShuttingDown if inside => Ok(token),
@@ -145,10 +147,11 @@ impl Core {
                 unfinished_tasks: 0,
             };
         };
-        let Some(_claim) = claim.take() else {
+        if claim.is_none() {
             return ShutdownReport::default();
-        };
+        }
         self.set_state(ApplicationState::ShuttingDown);
+        fence(Ordering::SeqCst);
         tracing::info!(cqrs.application = &*self.name, "shutting down");
 
         let _ = timeout_at(half, self.dispatches.wait()).await;
@@ -180,6 +183,8 @@ impl Core {
         } else {
             tracing::error!(cqrs.application = &*self.name, "stopped: {report}");
         }
+        // Only now: a shutdown that was dropped half-way still has the name, and can be begun again.
+        claim.take();
         report
     }
 
@@ -195,14 +200,17 @@ impl Core {
 
     /// Waits for the handlers to finish their events; ends those that do not, and names them.
     async fn join_handlers(&self, deadline: Instant) -> Vec<String> {
-        let handlers = std::mem::take(&mut *self.handlers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut handlers = self.handlers.lock().await;
         let mut unfinished = Vec::new();
-        for (name, mut task) in handlers {
-            if timeout_at(deadline, &mut task).await.is_err() {
+        // One leaves the list when it is done, so that none is forgotten when this is dropped half-way.
+        while let Some((name, task)) = handlers.last_mut() {
+            if timeout_at(deadline, &mut *task).await.is_err() {
                 task.abort();
                 unfinished.push(name.as_ref().to_owned());
             }
+            handlers.pop();
         }
+        unfinished.reverse();
         unfinished
     }
 }

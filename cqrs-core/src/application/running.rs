@@ -215,8 +215,8 @@ impl<A> Running<A> {
     /// Later calls wait for the first, for their own time at most, and report what is unfinished then.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the instance is left half stopped: it takes no more commands, and what was
-    /// accepted goes on.
+    /// When the future is dropped, the instance is left half stopped: it takes no more commands, what was
+    /// accepted goes on, and its name stays taken. A later call goes on where this one was.
     pub async fn shutdown(&self) -> ShutdownReport {
         self.core.shut_down(self.core.config.shutdown_deadline).await
     }

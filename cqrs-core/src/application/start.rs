@@ -1,7 +1,7 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -377,7 +377,7 @@ async fn run(
         commands,
         state: AtomicU8::new(0),
         dispatches,
-        handlers: Mutex::default(),
+        handlers: tokio::sync::Mutex::default(),
         tasks,
         stop_handlers,
         stop_services,
@@ -482,6 +482,6 @@ fn spawn_handlers(core: &Core, handlers: Vec<HandlerDefinition>, runners: Vec<Ha
     let running = handlers.into_iter().zip(runners).map(spawn).collect();
     *core
         .handlers
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = running;
+        .try_lock()
+        .expect("nobody stops what has not started") = running;
 }

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use crate::aggregate::{Aggregate, Job, Progress, Success};
 use crate::ambient::Ambient;
 use crate::application::Core;
-use crate::command::{AnyCommand, Command, InvalidIdentity, Run, ValidationErrors, runner};
+use crate::command::{AnyCommand, Command, Run, ValidationErrors, runner};
 use crate::dispatch::{
     CallOptions, DispatchDefaults, DispatchError, Dispatched, PanicPlace, Resolved, TimeoutOutcome,
 };
@@ -211,31 +211,31 @@ fn before_asking(context: &DispatchContext) -> TimeoutOutcome {
     }
 }
 
+/// Validates the command and finds the stream of its aggregate.
 fn check<E>(context: &DispatchContext) -> Result<StreamId, DispatchError<E>> {
-    let command_id = context.command_id;
-    let command = context.command.name();
-    let checked = panics::catch(|| {
-        let validated = context.command.validate();
-        validated.map(|()| context.command.stream_id())
-    });
-    match checked {
-        Ok(Ok(Ok(stream_id))) => Ok(stream_id),
-        Ok(Ok(Err(source))) => Err(DispatchError::InvalidIdentity {
-            command,
-            command_id,
-            source,
-        }),
-        Ok(Err(errors)) => Err(DispatchError::Invalid {
-            command,
-            command_id,
-            errors,
-        }),
-        Err(message) => Err(DispatchError::Panicked {
-            command_id,
-            place: PanicPlace::Command(command),
-            message,
-        }),
-    }
+    caught(context, || context.command.validate())?.map_err(|errors| DispatchError::Invalid {
+        command: context.command.name(),
+        command_id: context.command_id,
+        errors,
+    })?;
+    identify(context)
+}
+
+fn identify<E>(context: &DispatchContext) -> Result<StreamId, DispatchError<E>> {
+    caught(context, || context.command.stream_id())?.map_err(|source| DispatchError::InvalidIdentity {
+        command: context.command.name(),
+        command_id: context.command_id,
+        source,
+    })
+}
+
+/// Runs code of the command's own.
+fn caught<T, E>(context: &DispatchContext, work: impl FnOnce() -> T) -> Result<T, DispatchError<E>> {
+    panics::catch(work).map_err(|message| DispatchError::Panicked {
+        command_id: context.command_id,
+        place: PanicPlace::Command(context.command.name()),
+        message,
+    })
 }
 
 /// What the caller gets when a layer did not let the command through.
@@ -268,15 +268,7 @@ async fn halt<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, halted:
         Halted::Responded { layer } => Some(layer),
         Halted::Repeat => None,
     };
-    let stream_id =
-        context
-            .command
-            .stream_id()
-            .map_err(|source: InvalidIdentity| DispatchError::InvalidIdentity {
-                command: context.command.name(),
-                command_id,
-                source,
-            })?;
+    let stream_id = identify(context)?;
     let runtime = core.aggregates.of::<A>();
     let answer = async {
         match layer {

@@ -141,8 +141,8 @@ impl HandlerBoard {
         Ok(selected.into_iter().filter(|index| !is_own(index)).collect())
     }
 
-    /// Waits until the handlers have handled those of the events that they are interested in; the last of
-    /// the events is at position `last`. Gives who has not, when the time is up or a handler is down.
+    /// Waits until the handlers that are interested in one of the events have come to position `last`, where the
+    /// last of them is. Gives who has not, when the time is up or a handler is down.
     pub(crate) async fn wait(
         &self,
         handlers: &[usize],
@@ -153,26 +153,21 @@ impl HandlerBoard {
         let deadline = Instant::now().checked_add(limit);
         let mut pending = Vec::new();
         for entry in handlers.iter().map(|index| &self.entries[*index]) {
-            let behind = event_types
-                .iter()
-                .rev()
-                .position(|name| entry.filter.accepts(name));
-            let Some(behind) = behind else { continue };
-            let target = last - behind as u64;
-            let mut progress = entry.progress.clone();
-            let reached =
-                progress.wait_for(|progress| progress.position >= target || progress.state.is_down());
+            if !event_types.iter().any(|name| entry.filter.accepts(name)) {
+                continue;
+            }
+            let reached = entry.reach(last);
             // One deadline for all: the first handler may use it up, the others are then looked at once.
             match deadline {
                 Some(deadline) => drop(timeout_at(deadline, reached).await),
                 None => drop(reached.await),
             }
-            let progress = entry.progress();
-            if progress.position < target {
+            let position = entry.position();
+            if position < last {
                 pending.push(Pending {
                     handler: entry.name.as_ref().to_owned(),
-                    position: progress.position,
-                    state: progress.state,
+                    position,
+                    state: entry.progress().state,
                 });
             }
         }
@@ -208,7 +203,7 @@ impl HandlerBoard {
 #[cfg(feature = "testing")]
 impl HandlerBoard {
     /// Waits until every handler has come to position `head`, those named in `without` left out; `false` as
-    /// soon as one of them is down.
+    /// soon as one that has not is down.
     pub(crate) async fn reach(&self, head: u64, without: &[String]) -> bool {
         let counts = |entry: &&Entry| !without.iter().any(|name| **name == *entry.name);
         let reached = self.entries.iter().filter(counts).map(|entry| entry.reach(head));
@@ -234,18 +229,18 @@ impl Entry {
         self.subscriber.clear_to().unwrap_or(0).max(handled)
     }
 
-    /// Waits until the handler has come to position `head`; the error is that it is down.
-    #[cfg(feature = "testing")]
+    /// Waits until the handler has come to position `head`; the error is that it is down before.
     async fn reach(&self, head: u64) -> Result<(), ()> {
         let mut progress = self.progress.clone();
         loop {
             // Made before the look, so that what moves after it is noticed.
             let moved = self.subscriber.moved();
-            if progress.borrow_and_update().state.is_down() {
-                return Err(());
-            }
+            let is_down = progress.borrow_and_update().state.is_down();
             if self.position() >= head {
                 return Ok(());
+            }
+            if is_down {
+                return Err(());
             }
             tokio::select! {
                 () = moved => {}

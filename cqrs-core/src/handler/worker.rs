@@ -174,7 +174,11 @@ impl HandlerRunner {
                 attempt,
                 first_failed_at,
             };
-            let action = match panics::catch_async(handler.on_error(&failure)).await {
+            // What it dispatches is caused by the event, too.
+            let decision = self
+                .ambient(event)
+                .enter(async { handler.on_error(&failure).await });
+            let action = match panics::catch_async(decision).await {
                 Ok(action) => action,
                 Err(panic) => {
                     tracing::error!(
@@ -222,9 +226,8 @@ impl HandlerRunner {
             Ok(Err(error)) => return Err(HandlerError::Undecodable(error)),
             Err(message) => return Err(HandlerError::Panicked(message)),
         }
-        let ambient = Ambient::of_event(event).in_handler(self.key.clone());
         // Boxed: a large event would otherwise lie on the stack once for each future around it.
-        let work = Box::pin(ambient.enter(async {
+        let work = Box::pin(self.ambient(event).enter(async {
             for event in wanted {
                 handler.handle(event, context).await?;
             }
@@ -234,6 +237,11 @@ impl HandlerRunner {
             Ok(handled) => handled.map_err(HandlerError::Failed),
             Err(message) => Err(HandlerError::Panicked(message)),
         }
+    }
+
+    /// What the handler's own commands inherit while it is at `event`.
+    fn ambient(&self, event: &RecordedEvent) -> Ambient {
+        Ambient::of_event(event).in_handler(self.key.clone())
     }
 
     fn report<E: std::error::Error + 'static>(&self, failure: &HandlerFailure<E>, action: ErrorAction) {

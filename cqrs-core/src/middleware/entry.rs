@@ -56,9 +56,10 @@ pub(crate) trait DynMiddleware: Send + Sync {
     ) -> BoxFuture<'a, ()>;
 }
 
+// The hooks are called inside the futures, so that whoever awaits one catches a panic of the call as well.
 impl<M: Middleware> DynMiddleware for M {
     fn before<'a>(&'a self, context: &'a mut DispatchContext) -> BoxFuture<'a, Result<(), Halt>> {
-        Box::pin(self.before_dispatch(context))
+        Box::pin(async move { self.before_dispatch(context).await })
     }
 
     fn after<'a>(
@@ -66,7 +67,7 @@ impl<M: Middleware> DynMiddleware for M {
         context: &'a mut DispatchContext,
         outcome: &'a DispatchOutcome,
     ) -> BoxFuture<'a, ()> {
-        Box::pin(self.after_dispatch(context, outcome))
+        Box::pin(async move { self.after_dispatch(context, outcome).await })
     }
 
     fn failed<'a>(
@@ -74,6 +75,6 @@ impl<M: Middleware> DynMiddleware for M {
         context: &'a mut DispatchContext,
         failure: &'a DispatchFailure<'a>,
     ) -> BoxFuture<'a, ()> {
-        Box::pin(self.after_failure(context, failure))
+        Box::pin(async move { self.after_failure(context, failure).await })
     }
 }

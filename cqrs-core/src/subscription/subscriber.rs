@@ -55,7 +55,6 @@ impl Subscriber {
     }
 
     /// Is ready when the place of a sleeping reader has moved on since the call.
-    #[cfg(feature = "testing")]
     pub(crate) fn moved(&self) -> tokio::sync::futures::Notified<'_> {
         self.moved.notified()
     }
