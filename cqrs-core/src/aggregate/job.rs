@@ -1,8 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::Span;
 
 use crate::aggregate::Aggregate;
@@ -31,6 +33,9 @@ pub(crate) struct Order<A: Aggregate> {
     pub(crate) metadata: Metadata,
     pub(crate) expected_version: Option<u64>,
     pub(crate) retry_attempts: u32,
+    /// How long the command may take, and until when: no append begins later.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
     pub(crate) progress: Progress,
     pub(crate) span: Span,
 }
@@ -42,6 +47,13 @@ pub(crate) struct Success<A: Aggregate> {
     pub(crate) events: Vec<A::Event>,
     pub(crate) state: Arc<A>,
     pub(crate) repeated: bool,
+}
+
+impl<A: Aggregate> Order<A> {
+    /// Whether the time of the command is up. A decision that blocks its thread keeps its caller from noticing.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 type Reply<A> = oneshot::Receiver<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
@@ -63,6 +75,8 @@ impl<A: Aggregate> Job<A> {
             metadata: context.metadata.clone(),
             expected_version: context.expected_version,
             retry_attempts: context.options.retry_attempts,
+            limit: context.timeout(),
+            deadline: context.deadline(),
             progress,
             span: Span::current(),
         };

@@ -283,7 +283,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 return Ok(Success::of(current, None, events));
             }
             let append = self.append_of(stream_id, current, order, &events, changed.as_ref())?;
-            if self.environment.is_closed() || !order.progress.begin_append() {
+            if self.environment.is_closed() || order.is_late() || !order.progress.begin_append() {
                 return Err(abandoned(order));
             }
             match self.environment.store.append(append).await {
@@ -557,12 +557,12 @@ fn pause_before(attempt: u32) -> Duration {
     }
 }
 
+/// The command comes to nothing: it took too long, its caller gave it up, or the application has stopped.
 fn abandoned<A: Aggregate>(order: &Order<A>) -> DispatchError<A::Error> {
-    // Nobody receives it: the caller has been answered when it gave up.
     DispatchError::Timeout {
         command: order.command.name(),
         command_id: order.command_id,
-        limit: Duration::ZERO,
+        limit: order.limit.unwrap_or(Duration::MAX),
         outcome: TimeoutOutcome::DidNotRun,
     }
 }

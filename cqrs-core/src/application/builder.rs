@@ -21,6 +21,7 @@ pub struct Builder<A> {
 
 /// What a [`Builder`] has gathered.
 pub(crate) struct Parts {
+    pub(crate) application: TypeId,
     pub(crate) definition: Definition,
     pub(crate) name: String,
     pub(crate) node: Option<String>,
@@ -46,6 +47,7 @@ impl<A: Application> Builder<A> {
     pub fn new(store: impl Store) -> Self {
         let store = Arc::new(store);
         let parts = Parts {
+            application: TypeId::of::<A>(),
             definition: Definition::of::<A>(),
             name: A::NAME.to_owned(),
             node: None,

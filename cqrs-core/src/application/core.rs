@@ -25,6 +25,8 @@ use crate::store::{EventStore, StoreError};
 /// A running application instance: what all its handles share.
 pub(crate) struct Core {
     pub(crate) name: Arc<str>,
+    /// The type that `application!` made.
+    pub(crate) application: TypeId,
     pub(crate) instance: u64,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) registry: Arc<EventRegistry>,

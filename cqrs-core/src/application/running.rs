@@ -1,3 +1,4 @@
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::store::{EventStore, StoreError, StreamId};
 /// told to stop, but nobody waits for them.
 pub struct Running<A> {
     core: Arc<Core>,
-    _last: Arc<LastHandle>,
+    /// Handles made inside handlers have none: a handler does not keep its own application running.
+    _last: Option<Arc<LastHandle>>,
     application: PhantomData<fn() -> A>,
 }
 
@@ -77,11 +79,22 @@ pub enum StateError {
 
 impl<A: Application> Running<A> {
     pub(crate) fn new(core: Arc<Core>) -> Self {
+        let last = Arc::new(LastHandle(Arc::clone(&core)));
         Self {
-            _last: Arc::new(LastHandle(Arc::clone(&core))),
             core,
+            _last: Some(last),
             application: PhantomData,
         }
+    }
+
+    /// A handle for code that runs inside the application; `None` when it is of another type.
+    pub(crate) fn inside(core: Arc<Core>) -> Option<Self> {
+        let is_own = core.application == TypeId::of::<A>();
+        is_own.then_some(Self {
+            core,
+            _last: None,
+            application: PhantomData,
+        })
     }
 
     /// Dispatches a command: set options on what this gives, and await it.
@@ -234,7 +247,7 @@ impl<A> Clone for Running<A> {
     fn clone(&self) -> Self {
         Self {
             core: Arc::clone(&self.core),
-            _last: Arc::clone(&self._last),
+            _last: self._last.clone(),
             application: PhantomData,
         }
     }

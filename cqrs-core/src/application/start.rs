@@ -1,7 +1,7 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -336,6 +336,7 @@ async fn run(
         .map(|(handler, (position, (subscriber, progress)))| HandlerRunner {
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
+            core: Weak::new(),
             key: HandlerKey {
                 instance,
                 name: Arc::clone(&handler.name),
@@ -367,6 +368,7 @@ async fn run(
     );
     let core = Arc::new(Core {
         name,
+        application: parts.application,
         instance,
         store: parts.store,
         registry,
@@ -468,11 +470,15 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     clippy::disallowed_methods,
     reason = "handlers are joined by name, so that a shutdown can say which hangs"
 )]
-fn spawn_handlers(core: &Core, handlers: Vec<HandlerDefinition>, runners: Vec<HandlerRunner>) {
+fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: Vec<HandlerRunner>) {
     let spawn = |(handler, runner): (HandlerDefinition, HandlerRunner)| {
         let name = Arc::clone(&handler.name);
         let stop = runner.stop.clone();
         let task_name = Arc::clone(&name);
+        let runner = HandlerRunner {
+            core: Arc::downgrade(core),
+            ..runner
+        };
         let task = HandlerTask { handler, runner };
         (
             name,

@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, Utc};
 
+use crate::application::{Application, Core, Running};
 use crate::event::Metadata;
 use crate::id::{CausationId, CorrelationId, EventId};
 use crate::store::{RecordedEvent, StreamId};
@@ -13,16 +14,45 @@ pub struct EventContext {
     application: Arc<str>,
     handler: Arc<str>,
     attempt: u32,
+    core: Weak<Core>,
 }
 
 impl EventContext {
-    pub(crate) fn new(event: RecordedEvent, application: Arc<str>, handler: Arc<str>, attempt: u32) -> Self {
+    pub(crate) fn new(
+        event: RecordedEvent,
+        application: Arc<str>,
+        handler: Arc<str>,
+        attempt: u32,
+        core: Weak<Core>,
+    ) -> Self {
         Self {
             event,
             application,
             handler,
             attempt,
+            core,
         }
+    }
+
+    /// The application that the handler runs in, to dispatch commands through. What is dispatched while the
+    /// event is handled is caused by it, and belongs together with it.
+    ///
+    /// The handle does not keep the application running. `None` when the handler runs in an application of
+    /// another type.
+    ///
+    /// ```ignore
+    /// #[event_handler(name = "welcome-gift", interested_in = [AccountOpened])]
+    /// impl WelcomeGift {
+    ///     async fn on_opened(&self, event: &AccountOpened, context: &EventContext) -> Result<(), GiftError> {
+    ///         let bank: Bank = context.app().ok_or(GiftError::WrongApplication)?;
+    ///         bank.dispatch(Deposit { account_id: event.account_id.clone(), amount: 5 }).await?;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn app<A: Application>(&self) -> Option<A> {
+        Running::inside(self.core.upgrade()?).map(A::from_running)
     }
 
     /// The event's own id.

@@ -1,11 +1,12 @@
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::HandlerKey;
+use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
 use crate::handler::{HandlerProgress, HandlerState};
@@ -17,6 +18,8 @@ use crate::subscription::{Subscriber, Tail};
 pub(crate) struct HandlerRunner {
     pub(crate) name: Arc<str>,
     pub(crate) application: Arc<str>,
+    /// Set when the handler is spawned; weak, since the application owns the handler.
+    pub(crate) core: Weak<Core>,
     pub(crate) key: HandlerKey,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,

@@ -150,7 +150,7 @@ impl HandlerRunner {
         loop {
             let name = std::sync::Arc::clone(&self.name);
             let application = std::sync::Arc::clone(&self.application);
-            let context = EventContext::new(event.clone(), application, name, attempt);
+            let context = EventContext::new(event.clone(), application, name, attempt, self.core.clone());
             let span = tracing::debug_span!(
                 target: "cqrs",
                 "handle",

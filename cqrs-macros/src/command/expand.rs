@@ -1,7 +1,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Expr, Member};
 use syn::spanned::Spanned as _;
+use syn::{Expr, Member};
 
 use crate::command::check::has_field;
 use crate::command::parse::{IdentifyBy, Model, Prefix, Shape, Validate};

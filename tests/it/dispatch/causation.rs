@@ -1,7 +1,5 @@
 //! What caused what, and what belongs together.
 
-use std::sync::{Arc, OnceLock};
-
 use cqrs::MemoryStore;
 use cqrs::id::{CausationId, CommandId, CorrelationId};
 use cqrs::middleware::Middleware;
@@ -46,13 +44,17 @@ impl Link {
 
 /// Sends the next step.
 #[derive(Default)]
-pub struct Next(Arc<OnceLock<Chain>>);
+pub struct Next;
 
 #[event_handler(name = "next", interested_in = [Stepped], consistency = strong)]
 impl Next {
-    async fn on_stepped(&self, event: &Stepped) -> Result<(), DispatchError<std::convert::Infallible>> {
+    async fn on_stepped(
+        &self,
+        event: &Stepped,
+        context: &EventContext,
+    ) -> Result<(), DispatchError<std::convert::Infallible>> {
         if event.left > 0 {
-            let chain = self.0.get().expect("set before the first dispatch");
+            let chain: Chain = context.app().expect("it runs in a chain");
             chain.dispatch(Step { left: event.left - 1 }).await?;
         }
         Ok(())
@@ -84,11 +86,7 @@ application! {
 }
 
 async fn chain(store: MemoryStore) -> Chain {
-    let next = Next::default();
-    let cell = next.0.clone();
-    let chain = Chain::builder(store).event_handler(next).start().await.unwrap();
-    cell.set(chain.clone()).unwrap();
-    chain
+    Chain::builder(store).start().await.unwrap()
 }
 
 #[tokio::test]

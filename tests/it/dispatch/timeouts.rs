@@ -169,3 +169,56 @@ async fn a_dropped_dispatch_that_was_being_stored_is_finished() {
     tallies.shutdown().await;
     assert_eq!(sound_log(&store).await.len(), 2);
 }
+
+#[derive(Event, serde::Serialize, serde::Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "timeouts.Pondered")]
+struct Pondered;
+
+/// Blocks its thread for longer than it may take.
+#[derive(Command, serde::Serialize, serde::Deserialize)]
+#[command(router = Pondering, aggregate = Thinker, identify_by = 0, timeout = "1ms")]
+struct Ponder(u64);
+
+#[derive(Default, Clone)]
+struct Thinker;
+
+#[aggregate(stream_prefix = "thinker")]
+impl Thinker {
+    #[execute]
+    fn ponder(&self, command: &Ponder, context: &CommandContext) -> Pondered {
+        let began = std::time::Instant::now();
+        while began.elapsed() < Duration::from_millis(command.0) {
+            std::hint::black_box(context.version);
+        }
+        Pondered
+    }
+
+    #[apply]
+    fn pondered(&mut self, _event: &Pondered) {}
+}
+
+#[derive(Router)]
+struct Pondering;
+
+application! {
+    struct Study {
+        routers: [Pondering],
+    }
+}
+
+// T-067, L-011: nobody can interrupt a decision that blocks, but what it decides too late is not stored.
+#[tokio::test]
+async fn t_067_what_was_decided_too_late_is_not_stored() {
+    let store = MemoryStore::new();
+    let study = Study::builder(store.clone()).start().await.unwrap();
+    let result = study.dispatch(Ponder(20)).await;
+    assert_eq!(
+        timed_out(result),
+        (TimeoutOutcome::DidNotRun, Duration::from_millis(1))
+    );
+    let state = study.aggregate_state::<Thinker>(20).await.unwrap();
+    assert_eq!(state.version, 0);
+    study.dispatch(Ponder(0)).no_timeout().await.unwrap();
+    study.shutdown().await;
+    assert_eq!(sound_log(&store).await.len(), 1);
+}

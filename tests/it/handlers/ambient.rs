@@ -3,7 +3,9 @@
 use super::domain::*;
 use cqrs::MemoryStore;
 use cqrs::ambient::Ambient;
+use cqrs::handler::HandlerState;
 use cqrs::id::{CausationId, CorrelationId};
+use cqrs::prelude::*;
 use tokio::task::JoinSet;
 
 /// Answers each note with one that counts one less, until 0.
@@ -160,4 +162,45 @@ async fn t_084_a_task_that_a_handler_spawns_inherits_when_it_is_told_to() {
         Some(log[0].event_id.into())
     );
     desk.shutdown().await;
+}
+
+application! {
+    /// Another application with the same handler.
+    pub struct Annex {
+        routers: [],
+        event_handlers: [Curious],
+    }
+}
+
+/// Asks which application it is in.
+#[derive(Default)]
+pub struct Curious;
+
+#[event_handler(name = "curious", interested_in = [Noted], consistency = strong)]
+impl Curious {
+    async fn on_noted(&self, _event: &Noted, context: &EventContext) {
+        let found = (context.app::<Desk>().is_some(), context.app::<Annex>().is_some());
+        assert_eq!(found, (false, true), "the annex is no desk");
+    }
+}
+
+// G9: a handler gets at its own application and at no other.
+#[tokio::test]
+async fn a_handler_gets_at_its_own_application_alone() {
+    let store = MemoryStore::new();
+    write(
+        &store,
+        "annex-a",
+        "desk.Noted",
+        &[r#"{"book":"a","text":"1"}"#.to_owned()],
+    )
+    .await;
+    let annex = Annex::builder(store).start().await.unwrap();
+    let status = until(async || {
+        let status = annex.handlers().await.unwrap().remove(0);
+        (status.lag == 0).then_some(status)
+    })
+    .await;
+    assert_eq!((status.state, status.last_error), (HandlerState::Running, None));
+    annex.shutdown().await;
 }
