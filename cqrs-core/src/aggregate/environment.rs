@@ -13,6 +13,7 @@ use crate::store::{EventStore, SnapshotStore};
 
 /// What the aggregates of one application instance share.
 pub(crate) struct Environment {
+    pub(crate) application: Arc<str>,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) registry: Arc<EventRegistry>,
@@ -41,6 +42,7 @@ impl Environment {
         reason = "called once, with a name at each argument"
     )]
     pub(crate) fn new(
+        application: Arc<str>,
         store: Arc<dyn EventStore>,
         snapshots: Arc<dyn SnapshotStore>,
         registry: Arc<EventRegistry>,
@@ -54,6 +56,7 @@ impl Environment {
         let working = TaskTracker::new();
         working.close();
         Self {
+            application,
             store,
             snapshots,
             registry,
@@ -80,6 +83,11 @@ impl Environment {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// How many uses of instances there have been.
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses.load(Ordering::Relaxed)
     }
 
     /// A number that grows with each use of an instance: the order of "least recently used".

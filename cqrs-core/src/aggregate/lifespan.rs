@@ -20,7 +20,8 @@ pub enum Lifespan {
 /// Says after each command how long an instance is kept, for `#[aggregate(lifespan = ..)]`.
 ///
 /// One of the three is called for each command: after the last event, or after a command without event, or
-/// after a refusal. A refusal never shortens what is left of an earlier answer.
+/// after a refusal. A time given after a refusal never shortens what is left of an earlier answer;
+/// [`Lifespan::Stop`] ends the instance in any case.
 pub trait AggregateLifespan<A: Aggregate> {
     /// After a command that emitted events; called with the last one.
     #[must_use]

@@ -1,7 +1,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use tokio::time::Instant;
@@ -16,6 +16,8 @@ pub(crate) struct Aggregates {
     runtimes: RwLock<HashMap<TypeId, Runtime>>,
     /// Held by whoever makes room; one at a time is enough.
     making_room: Mutex<()>,
+    /// After how many uses of instances it is worth looking for idle ones again.
+    look_again_at: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -30,6 +32,7 @@ impl Aggregates {
             environment: Arc::new(environment),
             runtimes: RwLock::default(),
             making_room: Mutex::default(),
+            look_again_at: AtomicU64::new(0),
         }
     }
 
@@ -100,12 +103,23 @@ impl Aggregates {
             Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
+        let uses = self.environment.uses();
+        if uses < self.look_again_at.load(Ordering::Relaxed) {
+            return;
+        }
         let runtimes = self.runtimes();
         let mut idle = Vec::new();
         for (index, runtime) in runtimes.iter().enumerate() {
             runtime
                 .any
                 .idle(&mut |last_use, stream_id| idle.push((last_use, index, stream_id)));
+        }
+        if idle.is_empty() {
+            // All are busy. Looking again at once would cost more than it can find.
+            self.look_again_at.store(
+                uses + self.environment.max_live as u64 / 16 + 1,
+                Ordering::Relaxed,
+            );
         }
         let surplus = self.len().saturating_sub(self.environment.max_live);
         if surplus == 0 || idle.is_empty() {

@@ -38,6 +38,12 @@ pub enum ReplayError {
         /// The schema version of the program.
         expected: u32,
     },
+    /// The aggregate is state-stored, but its stream has events: it was not always.
+    #[error("{aggregate} is state-stored, but its stream has events; it cannot change from one to the other")]
+    NotStateStored {
+        /// The name of the aggregate's type.
+        aggregate: &'static str,
+    },
     /// User code panicked while the state was rebuilt.
     #[error("{aggregate} panicked while it was replayed: {message}")]
     Panicked {
@@ -87,7 +93,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             let read = page.len();
             for event in &page {
                 self.apply(Arc::make_mut(&mut loaded.state), event)?;
-                loaded.version += 1;
+                loaded.version = place(event, stream_id).unwrap_or(loaded.version + 1);
             }
             if read < limit {
                 break;
@@ -143,6 +149,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
 
     async fn load_state(&self, stream_id: &StreamId) -> Result<Loaded<A>, ReplayError> {
         let Some(stored) = self.environment.store.stored_state(stream_id).await? else {
+            // An aggregate that was event-sourced before would silently begin anew.
+            if self.environment.store.stream_info(stream_id).await?.is_some() {
+                return Err(ReplayError::NotStateStored { aggregate: A::NAME });
+            }
             return Ok(Loaded::default());
         };
         let codec = self
@@ -232,4 +242,9 @@ impl<A: Aggregate> Default for Loaded<A> {
             snapshot_version: 0,
         }
     }
+}
+
+/// The version of an event in the stream that it is read from; links do not tell theirs.
+fn place(event: &RecordedEvent, stream_id: &StreamId) -> Option<u64> {
+    (event.stream_id == *stream_id).then_some(event.stream_version)
 }

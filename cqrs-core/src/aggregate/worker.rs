@@ -11,6 +11,7 @@ use crate::aggregate::{
     Aggregate, AggregateRuntime, DefaultLifespan, Emitter, Job, Lifespan, Order, ReplayError, Replier,
     SnapshotPolicy, Success,
 };
+use crate::application::ApplicationState;
 use crate::command::{AnyCommand, CommandContext, Execution};
 use crate::dispatch::{DispatchError, PanicPlace, TimeoutOutcome};
 use crate::event::EventSet;
@@ -283,7 +284,13 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 return Ok(Success::of(current, None, events));
             }
             let append = self.append_of(stream_id, current, order, &events, changed.as_ref())?;
-            if self.environment.is_closed() || order.is_late() || !order.progress.begin_append() {
+            if self.environment.is_closed() {
+                return Err(DispatchError::NotRunning {
+                    application: self.environment.application.as_ref().to_owned(),
+                    state: ApplicationState::Stopped,
+                });
+            }
+            if order.is_late() || !order.progress.begin_append() {
                 return Err(abandoned(order));
             }
             match self.environment.store.append(append).await {
@@ -557,7 +564,7 @@ fn pause_before(attempt: u32) -> Duration {
     }
 }
 
-/// The command comes to nothing: it took too long, its caller gave it up, or the application has stopped.
+/// The command comes to nothing: it took too long, or its caller gave it up.
 fn abandoned<A: Aggregate>(order: &Order<A>) -> DispatchError<A::Error> {
     DispatchError::Timeout {
         command: order.command.name(),

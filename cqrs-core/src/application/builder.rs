@@ -77,7 +77,8 @@ impl<A: Application> Builder<A> {
     }
 
     /// The name of the node, where several instances of one name run on one store in one process. Instances
-    /// in different processes need none.
+    /// in different processes need none. Each node runs every handler: until handlers have one owner among the
+    /// nodes, an event is handled once a node.
     pub fn node(mut self, node: impl Into<String>) -> Self {
         self.parts.node = Some(node.into());
         self

@@ -63,7 +63,8 @@ impl Config {
         self
     }
 
-    /// How many events handlers read at a time, at least 1; 1,000 unless set.
+    /// How many events handlers read at a time, at least 1; 1,000 unless set. Pages are bounded in events, not
+    /// in bytes: with large events, choose fewer.
     pub fn tail_page(mut self, events: usize) -> Self {
         self.tail_page = events.max(1);
         self

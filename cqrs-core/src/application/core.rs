@@ -190,14 +190,12 @@ impl Core {
         report
     }
 
-    /// Tells everything to stop and waits for nothing.
+    /// Tells everything to stop and waits for nothing. The name stays taken until the last task has ended: the
+    /// next instance of that name must not handle an event that a handler of this one is still at.
     pub(crate) fn abandon(&self) {
         self.set_state(ApplicationState::Stopped);
         self.stop_handlers.cancel();
         self.stop_services.cancel();
-        if let Ok(mut claim) = self.shutdown.try_lock() {
-            claim.take();
-        }
     }
 
     /// Waits for the handlers to finish their events; ends those that do not, and names them.

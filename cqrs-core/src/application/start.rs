@@ -284,6 +284,7 @@ fn registry(
         .chain(of_aggregates)
         .chain(given)
         .for_each(|schema| registry.register(schema));
+    registry.check_upcasters();
     faults.extend(registry.faults().iter().cloned().map(StartFault::Event));
     Arc::new(registry)
 }
@@ -356,6 +357,7 @@ async fn run(
         })
         .collect();
     let environment = Environment::new(
+        Arc::clone(&name),
         Arc::clone(&parts.store),
         parts.snapshots,
         Arc::clone(&registry),
@@ -366,13 +368,17 @@ async fn run(
         config.replay_page,
         config.max_live_aggregates,
     );
+    let aggregates = Aggregates::new(environment);
+    commands
+        .values()
+        .for_each(|command| (command.prepare)(&aggregates));
     let core = Arc::new(Core {
         name,
         application: parts.application,
         instance,
         store: parts.store,
         registry,
-        aggregates: Aggregates::new(environment),
+        aggregates,
         board,
         config,
         routes,
@@ -434,6 +440,22 @@ impl Supervised for TailTask {
     }
 }
 
+struct SweepTask {
+    core: Arc<Core>,
+    stop: CancellationToken,
+}
+
+impl Supervised for SweepTask {
+    fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(sweep::run(&self.core.aggregates, self.stop.clone()))
+    }
+
+    /// Without it idle aggregates would never leave memory.
+    fn may_be_given_up(&self) -> bool {
+        false
+    }
+}
+
 struct HandlerTask {
     handler: HandlerDefinition,
     runner: HandlerRunner,
@@ -461,9 +483,13 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     };
     core.tasks
         .spawn(async move { supervise("tail", stop, task).await });
-    let (core_of_sweep, stop) = (Arc::clone(core), core.stop_services.clone());
+    let stop = core.stop_services.clone();
+    let task = SweepTask {
+        core: Arc::clone(core),
+        stop: stop.clone(),
+    };
     core.tasks
-        .spawn(async move { sweep::run(&core_of_sweep.aggregates, stop).await });
+        .spawn(async move { supervise("sweep", stop, task).await });
 }
 
 #[expect(
@@ -480,9 +506,14 @@ fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: V
             ..runner
         };
         let task = HandlerTask { handler, runner };
+        let core = Arc::clone(core);
         (
             name,
-            tokio::spawn(async move { supervise(&task_name, stop, task).await }),
+            tokio::spawn(async move {
+                supervise(&task_name, stop, task).await;
+                // Until here the instance has its name.
+                drop(core);
+            }),
         )
     };
     let running = handlers.into_iter().zip(runners).map(spawn).collect();

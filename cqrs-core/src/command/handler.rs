@@ -29,6 +29,8 @@ use crate::command::{Command, CommandContext};
 /// }
 /// ```
 ///
+/// It must not dispatch to the aggregate that it decides for: that command would wait for this one.
+///
 /// A decision that is still in the making when the application's shutdown deadline passes comes to nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the command `{C}`: add `#[cqrs::command_handler]` to an `impl {Self}` with a method that takes it",

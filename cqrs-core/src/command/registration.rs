@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::aggregate::AggregateDescription;
+use crate::aggregate::{AggregateDescription, Aggregates};
 use crate::command::Command;
 use crate::dispatch::{DispatchAny, Typed};
 use crate::router::Router;
@@ -17,6 +17,8 @@ pub struct CommandRegistration {
     pub(crate) router: fn() -> TypeId,
     pub(crate) router_name: &'static str,
     pub(crate) aggregate: fn() -> AggregateDescription,
+    /// Makes the settings of its aggregate.
+    pub(crate) prepare: fn(&Aggregates),
     pub(crate) stream_prefix: fn() -> std::borrow::Cow<'static, str>,
     pub(crate) handler: fn() -> TypeId,
     pub(crate) handler_name: fn() -> &'static str,
@@ -41,6 +43,7 @@ impl CommandRegistration {
             router: TypeId::of::<C::Router>,
             router_name: <C::Router as Router>::NAME,
             aggregate: AggregateDescription::of::<C::Aggregate>,
+            prepare: |aggregates| drop(aggregates.of::<C::Aggregate>()),
             stream_prefix: C::stream_prefix,
             handler: TypeId::of::<C::Handler>,
             handler_name: type_name::<C::Handler>,

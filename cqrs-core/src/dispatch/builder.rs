@@ -90,8 +90,8 @@ impl<C: Command> Dispatch<C> {
         self
     }
 
-    /// The command's id; drawn unless set. Dispatching a command with an id that was dispatched before
-    /// gives the outcome of the first time and changes nothing.
+    /// The command's id; drawn unless set. Dispatching a command with an id that was carried out before
+    /// gives the outcome of that time and changes nothing; a refusal is not remembered.
     pub fn command_id(mut self, id: CommandId) -> Self {
         self.call.command_id = Some(id);
         self

@@ -14,6 +14,7 @@ use crate::dispatch::{
 };
 use crate::event::EventSet as _;
 use crate::id::{CommandId, CorrelationId};
+use crate::panics;
 
 /// A dispatch by name: what adapters use that receive commands as JSON.
 ///
@@ -123,11 +124,15 @@ impl DispatchJson {
                 command: name,
             });
         };
-        match (registration.from_json)(data) {
-            Ok(command) => command.dispatch(core, call, ambient).await,
-            Err(error) => Err(DispatchError::Malformed {
+        match panics::catch(|| (registration.from_json)(data)) {
+            Ok(Ok(command)) => command.dispatch(core, call, ambient).await,
+            Ok(Err(error)) => Err(DispatchError::Malformed {
                 command: name,
                 source: error.into(),
+            }),
+            Err(panic) => Err(DispatchError::Malformed {
+                command: name,
+                source: panic.into(),
             }),
         }
     }

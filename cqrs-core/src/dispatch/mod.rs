@@ -18,7 +18,7 @@ mod pipeline;
 pub use builder::Dispatch;
 pub use error::{DispatchError, PanicPlace, Pending, Rejection, TimeoutOutcome};
 pub use json::{DispatchJson, JsonDispatched, JsonEvent};
-pub use options::{Consistency, DispatchDefaults, TimeLimitOption};
+pub use options::{Consistency, DispatchDefaults};
 pub use outcome::Dispatched;
 
 pub(crate) use json::{DispatchAny, Typed};

@@ -19,8 +19,7 @@ pub enum Consistency {
 
 /// How long a dispatch may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimeLimitOption {
+pub(crate) enum TimeLimitOption {
     /// This long.
     After(Duration),
     /// For ever.

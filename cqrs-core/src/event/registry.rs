@@ -30,6 +30,20 @@ pub enum RegistryFault {
         /// Where the other is declared.
         second: String,
     },
+    /// An upcaster gives events of a type that is not registered.
+    #[error(
+        "the upcaster of event {name:?} at {at} from version {from} gives {produced:?}, which is not registered"
+    )]
+    UnknownUpcast {
+        /// The wire name.
+        name: &'static str,
+        /// Where the type is declared.
+        at: String,
+        /// The version that the upcaster takes.
+        from: u32,
+        /// The wire name that nobody knows.
+        produced: &'static str,
+    },
     /// An event type lacks an upcaster.
     #[error(
         "event {name:?} at {at} is of version {version} but has no upcaster from version {from}; add `upcast({from} => function)`"
@@ -89,6 +103,26 @@ impl EventRegistry {
             });
         }
         self.by_name.entry(schema.name).or_insert(schema);
+    }
+
+    /// Looks for upcasters that give events of types that nobody has registered.
+    pub(crate) fn check_upcasters(&mut self) {
+        let schemas: Vec<_> = self.events().collect();
+        for schema in schemas {
+            for upcaster in schema.upcasters {
+                for produced in upcaster.produces {
+                    if self.find(produced).is_none() {
+                        let (name, at, from) = (schema.name, place(schema), upcaster.from);
+                        self.fault(RegistryFault::UnknownUpcast {
+                            name,
+                            at,
+                            from,
+                            produced,
+                        });
+                    }
+                }
+            }
+        }
     }
 
     /// Notes a fault, once: a type is registered by everything that uses it.

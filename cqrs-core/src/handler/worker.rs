@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::ambient::Ambient;
@@ -25,19 +25,26 @@ enum End {
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
+const IDLE_SAVE: Duration = Duration::from_secs(30);
+
 /// The checkpoint of a handler, as far as it is saved.
 struct Checkpoint {
     saved: u64,
-    saved_at: Instant,
+    /// Up to where it was tried to save it, and when: a store that fails is not asked again for each event.
+    tried: u64,
+    tried_at: Instant,
 }
 
 impl HandlerRunner {
     /// Handles events until the application stops or the handler gives up.
     pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
         self.set_state(HandlerState::Running);
+        let saved = self.saved.load(Ordering::Acquire);
         let mut checkpoint = Checkpoint {
-            saved: self.saved.load(Ordering::Acquire),
-            saved_at: Instant::now(),
+            saved,
+            tried: saved,
+            tried_at: Instant::now(),
         };
         let end = match self.handle_all(handler, &mut checkpoint).await {
             Ok(never) => match never {},
@@ -88,12 +95,16 @@ impl HandlerRunner {
                 },
                 Buffered::AtEnd => {
                     self.save(checkpoint).await;
-                    let clear_to = tokio::select! {
+                    let sleep = self.subscriber.sleep(self.position(), || self.tail.last());
+                    let woken = tokio::select! {
                         biased;
                         () = self.stop.cancelled() => return Err(End::Stopped),
-                        clear_to = self.subscriber.sleep(self.position(), || self.tail.last()) => clear_to,
+                        woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
-                    self.advance(clear_to);
+                    // Not woken: it looks up to save how far the others' events have carried it.
+                    if let Some(clear_to) = woken.or_else(|| self.subscriber.get_up()) {
+                        self.advance(clear_to);
+                    }
                 }
             }
         }
@@ -134,8 +145,8 @@ impl HandlerRunner {
             }
             self.handle_one(handler, event).await?;
             self.advance(event.position);
-            let unsaved = event.position - checkpoint.saved;
-            if unsaved >= self.checkpoint_every || checkpoint.saved_at.elapsed() >= self.checkpoint_interval {
+            let unsaved = event.position.saturating_sub(checkpoint.tried);
+            if unsaved >= self.checkpoint_every || checkpoint.tried_at.elapsed() >= self.checkpoint_interval {
                 self.save(checkpoint).await;
             }
             tokio::task::consume_budget().await;
@@ -302,11 +313,11 @@ impl HandlerRunner {
         if position == checkpoint.saved {
             return;
         }
+        (checkpoint.tried, checkpoint.tried_at) = (position, Instant::now());
         match self.checkpoints.save_checkpoint(&self.name, position).await {
             Ok(()) => {
                 checkpoint.saved = position;
                 self.saved.store(position, Ordering::Release);
-                checkpoint.saved_at = Instant::now();
             }
             Err(error) => tracing::warn!(
                 cqrs.handler = &*self.name,

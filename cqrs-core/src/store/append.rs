@@ -176,7 +176,8 @@ pub enum Deletion {
     /// The stream is closed for ever; its events stay in the log.
     Soft,
     /// Its events go from the log and from the streams that link to them; positions are never used again,
-    /// and the stream may be begun anew at version 1. Events of other streams that it linked to stay. A store
+    /// and the stream may be begun anew at version 1. An aggregate of that stream must not be in memory
+    /// anywhere: it would take the events of the new stream for its own. Events of other streams that it linked to stay. A store
     /// that keeps snapshots too forgets the stream's: it would be taken for one of the new stream. Stores
     /// refuse hard deletion unless configured to allow it.
     Hard,
