@@ -56,10 +56,13 @@ impl<A: Aggregate> Order<A> {
     }
 }
 
-type Reply<A> = oneshot::Receiver<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
+/// The answer to a command, or why there is none.
+pub(crate) type Outcome<A> = Result<Success<A>, DispatchError<<A as Aggregate>::Error>>;
+
+type Reply<A> = oneshot::Receiver<Outcome<A>>;
 
 /// Where the outcome goes; closed when the caller has gone.
-pub(crate) type Replier<A> = oneshot::Sender<Result<Success<A>, DispatchError<<A as Aggregate>::Error>>>;
+pub(crate) type Replier<A> = oneshot::Sender<Outcome<A>>;
 
 impl<A: Aggregate> Job<A> {
     pub(crate) fn new(context: &DispatchContext, run: Run<A>, progress: Progress) -> (Self, Reply<A>) {

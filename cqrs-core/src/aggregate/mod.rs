@@ -8,11 +8,14 @@
 mod emitter;
 mod environment;
 mod events;
+mod execute;
+mod failure;
 mod instance;
 mod job;
 mod lifespan;
 mod live;
 mod registry;
+mod repeat;
 mod replay;
 mod settings;
 mod snapshots;
@@ -27,7 +30,7 @@ pub use replay::ReplayError;
 pub use settings::{AggregateDescription, AggregateSettings, SnapshotPolicy, StateCodec};
 
 pub(crate) use environment::Environment;
-pub(crate) use job::{Job, Order, Progress, Replier, Success};
+pub(crate) use job::{Job, Order, Outcome, Progress, Replier, Success};
 pub(crate) use live::AggregateRuntime;
 pub(crate) use registry::Aggregates;
 

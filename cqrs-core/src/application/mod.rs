@@ -4,6 +4,7 @@
 //! starts it; what comes out is a handle to the [`Running`] application.
 
 mod builder;
+mod check;
 mod config;
 mod core;
 mod definition;

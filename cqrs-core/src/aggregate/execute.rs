@@ -1,0 +1,336 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::aggregate::failure::{abandoned, replay_error, store_error, unknown};
+use crate::aggregate::instance::Loaded;
+use crate::aggregate::{
+    Aggregate, AggregateRuntime, Emitter, Order, Outcome, Replier, SnapshotPolicy, Success,
+};
+use crate::application::ApplicationState;
+use crate::command::{CommandContext, Execution};
+use crate::dispatch::DispatchError;
+use crate::event::EventSet;
+use crate::id::EventId;
+use crate::store::{Append, AppendError, Appended, EventData, ExpectedVersion, StreamId, StreamWrite};
+
+impl<A: Aggregate> AggregateRuntime<A> {
+    /// Carries one command out, or finds out that it was carried out before.
+    pub(crate) async fn process(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Option<Loaded<A>>,
+        order: &Order<A>,
+        reply: &mut Replier<A>,
+    ) -> Outcome<A> {
+        if !order.is_keyed {
+            return self.execute(stream_id, loaded, order, reply).await;
+        }
+        if let Some(first) = self.first_outcome(stream_id, order).await? {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        order.progress.nothing_stored();
+        let outcome = self.execute(stream_id, loaded, order, reply).await;
+        let refused = matches!(
+            outcome,
+            Err(DispatchError::Rejected(_)
+                | DispatchError::WrongExpectedVersion { .. }
+                | DispatchError::TooManyAttempts { .. })
+        );
+        // Another node may have carried out this very command since the store was asked, and what it wrote may
+        // be the reason of the refusal.
+        if refused
+            && order.progress.begin_append()
+            && let Some(first) = self.first_outcome(stream_id, order).await?
+        {
+            return self.repeated(stream_id, order.command_id, first).await;
+        }
+        outcome
+    }
+
+    /// The outcome of an earlier dispatch with the same id, if there was one. When the store does not say, the
+    /// command's outcome is unknown: this dispatch has written nothing, but an earlier one may have.
+    async fn first_outcome(
+        &self,
+        stream_id: &StreamId,
+        order: &Order<A>,
+    ) -> Result<Option<Appended>, DispatchError<A::Error>> {
+        self.environment
+            .store
+            .outcome(order.append_id)
+            .await
+            .map_err(|error| unknown(order, stream_id, error))
+    }
+
+    /// Executes one command and appends its events. Another writer may be first: then what it wrote is read,
+    /// and the command is executed again on the newer state.
+    async fn execute(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Option<Loaded<A>>,
+        order: &Order<A>,
+        reply: &mut Replier<A>,
+    ) -> Outcome<A> {
+        let command_id = order.command_id;
+        let replay_failed = |error| replay_error(command_id, stream_id, error);
+        // Whether the state was read from the store for this very command.
+        let mut fresh = loaded.is_none();
+        let known = match loaded.take() {
+            Some(known) => known,
+            None => self.load(stream_id).await.map_err(replay_failed)?,
+        };
+        let current = loaded.insert(known);
+        if !fresh
+            && order
+                .expected_version
+                .is_some_and(|expected| expected != current.version)
+        {
+            // Another node may have written since.
+            self.catch_up(stream_id, current, u64::MAX)
+                .await
+                .map_err(replay_failed)?;
+            fresh = true;
+        }
+        let mut attempt = 1;
+        loop {
+            if let Some(expected) = order.expected_version
+                && expected != current.version
+            {
+                let actual = current.version;
+                let stream_id = stream_id.clone();
+                return Err(DispatchError::WrongExpectedVersion {
+                    command_id,
+                    stream_id,
+                    expected,
+                    actual,
+                });
+            }
+            let decided = self.decide(stream_id, current, order, reply, attempt).await;
+            let writes = decided.as_ref().is_ok_and(|(events, _)| !events.is_empty());
+            if !writes && !fresh {
+                // An append would notice that another node has written since; a refusal has to look.
+                let known = current.version;
+                self.catch_up(stream_id, current, u64::MAX)
+                    .await
+                    .map_err(replay_failed)?;
+                fresh = true;
+                if current.version != known {
+                    attempt += 1;
+                    continue;
+                }
+            }
+            let (events, changed) = decided?;
+            if !writes && !order.is_keyed {
+                return Ok(Success::of(current, None, events));
+            }
+            let append = self.append_of(stream_id, current, order, &events, changed.as_ref())?;
+            if self.environment.is_closed() {
+                return Err(DispatchError::NotRunning {
+                    application: self.environment.application.as_ref().to_owned(),
+                    state: ApplicationState::Stopped,
+                });
+            }
+            if order.is_late() || !order.progress.begin_append() {
+                return Err(abandoned(order));
+            }
+            match self.environment.store.append(append).await {
+                Ok(appended) if appended.repeated => {
+                    return self.repeated(stream_id, command_id, appended).await;
+                }
+                Ok(appended) => {
+                    current.version += events.len() as u64;
+                    if let Some(changed) = changed {
+                        current.state = Arc::new(changed);
+                    }
+                    let position = (appended.position > 0).then_some(appended.position);
+                    return Ok(Success::of(current, position, events));
+                }
+                Err(AppendError::WrongExpectedVersion { actual, .. }) => {
+                    order.progress.nothing_stored();
+                    let known = current.version;
+                    if let Some(expected) = order.expected_version {
+                        *loaded = None;
+                        let stream_id = stream_id.clone();
+                        return Err(DispatchError::WrongExpectedVersion {
+                            command_id,
+                            stream_id,
+                            expected,
+                            actual,
+                        });
+                    }
+                    if attempt > order.retry_attempts {
+                        *loaded = None;
+                        let stream_id = stream_id.clone();
+                        return Err(DispatchError::TooManyAttempts {
+                            command_id,
+                            stream_id,
+                            attempts: attempt,
+                        });
+                    }
+                    tracing::debug!(
+                        monotonic_counter.cqrs.append.conflicts = 1_u64,
+                        cqrs.stream_id = %stream_id,
+                        cqrs.attempt = attempt,
+                        "another writer was first"
+                    );
+                    tokio::time::sleep(pause_before(attempt)).await;
+                    if order.progress.is_given_up() {
+                        return Err(abandoned(order));
+                    }
+                    if actual < known {
+                        // The stream was hard-deleted; what is remembered belongs to the one that was.
+                        *current = self.load(stream_id).await.map_err(replay_failed)?;
+                    } else {
+                        self.catch_up(stream_id, current, u64::MAX)
+                            .await
+                            .map_err(replay_failed)?;
+                    }
+                    fresh = true;
+                    attempt += 1;
+                }
+                Err(error) => {
+                    // What the store has now is not known for sure; the next command reads it.
+                    *loaded = None;
+                    return Err(store_error(command_id, stream_id, error));
+                }
+            }
+        }
+    }
+
+    /// Lets the aggregate decide; gives the events and the state with them.
+    async fn decide(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+        reply: &mut Replier<A>,
+        attempt: u32,
+    ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
+        let context = CommandContext {
+            command_id: order.command_id,
+            correlation_id: order.correlation_id,
+            causation_id: order.causation_id,
+            metadata: order.metadata.clone(),
+            stream_id: stream_id.clone(),
+            version: current.version,
+            attempt,
+            now: self.environment.clock.now(),
+        };
+        let state = &*current.state;
+        state.before_execute(&context).map_err(DispatchError::Rejected)?;
+        let mut emitter = Emitter::new(state);
+        let services = &self.environment.services;
+        let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
+            Execution::Ready(decided) => decided,
+            Execution::Pending(deciding) => tokio::select! {
+                biased;
+                decided = deciding => decided,
+                // Nothing would be stored any more, and others wait for the aggregate.
+                () = reply.closed() => return Err(abandoned(order)),
+            },
+        };
+        decided.map_err(DispatchError::Rejected)?;
+        Ok(emitter.finish())
+    }
+
+    fn append_of(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+        events: &[A::Event],
+        changed: Option<&A>,
+    ) -> Result<Append, DispatchError<A::Error>> {
+        let id = order.append_id;
+        let stream_id = stream_id.clone();
+        // Without events there is no new state: then the append only keeps the outcome of its id.
+        if self.settings.snapshots == SnapshotPolicy::StateStored && !events.is_empty() {
+            let codec = self
+                .settings
+                .codec
+                .as_ref()
+                .expect("a state-stored aggregate has a codec");
+            let data = (codec.encode)(changed.unwrap_or(&current.state)).map_err(|error| {
+                let command_id = order.command_id;
+                DispatchError::Unencodable {
+                    command_id,
+                    what: A::NAME,
+                    source: error.into(),
+                }
+            })?;
+            let write = StreamWrite::State {
+                stream_id,
+                expected: current.version,
+                version: current.version + events.len() as u64,
+                schema_version: codec.schema_version,
+                data,
+            };
+            return Ok(Append {
+                id,
+                writes: vec![write],
+            });
+        }
+        let mut metadata = order.metadata.clone();
+        if let Some(causation_id) = order.causation_id {
+            metadata.set_command_causation_id(causation_id);
+        }
+        let data = |event: &A::Event| {
+            let schema = event.schema();
+            Ok(EventData {
+                event_id: EventId::new(),
+                event_type: schema.name.into(),
+                schema_version: schema.version,
+                data: self.encode(order, event)?,
+                metadata: metadata.clone(),
+                causation_id: order.command_id.into(),
+                correlation_id: order.correlation_id,
+            })
+        };
+        let events = events.iter().map(data).collect::<Result<_, _>>()?;
+        let expected = match self.settings.snapshots {
+            SnapshotPolicy::StateStored => ExpectedVersion::Any,
+            _ => ExpectedVersion::Exact(current.version),
+        };
+        Ok(Append::to_stream(id, stream_id, expected, events))
+    }
+
+    fn encode(&self, order: &Order<A>, event: &A::Event) -> Result<bytes::Bytes, DispatchError<A::Error>> {
+        let command_id = order.command_id;
+        let event_type = event.schema().name;
+        let data = event.encode().map_err(|error| DispatchError::Unencodable {
+            command_id,
+            what: event_type,
+            source: error.into(),
+        })?;
+        let limit = self.environment.payload_limit;
+        if data.len() > limit {
+            return Err(DispatchError::PayloadTooLarge {
+                command_id,
+                event_type,
+                size: data.len(),
+                limit,
+            });
+        }
+        Ok(data)
+    }
+}
+
+impl<A: Aggregate> Success<A> {
+    fn of(current: &Loaded<A>, position: Option<u64>, events: Vec<A::Event>) -> Self {
+        let (version, state) = (current.version, Arc::clone(&current.state));
+        Self {
+            version,
+            position,
+            events,
+            state,
+            repeated: false,
+        }
+    }
+}
+
+/// No pause before the first repetition, then a random time up to a bound that doubles to 128 ms.
+fn pause_before(attempt: u32) -> Duration {
+    match attempt {
+        1 => Duration::ZERO,
+        _ => Duration::from_millis(1 << attempt.min(7)).mul_f64(fastrand::f64()),
+    }
+}
