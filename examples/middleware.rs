@@ -27,9 +27,7 @@ struct ReserveSeat {
 
 impl ReserveSeat {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        ValidationErrors::new()
-            .check(!self.guest.is_empty(), "guest", "must not be empty")
-            .into_result()
+        ValidationErrors::new().check(!self.guest.is_empty(), "guest", "must not be empty").into_result()
     }
 }
 
@@ -42,9 +40,7 @@ struct Show {
 impl Show {
     #[execute]
     fn reserve(&self, command: &ReserveSeat) -> SeatReserved {
-        SeatReserved {
-            guest: command.guest.clone(),
-        }
+        SeatReserved { guest: command.guest.clone() }
     }
 
     #[apply]
@@ -104,10 +100,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .middleware(Authorization::new(OnlyStaff { staff: &["grace"] }))
         .start()
         .await?;
-    let reserve = |guest: &str| ReserveSeat {
-        show: "hamlet".to_owned(),
-        guest: guest.to_owned(),
-    };
+    let reserve = |guest: &str| ReserveSeat { show: "hamlet".to_owned(), guest: guest.to_owned() };
 
     let keyless = theatre.dispatch(reserve("Ada")).metadata("actor", "grace").await;
     match keyless {
@@ -117,11 +110,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
 
-    let stranger = theatre
-        .dispatch(reserve("Ada"))
-        .idempotency_key("r-1")
-        .metadata("actor", "mallory")
-        .await;
+    let stranger = theatre.dispatch(reserve("Ada")).idempotency_key("r-1").metadata("actor", "mallory").await;
     println!(
         "refused: {}",
         stranger
@@ -131,15 +120,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     for attempt in 1..=2 {
-        let receipt = theatre
-            .dispatch(reserve("Ada"))
-            .idempotency_key("r-1")
-            .metadata("actor", "grace")
-            .await?;
-        let greeting = receipt
-            .extensions()
-            .get::<Greeting>()
-            .map_or("", |greeting| &greeting.0);
+        let receipt =
+            theatre.dispatch(reserve("Ada")).idempotency_key("r-1").metadata("actor", "grace").await?;
+        let greeting = receipt.extensions().get::<Greeting>().map_or("", |greeting| &greeting.0);
         println!(
             "attempt {attempt}: version {}, repeated: {}, {greeting}",
             receipt.version(),

@@ -65,10 +65,7 @@ struct Till {
 impl Till {
     #[execute]
     fn sell(&self, command: &Sell) -> ItemSold {
-        ItemSold {
-            cents: command.cents,
-            currency: "EUR".to_owned(),
-        }
+        ItemSold { cents: command.cents, currency: "EUR".to_owned() }
     }
 
     #[apply]
@@ -116,17 +113,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shop = Shop::builder(store).start().await?;
     let till = shop.aggregate_state::<Till>("1").await?;
     println!("version {}: {:?}", till.version, till.state);
-    assert_eq!(
-        (till.state.sold, till.state.counted, till.state.closed),
-        (1_200, 1_200, true)
-    );
+    assert_eq!((till.state.sold, till.state.counted, till.state.closed), (1_200, 1_200, true));
 
-    let receipt = shop
-        .dispatch(Sell {
-            till: "1".to_owned(),
-            cents: 250,
-        })
-        .await?;
+    let receipt = shop.dispatch(Sell { till: "1".to_owned(), cents: 250 }).await?;
     println!("version {}: {:?}", receipt.version(), receipt.state());
     shop.shutdown().await;
     Ok(())

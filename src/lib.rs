@@ -1,9 +1,6 @@
 #![doc = include_str!("docs/crate.md")]
 
-#[expect(
-    unused_extern_crates,
-    reason = "the macros refer to the crate by its name, here as well"
-)]
+#[expect(unused_extern_crates, reason = "the macros refer to the crate by its name, here as well")]
 extern crate self as cqrs;
 
 pub use cqrs_core::{

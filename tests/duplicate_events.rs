@@ -53,18 +53,12 @@ async fn ca_002_an_event_name_that_is_taken_twice_is_refused_with_both_places() 
             panic!("{fault:?}");
         };
         assert_eq!(*name, "Placed");
-        assert!(
-            first.contains("duplicate_events.rs:") && second.contains("duplicate_events.rs:"),
-            "{text}"
-        );
+        assert!(first.contains("duplicate_events.rs:") && second.contains("duplicate_events.rs:"), "{text}");
         assert_ne!(first, second);
         places.push(second.clone());
     }
     assert_ne!(places[0], places[1], "the type and the alias");
-    assert!(
-        text.contains("#[event(name = "),
-        "the message names the cure: {text}"
-    );
+    assert!(text.contains("#[event(name = "), "the message names the cure: {text}");
 
     // Both are types of this program; to use them is not needed for the conflict.
     let _ = (sales::Placed {}, shipping::Placed {}, shipping::PutDown {});

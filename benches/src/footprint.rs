@@ -59,35 +59,21 @@ application! {
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Value>, BoxError> {
     let instances = effort.pick(20_000, 100_000);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = filled(instances).await?;
         let config = Config::new().max_live_aggregates(instances);
         let studio = Studio::builder(store).config(config).start().await?;
         // What is allocated once, such as the stacks and buffers of a first command, does not count.
-        studio
-            .dispatch(LookAt {
-                sheet_id: "0".to_owned(),
-            })
-            .await?;
+        studio.dispatch(LookAt { sheet_id: "0".to_owned() }).await?;
         let before = resident_bytes()?;
         for sheet in 1..instances {
-            studio
-                .dispatch(LookAt {
-                    sheet_id: sheet.to_string(),
-                })
-                .await?;
+            studio.dispatch(LookAt { sheet_id: sheet.to_string() }).await?;
         }
         let after = resident_bytes()?;
         assert_eq!(studio.live_aggregates().len(), instances, "none has left memory");
         studio.shutdown().await;
-        Ok(vec![Value::new(
-            Metric::Footprint,
-            each(after - before, instances - 1),
-            "bytes",
-        )])
+        Ok(vec![Value::new(Metric::Footprint, each(after - before, instances - 1), "bytes")])
     })
 }
 
@@ -107,12 +93,7 @@ async fn filled(instances: usize) -> Result<MemoryStore, BoxError> {
         };
         let stream_id = StreamId::new(format!("sheet-{sheet}"))?;
         store
-            .append(Append::to_stream(
-                command_id,
-                stream_id,
-                ExpectedVersion::NoStream,
-                vec![event],
-            ))
+            .append(Append::to_stream(command_id, stream_id, ExpectedVersion::NoStream, vec![event]))
             .await?;
     }
     Ok(store)
@@ -122,9 +103,7 @@ async fn filled(instances: usize) -> Result<MemoryStore, BoxError> {
 fn resident_bytes() -> Result<usize, BoxError> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line
-        .and_then(|line| line.trim().strip_suffix(" kB"))
-        .ok_or("no VmRSS in the status")?;
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS in the status")?;
     Ok(kib.trim().parse::<usize>()? * 1024)
 }
 

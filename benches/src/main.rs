@@ -83,31 +83,16 @@ fn main() -> Result<(), BoxError> {
         What::All(options) if options.quick => {
             run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp], &options)
         }
-        What::All(options) => run(
-            &[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp, Compile],
-            &options,
-        ),
+        What::All(options) => run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp, Compile], &options),
         What::Dispatch(options) => run(&[Dispatch], &options),
         What::DispatchHot(options) => run(&[DispatchHot], &options),
         What::Rehydrate(options) => run(&[Rehydrate], &options),
         What::Footprint(options) => run(&[Footprint], &options),
         What::CatchUp(options) => run(&[CatchUp], &options),
         What::Compile(options) => run(&[Compile], &options),
-        What::Measure {
-            metric,
-            subject,
-            callers,
-            quick,
-        } => {
+        What::Measure { metric, subject, callers, quick } => {
             let effort = if quick { Effort::Quick } else { Effort::Full };
-            measure(
-                Point {
-                    metric,
-                    subject,
-                    callers,
-                },
-                effort,
-            )
+            measure(Point { metric, subject, callers }, effort)
         }
     }
 }
@@ -141,11 +126,7 @@ fn in_child(point: Point, quick: bool) -> Result<Vec<Value>, BoxError> {
     let mut child = Command::new(std::env::current_exe()?);
     child
         .arg("measure")
-        .args([
-            point.metric.to_string(),
-            point.subject.to_string(),
-            point.callers.to_string(),
-        ])
+        .args([point.metric.to_string(), point.subject.to_string(), point.callers.to_string()])
         .stdout(Stdio::null());
     if quick {
         child.arg("--quick");
@@ -155,10 +136,7 @@ fn in_child(point: Point, quick: bool) -> Result<Vec<Value>, BoxError> {
     if !output.status.success() {
         return Err(format!("{} of {} failed: {said}", point.metric, point.subject).into());
     }
-    said.lines()
-        .filter_map(|line| line.strip_prefix(RESULT))
-        .map(parse)
-        .collect()
+    said.lines().filter_map(|line| line.strip_prefix(RESULT)).map(parse).collect()
 }
 
 fn parse(line: &str) -> Result<Value, BoxError> {

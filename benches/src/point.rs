@@ -66,11 +66,7 @@ pub(crate) struct Value {
 
 impl Value {
     pub(crate) fn new(metric: impl fmt::Display, value: f64, unit: &str) -> Self {
-        Self {
-            metric: metric.to_string(),
-            value,
-            unit: unit.to_owned(),
-        }
+        Self { metric: metric.to_string(), value, unit: unit.to_owned() }
     }
 }
 
@@ -86,29 +82,16 @@ impl Effort {
 impl Metric {
     /// The points at which the metric is measured, subjects that are compared next to each other.
     pub(crate) fn points(self) -> Vec<Point> {
-        let point = |subject, callers| Point {
-            metric: self,
-            subject,
-            callers,
-        };
-        let subjects = [
-            Subject::CqrsMemory,
-            Subject::CqrsEs,
-            Subject::CqrsEsQuiet,
-            Subject::CqrsEsJson,
-        ];
+        let point = |subject, callers| Point { metric: self, subject, callers };
+        let subjects = [Subject::CqrsMemory, Subject::CqrsEs, Subject::CqrsEsQuiet, Subject::CqrsEsJson];
         match self {
             Self::Dispatch => [1, 8, 64]
                 .into_iter()
                 .flat_map(|callers| subjects.map(|subject| point(subject, callers)))
                 .collect(),
-            Self::DispatchHot => [1, 8, 64]
-                .map(|callers| point(Subject::CqrsMemory, callers))
-                .into(),
+            Self::DispatchHot => [1, 8, 64].map(|callers| point(Subject::CqrsMemory, callers)).into(),
             Self::Rehydrate | Self::Footprint | Self::CatchUp => vec![point(Subject::CqrsMemory, 1)],
-            Self::Compile => [Subject::Macros, Subject::ByHand]
-                .map(|subject| point(subject, 1))
-                .into(),
+            Self::Compile => [Subject::Macros, Subject::ByHand].map(|subject| point(subject, 1)).into(),
         }
     }
 }

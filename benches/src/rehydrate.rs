@@ -95,22 +95,13 @@ pub(crate) fn catch_up(effort: Effort) -> Result<Vec<Value>, BoxError> {
     let events = effort.pick(20_000, 50_000);
     two_workers()?.block_on(async {
         let store = filled(events, 1_000).await?;
-        let seen = Arc::new(Seen {
-            missing: AtomicUsize::new(events),
-            all: Notify::new(),
-        });
-        let counter = Counter {
-            seen: Arc::clone(&seen),
-        };
+        let seen = Arc::new(Seen { missing: AtomicUsize::new(events), all: Notify::new() });
+        let counter = Counter { seen: Arc::clone(&seen) };
         let started = Instant::now();
         let bank = Bank::builder(store).event_handler(counter).start().await?;
         seen.all.notified().await;
         let took = started.elapsed();
         bank.shutdown().await;
-        Ok(vec![Value::new(
-            Metric::CatchUp,
-            per_second(events, took),
-            "events/s",
-        )])
+        Ok(vec![Value::new(Metric::CatchUp, per_second(events, took), "events/s")])
     })
 }

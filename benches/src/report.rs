@@ -73,19 +73,11 @@ impl Report {
         let mut lines = Vec::new();
         for row in &rows {
             let (metric, subject) = (row.metric.as_str(), row.subject.clone());
-            lines.push((
-                metric,
-                subject,
-                row.callers,
-                shown(row.median()),
-                row.unit.as_str(),
-            ));
+            lines.push((metric, subject, row.callers, shown(row.median()), row.unit.as_str()));
         }
         let compiled = |subject: Subject| {
             let subject = subject.to_string();
-            rows.iter()
-                .find(|row| row.subject == subject)
-                .map(|row| row.median())
+            rows.iter().find(|row| row.subject == subject).map(|row| row.median())
         };
         if let (Some(macros), Some(by_hand)) = (compiled(Subject::Macros), compiled(Subject::ByHand)) {
             let subject = format!("{}/{}", Subject::Macros, Subject::ByHand);
@@ -104,11 +96,7 @@ impl Row {
 }
 
 fn shown(value: f64) -> String {
-    if value < 100.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.0}")
-    }
+    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 
 fn machine() -> String {

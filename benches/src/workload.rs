@@ -24,10 +24,7 @@ pub(crate) struct Load {
 
 /// The runtime of all throughput measurements: two workers, whatever the machine has.
 pub(crate) fn two_workers() -> Result<Runtime, BoxError> {
-    Ok(Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?)
+    Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// Opens the accounts, runs the load and gives commands a second and the latencies of single commands.

@@ -14,10 +14,7 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Awaits `future`; a panic becomes its message.
 pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, String> {
-    AssertUnwindSafe(future)
-        .catch_unwind()
-        .await
-        .map_err(|panic| message_of(&*panic))
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| message_of(&*panic))
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {

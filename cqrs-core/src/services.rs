@@ -43,9 +43,6 @@ impl Services {
 
 impl fmt::Debug for Services {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_set()
-            .entries(self.instances.values().map(|service| service.name))
-            .finish()
+        formatter.debug_set().entries(self.instances.values().map(|service| service.name)).finish()
     }
 }

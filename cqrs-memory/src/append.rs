@@ -20,17 +20,11 @@ impl Contents {
         }
         self.check_append(&append)?;
         let now = clock.now();
-        let streams: Vec<WrittenStream> = append
-            .writes
-            .into_iter()
-            .map(|write| self.write(write, now))
-            .collect();
+        let streams: Vec<WrittenStream> =
+            append.writes.into_iter().map(|write| self.write(write, now)).collect();
         let wrote_events = streams.iter().any(|stream| stream.events > 0);
-        let appended = Appended {
-            streams,
-            position: if wrote_events { self.log.head() } else { 0 },
-            repeated: false,
-        };
+        let appended =
+            Appended { streams, position: if wrote_events { self.log.head() } else { 0 }, repeated: false };
         self.outcomes.insert(append.id, appended.clone());
         Ok(appended)
     }
@@ -46,15 +40,12 @@ impl Contents {
 
     fn check_write(&self, write: &StreamWrite) -> Result<(), AppendError> {
         match write {
-            StreamWrite::Events {
-                stream_id, expected, ..
-            } => self.check_stream(stream_id, *expected).map(drop),
-            StreamWrite::State {
-                stream_id,
-                expected,
-                version,
-                ..
-            } => self.check_state(stream_id, *expected, *version),
+            StreamWrite::Events { stream_id, expected, .. } => {
+                self.check_stream(stream_id, *expected).map(drop)
+            }
+            StreamWrite::State { stream_id, expected, version, .. } => {
+                self.check_state(stream_id, *expected, *version)
+            }
             unknown => Err(AppendError::Store(StoreError::Failed(
                 format!("this store cannot make the write {unknown:?}").into(),
             ))),
@@ -69,19 +60,13 @@ impl Contents {
     ) -> Result<u64, AppendError> {
         let stream = self.streams.get(stream_id);
         if stream.is_some_and(Stream::is_deleted) {
-            return Err(AppendError::StreamDeleted {
-                stream_id: stream_id.clone(),
-            });
+            return Err(AppendError::StreamDeleted { stream_id: stream_id.clone() });
         }
         let actual = stream.map_or(0, Stream::version);
         if expected.allows(actual) {
             return Ok(actual);
         }
-        Err(AppendError::WrongExpectedVersion {
-            stream_id: stream_id.clone(),
-            expected,
-            actual,
-        })
+        Err(AppendError::WrongExpectedVersion { stream_id: stream_id.clone(), expected, actual })
     }
 
     fn check_state(&self, stream_id: &StreamId, expected: u64, version: u64) -> Result<(), AppendError> {
@@ -132,27 +117,11 @@ impl Contents {
     /// Makes a write that was checked.
     fn write(&mut self, write: StreamWrite, now: DateTime<Utc>) -> WrittenStream {
         match write {
-            StreamWrite::Events {
-                stream_id, events, ..
-            } => self.write_events(stream_id, events, now),
-            StreamWrite::State {
-                stream_id,
-                version,
-                schema_version,
-                data,
-                ..
-            } => {
-                let state = StoredState {
-                    version,
-                    schema_version,
-                    data,
-                };
+            StreamWrite::Events { stream_id, events, .. } => self.write_events(stream_id, events, now),
+            StreamWrite::State { stream_id, version, schema_version, data, .. } => {
+                let state = StoredState { version, schema_version, data };
                 self.states.insert(stream_id.clone(), state);
-                WrittenStream {
-                    stream_id,
-                    version,
-                    events: 0,
-                }
+                WrittenStream { stream_id, version, events: 0 }
             }
             _ => unreachable!("unknown writes were refused before anything was written"),
         }
@@ -167,30 +136,18 @@ impl Contents {
         if events.is_empty() {
             // A stream that holds nothing does not exist: none is begun here.
             let version = self.streams.get(&stream_id).map_or(0, Stream::version);
-            return WrittenStream {
-                stream_id,
-                version,
-                events: 0,
-            };
+            return WrittenStream { stream_id, version, events: 0 };
         }
         let count = events.len() as u64;
-        let stream = self
-            .streams
-            .entry(stream_id.clone())
-            .or_insert_with(|| Stream::new(now));
+        let stream = self.streams.entry(stream_id.clone()).or_insert_with(|| Stream::new(now));
         self.log.reserve(events.len());
         for event in events {
             let position = self.log.head() + 1;
             self.event_ids.insert(event.event_id);
             stream.push(position);
-            self.log
-                .push(record(event, position, stream_id.clone(), stream.version(), now));
+            self.log.push(record(event, position, stream_id.clone(), stream.version(), now));
         }
-        WrittenStream {
-            stream_id,
-            version: stream.version(),
-            events: count,
-        }
+        WrittenStream { stream_id, version: stream.version(), events: count }
     }
 }
 

@@ -24,11 +24,7 @@ pub struct MemoryStoreBuilder {
 
 impl MemoryStoreBuilder {
     pub(crate) fn new() -> Self {
-        Self {
-            clock: Arc::new(SystemClock),
-            max_events: None,
-            allow_hard_deletion: false,
-        }
+        Self { clock: Arc::new(SystemClock), max_events: None, allow_hard_deletion: false }
     }
 
     /// Bounds how many events the store holds at once; an append beyond it is refused as

@@ -29,10 +29,7 @@ pub(crate) struct Contents {
 
 impl Contents {
     pub(crate) fn new(max_events: Option<u64>) -> Self {
-        Self {
-            max_events,
-            ..Self::default()
-        }
+        Self { max_events, ..Self::default() }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -44,18 +41,12 @@ impl Contents {
         if **owner == *application {
             return Ok(());
         }
-        Err(BindError::OwnedByAnother {
-            owner: owner.to_string(),
-            application: application.to_owned(),
-        })
+        Err(BindError::OwnedByAnother { owner: owner.to_string(), application: application.to_owned() })
     }
 
     pub(crate) fn outcome(&self, id: CommandId) -> Option<Appended> {
         let first = self.outcomes.get(&id)?;
-        Some(Appended {
-            repeated: true,
-            ..first.clone()
-        })
+        Some(Appended { repeated: true, ..first.clone() })
     }
 
     pub(crate) fn read_stream(
@@ -69,9 +60,7 @@ impl Contents {
             return Ok(Vec::new());
         };
         if stream.is_deleted() {
-            return Err(StoreError::StreamDeleted {
-                stream_id: stream_id.clone(),
-            });
+            return Err(StoreError::StreamDeleted { stream_id: stream_id.clone() });
         }
         let page = stream.page(from, direction, limit);
         let mut events = Vec::with_capacity(page.len());

@@ -12,9 +12,7 @@ impl Contents {
         deletion: Deletion,
     ) -> Result<(), AppendError> {
         if !self.streams.contains_key(stream_id) {
-            return Err(AppendError::StreamNotFound {
-                stream_id: stream_id.clone(),
-            });
+            return Err(AppendError::StreamNotFound { stream_id: stream_id.clone() });
         }
         self.check_stream(stream_id, expected)?;
         match deletion {

@@ -61,10 +61,7 @@ impl EventStore for MemoryStore {
         // Events that were seen are immutable and later ones only come behind them, so that a page put
         // together under several locks is still one read of the log.
         while page.len() < limit {
-            match self
-                .lock()
-                .scan_log(after, PLACES_PER_LOCK, filter, limit, &mut page)
-            {
+            match self.lock().scan_log(after, PLACES_PER_LOCK, filter, limit, &mut page) {
                 ControlFlow::Continue(position) => after = position,
                 ControlFlow::Break(()) => break,
             }
@@ -82,10 +79,7 @@ impl EventStore for MemoryStore {
 
     async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError> {
         let contents = self.lock();
-        Ok(contents
-            .streams
-            .get(stream_id)
-            .map(|stream| stream.info(stream_id)))
+        Ok(contents.streams.get(stream_id).map(|stream| stream.info(stream_id)))
     }
 
     async fn link(&self, link: Link) -> Result<u64, AppendError> {
@@ -99,10 +93,7 @@ impl EventStore for MemoryStore {
         deletion: Deletion,
     ) -> Result<(), AppendError> {
         if deletion == Deletion::Hard && !self.allows_hard_deletion() {
-            return Err(AppendError::DeletionNotAllowed {
-                stream_id: stream_id.clone(),
-                deletion,
-            });
+            return Err(AppendError::DeletionNotAllowed { stream_id: stream_id.clone(), deletion });
         }
         self.lock().delete_stream(stream_id, expected, deletion)
     }

@@ -14,9 +14,7 @@ pub(crate) struct IdHash {
 impl Default for IdHash {
     fn default() -> Self {
         let random = RandomState::new();
-        Self {
-            secrets: [random.hash_one(0_u8), random.hash_one(1_u8)],
-        }
+        Self { secrets: [random.hash_one(0_u8), random.hash_one(1_u8)] }
     }
 }
 
@@ -24,10 +22,7 @@ impl BuildHasher for IdHash {
     type Hasher = IdHasher;
 
     fn build_hasher(&self) -> IdHasher {
-        IdHasher {
-            secrets: self.secrets,
-            hash: 0,
-        }
+        IdHasher { secrets: self.secrets, hash: 0 }
     }
 }
 
@@ -81,18 +76,12 @@ mod tests {
     #[test]
     fn neighbouring_ids_have_different_hashes_in_their_upper_and_lower_bits() {
         let hash = IdHash::default();
-        let hashes: Vec<u64> = (0..10_000_u128)
-            .map(|n| hash.hash_one(Uuid::from_u128(n << 60)))
-            .collect();
+        let hashes: Vec<u64> = (0..10_000_u128).map(|n| hash.hash_one(Uuid::from_u128(n << 60))).collect();
         let whole: HashSet<u64> = hashes.iter().copied().collect();
         assert_eq!(whole.len(), 10_000);
         for shift in [0, 48] {
             let buckets: HashSet<u64> = hashes.iter().map(|hash| (hash >> shift) & 0xffff).collect();
-            assert!(
-                buckets.len() > 8_000,
-                "{} of 10,000 differ at bit {shift}",
-                buckets.len()
-            );
+            assert!(buckets.len() > 8_000, "{} of 10,000 differ at bit {shift}", buckets.len());
         }
     }
 

@@ -15,10 +15,7 @@ impl Contents {
             return Ok(version);
         }
         let now = clock.now();
-        let stream = self
-            .streams
-            .entry(link.stream_id)
-            .or_insert_with(|| Stream::new(now));
+        let stream = self.streams.entry(link.stream_id).or_insert_with(|| Stream::new(now));
         for position in link.positions {
             stream.push_link(position);
         }

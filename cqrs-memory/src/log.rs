@@ -56,22 +56,12 @@ impl Log {
         limit: usize,
         page: &mut Vec<RecordedEvent>,
     ) -> ControlFlow<(), u64> {
-        let Some(rest) = usize::try_from(after)
-            .ok()
-            .and_then(|start| self.events.get(start..))
-        else {
+        let Some(rest) = usize::try_from(after).ok().and_then(|start| self.events.get(start..)) else {
             return ControlFlow::Break(());
         };
-        let (window, last) = if rest.len() > span {
-            (&rest[..span], false)
-        } else {
-            (rest, true)
-        };
+        let (window, last) = if rest.len() > span { (&rest[..span], false) } else { (rest, true) };
         let room = limit.saturating_sub(page.len());
-        let found = window
-            .iter()
-            .flatten()
-            .filter(|event| filter.accepts(&event.event_type));
+        let found = window.iter().flatten().filter(|event| filter.accepts(&event.event_type));
         page.extend(found.take(room).cloned());
         if last || page.len() >= limit {
             ControlFlow::Break(())
@@ -129,10 +119,7 @@ mod tests {
     fn a_scan_stops_when_the_page_is_full() {
         let log = log_of(&["A", "A", "A"]);
         let mut page = Vec::new();
-        assert_eq!(
-            log.scan(0, 3, &EventFilter::all(), 2, &mut page),
-            ControlFlow::Break(())
-        );
+        assert_eq!(log.scan(0, 3, &EventFilter::all(), 2, &mut page), ControlFlow::Break(()));
         assert_eq!(positions(&page), [1, 2]);
     }
 

@@ -90,10 +90,7 @@ impl MemoryStore {
     /// The contents. A thread that panicked while it held them has changed nothing: every change is checked
     /// before it is begun, and cannot fail from then on. So a poisoned lock is taken over.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.shared
-            .contents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn head(&self) -> u64 {

@@ -17,12 +17,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(created_at: DateTime<Utc>) -> Self {
-        Self {
-            positions: Vec::new(),
-            linked: None,
-            created_at,
-            deleted: false,
-        }
+        Self { positions: Vec::new(), linked: None, created_at, deleted: false }
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -47,9 +42,7 @@ impl Stream {
     }
 
     pub(crate) fn links_to(&self, position: u64) -> bool {
-        self.linked
-            .as_ref()
-            .is_some_and(|linked| linked.contains(&position))
+        self.linked.as_ref().is_some_and(|linked| linked.contains(&position))
     }
 
     /// The positions of the events that were written to this stream, without its links.

@@ -35,12 +35,7 @@ fn events(count: usize) -> Vec<EventData> {
 }
 
 fn append(stream_id: &StreamId, count: usize) -> Append {
-    Append::to_stream(
-        CommandId::new(),
-        stream_id.clone(),
-        ExpectedVersion::Any,
-        events(count),
-    )
+    Append::to_stream(CommandId::new(), stream_id.clone(), ExpectedVersion::Any, events(count))
 }
 
 #[tokio::test]
@@ -50,19 +45,13 @@ async fn a_full_store_refuses_events_and_writes_nothing() {
     store.append(append(&account, 2)).await.unwrap();
     let too_many = append(&account, 2);
     let refused = store.append(too_many.clone()).await;
-    assert!(
-        matches!(refused, Err(AppendError::Full { limit: 3 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Full { limit: 3 })), "{refused:?}");
     assert_eq!(store.outcome(too_many.id).await.unwrap(), None);
     assert_eq!(EventStore::head(&store).await.unwrap(), 2);
     assert_eq!(store.stream_info(&account).await.unwrap().unwrap().version, 2);
     assert_eq!(store.append(append(&account, 1)).await.unwrap().position, 3);
     let refused = store.append(append(&account, 1)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Full { limit: 3 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Full { limit: 3 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -80,10 +69,7 @@ async fn the_bound_counts_all_streams_of_an_append() {
             .collect(),
     };
     let refused = store.append(both(2)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Full { limit: 3 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Full { limit: 3 })), "{refused:?}");
     assert_eq!(store.append(both(1)).await.unwrap().position, 2);
 }
 
@@ -95,30 +81,17 @@ async fn a_full_store_still_reads_answers_and_takes_what_holds_no_event() {
     store.append(first.clone()).await.unwrap();
     assert!(store.append(first).await.unwrap().repeated);
     assert_eq!(store.append(append(&account, 0)).await.unwrap().position, 0);
-    let link = Link {
-        stream_id: stream("report-1"),
-        expected: ExpectedVersion::NoStream,
-        positions: vec![1],
-    };
+    let link =
+        Link { stream_id: stream("report-1"), expected: ExpectedVersion::NoStream, positions: vec![1] };
     assert_eq!(store.link(link).await.unwrap(), 1);
-    assert_eq!(
-        store
-            .read_stream(&account, 1, Direction::Forward, 10)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(store.read_stream(&account, 1, Direction::Forward, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_bound_of_0_takes_no_event() {
     let store = MemoryStore::builder().max_events(0).build();
     let refused = store.append(append(&stream("account-1"), 1)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Full { limit: 0 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Full { limit: 0 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -126,16 +99,10 @@ async fn erased_events_make_room() {
     let store = MemoryStore::builder().max_events(2).allow_hard_deletion().build();
     let account = stream("account-1");
     store.append(append(&account, 2)).await.unwrap();
-    store
-        .delete_stream(&account, ExpectedVersion::Any, Deletion::Hard)
-        .await
-        .unwrap();
+    store.delete_stream(&account, ExpectedVersion::Any, Deletion::Hard).await.unwrap();
     assert_eq!(store.append(append(&account, 2)).await.unwrap().position, 4);
     let refused = store.append(append(&account, 1)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Full { limit: 2 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Full { limit: 2 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -144,14 +111,8 @@ async fn an_erased_event_may_come_again() {
     let account = stream("account-1");
     let first = append(&account, 1);
     store.append(first.clone()).await.unwrap();
-    store
-        .delete_stream(&account, ExpectedVersion::Any, Deletion::Hard)
-        .await
-        .unwrap();
-    let again = Append {
-        id: CommandId::new(),
-        writes: first.writes,
-    };
+    store.delete_stream(&account, ExpectedVersion::Any, Deletion::Hard).await.unwrap();
+    let again = Append { id: CommandId::new(), writes: first.writes };
     assert_eq!(store.append(again).await.unwrap().position, 2);
 }
 
@@ -186,17 +147,10 @@ async fn t_246_reset_forgets_everything() {
     store.save_snapshot(snapshot).await.unwrap();
     let closed = stream("account-2");
     store
-        .link(Link {
-            stream_id: closed.clone(),
-            expected: ExpectedVersion::Any,
-            positions: vec![1],
-        })
+        .link(Link { stream_id: closed.clone(), expected: ExpectedVersion::Any, positions: vec![1] })
         .await
         .unwrap();
-    store
-        .delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft)
-        .await
-        .unwrap();
+    store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft).await.unwrap();
     let identity = EventStore::identity(&store);
     let mut head = store.watch_head();
     assert_eq!(*head.borrow_and_update(), 4);
@@ -207,13 +161,7 @@ async fn t_246_reset_forgets_everything() {
     assert!(head.has_changed().unwrap());
     assert_eq!(*head.borrow_and_update(), 0);
     assert_eq!(EventStore::head(&store).await.unwrap(), 0);
-    assert!(
-        store
-            .read_log(0, &EventFilter::all(), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.read_log(0, &EventFilter::all(), 10).await.unwrap().is_empty());
     assert_eq!(store.stream_info(&account).await.unwrap(), None);
     assert_eq!(store.stream_info(&closed).await.unwrap(), None);
     assert_eq!(store.stored_state(&stream("state-1")).await.unwrap(), None);
@@ -224,10 +172,7 @@ async fn t_246_reset_forgets_everything() {
     let again = store.append(first).await.unwrap();
     assert_eq!((again.position, again.repeated), (4, false));
     let full = store.append(append(&account, 1)).await;
-    assert!(
-        matches!(full, Err(AppendError::Full { limit: 4 })),
-        "the bound stays: {full:?}"
-    );
+    assert!(matches!(full, Err(AppendError::Full { limit: 4 })), "the bound stays: {full:?}");
 }
 
 /// A clock that goes on by a second whenever it is asked.
@@ -243,9 +188,7 @@ impl Clock for Ticking {
 /// One append has one time, and streams are created at it. (`pg_023`)
 #[tokio::test]
 async fn pg_023_events_carry_the_time_of_the_clock() {
-    let store = MemoryStore::builder()
-        .clock(Arc::new(Ticking(AtomicI64::new(100))))
-        .build();
+    let store = MemoryStore::builder().clock(Arc::new(Ticking(AtomicI64::new(100)))).build();
     let account = stream("account-1");
     store.append(append(&account, 2)).await.unwrap();
     store.append(append(&account, 1)).await.unwrap();
@@ -269,9 +212,7 @@ impl Clock for PanicsOnce {
 
 #[tokio::test]
 async fn a_panic_under_the_lock_changes_nothing_and_is_survived() {
-    let store = MemoryStore::builder()
-        .clock(Arc::new(PanicsOnce(AtomicI64::new(0))))
-        .build();
+    let store = MemoryStore::builder().clock(Arc::new(PanicsOnce(AtomicI64::new(0)))).build();
     let account = stream("account-1");
     store.append(append(&account, 1)).await.unwrap();
     let lost = append(&account, 1);
@@ -292,10 +233,7 @@ async fn clones_lead_to_the_same_store() {
     assert_eq!(EventStore::head(&store).await.unwrap(), 2);
     assert_eq!(EventStore::identity(&store), EventStore::identity(&clone));
     assert!(EventStore::identity(&store).to_string().starts_with("memory:"));
-    assert_ne!(
-        EventStore::identity(&store),
-        EventStore::identity(&MemoryStore::new())
-    );
+    assert_ne!(EventStore::identity(&store), EventStore::identity(&MemoryStore::new()));
 }
 
 /// Debug tells which store it is and shows no payload.

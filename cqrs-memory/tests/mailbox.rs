@@ -122,11 +122,7 @@ impl Application for Counters {
 
 async fn start(config: Config) -> Counters {
     let counters = Counters::builder(MemoryStore::new()).config(config);
-    counters
-        .register_events::<Counted>()
-        .start()
-        .await
-        .expect("it starts")
+    counters.register_events::<Counted>().start().await.expect("it starts")
 }
 
 /// Many callers at once, over `aggregates` aggregates of which one may stay in memory: each is answered.
@@ -141,9 +137,7 @@ async fn check<const STOPS: bool>(callers: usize, aggregates: usize) {
         assert!(outcome.is_ok(), "{outcome:?}");
     }
     let spread = join_all((0..aggregates).map(|id| counters.aggregate_state::<Counter<STOPS>>(id))).await;
-    let versions = spread
-        .into_iter()
-        .map(|state| state.expect("it can be read").version);
+    let versions = spread.into_iter().map(|state| state.expect("it can be read").version);
     assert_eq!(versions.sum::<u64>(), callers as u64);
 }
 
@@ -172,10 +166,7 @@ async fn a_caller_that_polls_no_further_keeps_nobody_waiting() {
     let counters = start(Config::new()).await;
     let mut first = counters.dispatch(Count::<false>(0)).into_future();
     assert!(futures_util::poll!(&mut first).is_pending());
-    let second = counters
-        .dispatch(Count::<false>(0))
-        .await
-        .expect("it is not held up");
+    let second = counters.dispatch(Count::<false>(0)).await.expect("it is not held up");
     let first = first.await.expect("it was carried out");
     assert_eq!((first.version(), second.version()), (1, 2));
 }

@@ -40,14 +40,8 @@ fn expectation() -> impl Strategy<Value = ExpectedVersion> {
 }
 
 fn planned() -> impl Strategy<Value = Planned> {
-    let write =
-        (0..4_u8, expectation(), vec(0..2_000_u16, 0..4)).prop_map(|(stream, expected, event_ids)| {
-            PlannedWrite {
-                stream,
-                expected,
-                event_ids,
-            }
-        });
+    let write = (0..4_u8, expectation(), vec(0..2_000_u16, 0..4))
+        .prop_map(|(stream, expected, event_ids)| PlannedWrite { stream, expected, event_ids });
     (0..60_u8, vec(write, 0..4)).prop_map(|(id, writes)| Planned { id, writes })
 }
 
@@ -126,10 +120,7 @@ impl Model {
 
     fn append(&mut self, planned: &Planned) -> Outcome {
         if let Some(first) = self.outcomes.get(&planned.id) {
-            return Outcome::Made(Appended {
-                repeated: true,
-                ..first.clone()
-            });
+            return Outcome::Made(Appended { repeated: true, ..first.clone() });
         }
         let streams: HashSet<u8> = planned.writes.iter().map(|write| write.stream).collect();
         if streams.len() < planned.writes.len() {
@@ -141,19 +132,13 @@ impl Model {
             return Outcome::Conflict;
         }
         let mut stored: HashSet<u16> = self.log.iter().map(|(_, id)| *id).collect();
-        if !planned
-            .writes
-            .iter()
-            .flat_map(|write| &write.event_ids)
-            .all(|id| stored.insert(*id))
-        {
+        if !planned.writes.iter().flat_map(|write| &write.event_ids).all(|id| stored.insert(*id)) {
             return Outcome::Duplicate;
         }
         let before = self.log.len();
         let mut written = Vec::new();
         for write in &planned.writes {
-            self.log
-                .extend(write.event_ids.iter().map(|id| (write.stream, *id)));
+            self.log.extend(write.event_ids.iter().map(|id| (write.stream, *id)));
             written.push(WrittenStream {
                 stream_id: stream(write.stream),
                 version: self.stream(write.stream).len() as u64,
@@ -162,11 +147,7 @@ impl Model {
         }
         let appended = Appended {
             streams: written,
-            position: if self.log.len() > before {
-                self.log.len() as u64
-            } else {
-                0
-            },
+            position: if self.log.len() > before { self.log.len() as u64 } else { 0 },
             repeated: false,
         };
         self.outcomes.insert(planned.id, appended.clone());
@@ -176,12 +157,7 @@ impl Model {
 
 /// What identifies a recorded event.
 fn essence(event: &RecordedEvent) -> (u64, StreamId, u64, EventId) {
-    (
-        event.position,
-        event.stream_id.clone(),
-        event.stream_version,
-        event.event_id,
-    )
+    (event.position, event.stream_id.clone(), event.stream_version, event.event_id)
 }
 
 async fn log_of(store: &MemoryStore) -> Vec<RecordedEvent> {
@@ -203,21 +179,10 @@ async fn check_against_model(store: &MemoryStore, model: &Model) {
     assert_eq!(EventStore::head(store).await.unwrap(), expected.len() as u64);
     assert_eq!(*store.watch_head().borrow(), expected.len() as u64);
     for number in 0..4 {
-        let read = store
-            .read_stream(&stream(number), 1, Direction::Forward, usize::MAX)
-            .await
-            .unwrap();
-        let of_stream: Vec<_> = expected
-            .iter()
-            .filter(|event| event.1 == stream(number))
-            .cloned()
-            .collect();
+        let read = store.read_stream(&stream(number), 1, Direction::Forward, usize::MAX).await.unwrap();
+        let of_stream: Vec<_> = expected.iter().filter(|event| event.1 == stream(number)).cloned().collect();
         assert_eq!(read.iter().map(essence).collect::<Vec<_>>(), of_stream);
-        let version = store
-            .stream_info(&stream(number))
-            .await
-            .unwrap()
-            .map(|info| info.version);
+        let version = store.stream_info(&stream(number)).await.unwrap().map(|info| info.version);
         assert_eq!(version, versions.get(&number).copied());
     }
 }
@@ -234,11 +199,7 @@ fn check_guarantees(log: &[RecordedEvent]) {
 }
 
 fn run(future: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .build()
-        .unwrap()
-        .block_on(future);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap().block_on(future);
 }
 
 proptest! {

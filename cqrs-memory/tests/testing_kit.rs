@@ -157,10 +157,7 @@ impl Execute<Open> for Account {
         if self.open {
             return Err(Refused);
         }
-        emitter.emit(Opened {
-            owner: command.0.clone(),
-            at: context.now.timestamp(),
-        });
+        emitter.emit(Opened { owner: command.0.clone(), at: context.now.timestamp() });
         Ok(())
     }
 }
@@ -265,13 +262,8 @@ struct Fixture {
 const UNLIMITED: usize = 1_000_000;
 
 async fn start(store: MemoryStore, permits: usize) -> Fixture {
-    let (welcomer, tally) = (
-        Welcomer::default(),
-        Tally {
-            count: Arc::default(),
-            permits: Arc::new(Semaphore::new(permits)),
-        },
-    );
+    let (welcomer, tally) =
+        (Welcomer::default(), Tally { count: Arc::default(), permits: Arc::new(Semaphore::new(permits)) });
     let bank = Bank::builder(store)
         .event_handler(welcomer.clone())
         .event_handler(tally.clone())
@@ -285,12 +277,7 @@ async fn start(store: MemoryStore, permits: usize) -> Fixture {
 /// A bank without handlers.
 async fn quiet(store: MemoryStore) -> Bank {
     let builder: Builder<Bank> = Bank::builder(store);
-    builder
-        .register_events::<Opened>()
-        .register_events::<Welcomed>()
-        .start()
-        .await
-        .expect("the bank starts")
+    builder.register_events::<Opened>().register_events::<Welcomed>().start().await.expect("the bank starts")
 }
 
 fn open(account: &str) -> Open {
@@ -337,10 +324,7 @@ async fn t_410_an_event_that_comes_later_is_waited_for() {
         async { bank.dispatch(open("a-1")).await },
     );
     assert_eq!(welcomed.event, Welcomed);
-    assert_eq!(
-        welcomed.recorded.correlation_id,
-        dispatched.unwrap().correlation_id()
-    );
+    assert_eq!(welcomed.recorded.correlation_id, dispatched.unwrap().correlation_id());
 }
 
 #[tokio::test(start_paused = true)]
@@ -348,20 +332,12 @@ async fn t_410_no_event_fails() {
     let bank = quiet(MemoryStore::new()).await;
     check_fails(
         wait_for_event::<Opened>(&bank, |_, _| true),
-        &[
-            "testing_kit.rs",
-            "no Opened that matches came within 5s",
-            "the log holds 0 events",
-        ],
+        &["testing_kit.rs", "no Opened that matches came within 5s", "the log holds 0 events"],
     )
     .await;
     check_fails(
         assert_received::<Opened>(&bank, |_, _| true),
-        &[
-            "testing_kit.rs",
-            "no Opened that matches was received",
-            "the log holds 0 events",
-        ],
+        &["testing_kit.rs", "no Opened that matches was received", "the log holds 0 events"],
     )
     .await;
 }
@@ -372,18 +348,10 @@ async fn t_410_the_wrong_event_fails() {
     bank.dispatch(open("a-1")).await.unwrap();
     check_fails(
         wait_for_event::<Welcomed>(&bank, |_, _| true),
-        &[
-            "no Welcomed",
-            "1 Opened v2 in account-a-1 at 1",
-            "\"owner\":\"a-1\"",
-        ],
+        &["no Welcomed", "1 Opened v2 in account-a-1 at 1", "\"owner\":\"a-1\""],
     )
     .await;
-    check_fails(
-        assert_received::<Welcomed>(&bank, |_, _| true),
-        &["no Welcomed", "1 Opened v2"],
-    )
-    .await;
+    check_fails(assert_received::<Welcomed>(&bank, |_, _| true), &["no Welcomed", "1 Opened v2"]).await;
     check_fails(
         wait_for_event::<Opened>(&bank, |opened, _| opened.owner == "a-2"),
         &["no Opened that matches", "1 Opened v2"],
@@ -395,10 +363,7 @@ async fn t_410_the_wrong_event_fails() {
 async fn t_410_an_unknown_type_fails_at_once() {
     let bank = quiet(MemoryStore::new()).await;
     let started = tokio::time::Instant::now();
-    let parts = [
-        "\"Forgotten\" is not registered in application \"Bank\"",
-        "Opened, Welcomed",
-    ];
+    let parts = ["\"Forgotten\" is not registered in application \"Bank\"", "Opened, Welcomed"];
     check_fails(wait_for_event::<Forgotten>(&bank, |_, _| true), &parts).await;
     check_fails(assert_received::<Forgotten>(&bank, |_, _| true), &parts).await;
     check_fails(refute_received::<Forgotten>(&bank, |_, _| true), &parts).await;
@@ -417,12 +382,8 @@ async fn events_of_old_versions_are_upcast() {
         causation_id: CommandId::new().into(),
         correlation_id: CorrelationId::new(),
     };
-    let append = Append::to_stream(
-        CommandId::new(),
-        stream("account-old"),
-        ExpectedVersion::NoStream,
-        vec![old],
-    );
+    let append =
+        Append::to_stream(CommandId::new(), stream("account-old"), ExpectedVersion::NoStream, vec![old]);
     store.append(append).await.unwrap();
     let bank = quiet(store).await;
     let received = wait_for_event::<Opened>(&bank, |opened, _| opened.owner == "nobody").await;
@@ -452,12 +413,7 @@ async fn t_411_refuting_what_came_fails() {
     let bank = quiet(MemoryStore::new()).await;
     let probe = EventProbe::new(&bank).await.unwrap();
     bank.dispatch(open("a-1")).await.unwrap();
-    let parts = [
-        "testing_kit.rs",
-        "an event came that must not",
-        "owner: \"a-1\"",
-        "in account-a-1 at 1",
-    ];
+    let parts = ["testing_kit.rs", "an event came that must not", "owner: \"a-1\"", "in account-a-1 at 1"];
     check_fails(probe.refute::<Opened>(|_, _| true), &parts).await;
     check_fails(probe.refute::<Opened>(|opened, _| opened.owner == "a-1"), &parts).await;
     let there = probe.clone().in_stream(stream("account-a-1"));
@@ -471,11 +427,7 @@ async fn t_411_refuting_sees_what_a_handler_dispatches() {
     let Fixture { bank, tally: _ } = start(MemoryStore::new(), UNLIMITED).await;
     let probe = EventProbe::new(&bank).await.unwrap();
     bank.dispatch(open("a-1")).await.unwrap();
-    check_fails(
-        probe.refute::<Welcomed>(|_, _| true),
-        &["an event came that must not"],
-    )
-    .await;
+    check_fails(probe.refute::<Welcomed>(|_, _| true), &["an event came that must not"]).await;
 }
 
 // T-085
@@ -487,10 +439,7 @@ async fn what_a_handler_dispatches_is_correlated_with_its_event() {
     let (opened, welcomed) =
         assert_correlated::<Opened, Welcomed>(&bank, |opened, _| opened.owner == "a-2", |_, _| true).await;
     assert_eq!(welcomed.recorded.stream_id, stream("greeting-a-2"));
-    assert_eq!(
-        welcomed.recorded.metadata.command_causation_id(),
-        Some(opened.recorded.event_id.into())
-    );
+    assert_eq!(welcomed.recorded.metadata.command_causation_id(), Some(opened.recorded.event_id.into()));
 }
 
 #[tokio::test]
@@ -500,11 +449,7 @@ async fn events_of_two_callers_are_not_correlated() {
     bank.dispatch(Welcome("a-1".to_owned())).await.unwrap();
     check_fails(
         assert_correlated::<Opened, Welcomed>(&bank, |_, _| true, |_, _| true),
-        &[
-            "1 Opened and 1 Welcomed match",
-            "no two have one correlation id",
-            "2 Welcomed v1",
-        ],
+        &["1 Opened and 1 Welcomed match", "no two have one correlation id", "2 Welcomed v1"],
     )
     .await;
     check_fails(
@@ -571,10 +516,8 @@ async fn settling_waits_for_dispatches_and_given_up_ones() {
     let opened = bank.store().head().await.unwrap();
     assert_eq!(tally.count.load(Ordering::SeqCst), usize::from(opened > 0));
 
-    let (_, ()) = tokio::join!(
-        async { bank.dispatch(open("a-2")).await.unwrap() },
-        settle(&bank).into_future()
-    );
+    let (_, ()) =
+        tokio::join!(async { bank.dispatch(open("a-2")).await.unwrap() }, settle(&bank).into_future());
     assert_eq!(tally.count.load(Ordering::SeqCst), usize::from(opened > 0) + 1);
 }
 
@@ -585,44 +528,19 @@ async fn settling_names_who_is_behind() {
     bank.dispatch(open("a-2")).await.unwrap();
     check_fails(
         settle(&bank).into_future(),
-        &[
-            "settle at",
-            "testing_kit.rs",
-            "within 5s",
-            "handler \"tally\" is running at 3 of 4",
-        ],
+        &["settle at", "testing_kit.rs", "within 5s", "handler \"tally\" is running at 3 of 4"],
     )
     .await;
-    let error = settle(&bank)
-        .within(Duration::from_millis(1))
-        .check()
-        .await
-        .unwrap_err();
-    let SettleError::TimedOut {
-        behind,
-        dispatches: 0,
-        working: 0,
-        ..
-    } = error
-    else {
+    let error = settle(&bank).within(Duration::from_millis(1)).check().await.unwrap_err();
+    let SettleError::TimedOut { behind, dispatches: 0, working: 0, .. } = error else {
         panic!("{error}");
     };
-    assert_eq!(
-        behind.iter().map(|handler| &*handler.name).collect::<Vec<_>>(),
-        ["tally"]
-    );
+    assert_eq!(behind.iter().map(|handler| &*handler.name).collect::<Vec<_>>(), ["tally"]);
 
     settle(&bank).without("tally").await;
     let probe = EventProbe::from_origin(&bank);
-    check_fails(
-        probe.refute::<Opened>(|opened, _| opened.owner == "?"),
-        &["\"tally\" is running"],
-    )
-    .await;
-    probe
-        .without("tally")
-        .refute::<Opened>(|opened, _| opened.owner == "?")
-        .await;
+    check_fails(probe.refute::<Opened>(|opened, _| opened.owner == "?"), &["\"tally\" is running"]).await;
+    probe.without("tally").refute::<Opened>(|opened, _| opened.owner == "?").await;
 
     tally.permits.add_permits(1);
     settle(&bank).await;
@@ -633,35 +551,21 @@ async fn settling_names_who_is_behind() {
 async fn a_failed_handler_is_reported_at_once() {
     let store = MemoryStore::new();
     // Without a bank to dispatch to, the handler fails.
-    let bank = Bank::builder(store)
-        .event_handler(Welcomer::default())
-        .start()
-        .await
-        .unwrap();
+    let bank = Bank::builder(store).event_handler(Welcomer::default()).start().await.unwrap();
     bank.dispatch(open("a-1")).await.unwrap();
     let started = tokio::time::Instant::now();
     check_fails(
         settle(&bank).into_future(),
-        &[
-            "cannot settle",
-            "handler \"welcomer\" is failed at 0 of 1: the handler failed: refused",
-        ],
+        &["cannot settle", "handler \"welcomer\" is failed at 0 of 1: the handler failed: refused"],
     )
     .await;
-    check_fails(
-        assert_received::<Opened>(&bank, |_, _| true),
-        &["\"welcomer\" is failed"],
-    )
-    .await;
+    check_fails(assert_received::<Opened>(&bank, |_, _| true), &["\"welcomer\" is failed"]).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
     settle(&bank).without("welcomer").await;
     wait_for_event::<Opened>(&bank, |_, _| true).await;
     // Waiting in vain names it as a possible reason.
-    check_fails(
-        wait_for_event::<Opened>(&bank, |_, _| false),
-        &["no Opened", "\"welcomer\" is failed"],
-    )
-    .await;
+    check_fails(wait_for_event::<Opened>(&bank, |_, _| false), &["no Opened", "\"welcomer\" is failed"])
+        .await;
 }
 
 #[tokio::test]

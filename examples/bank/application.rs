@@ -38,11 +38,7 @@ impl Welcome {
 #[event_handler(name = "welcome", interested_in = [AccountOpened], start_from = origin, consistency = strong)]
 impl Welcome {
     async fn on_opened(&self, event: &AccountOpened, context: &EventContext) -> Result<(), Infallible> {
-        self.letters.send(format!(
-            "Welcome, {}! Your account is {}.",
-            event.owner,
-            context.aggregate_id()
-        ));
+        self.letters.send(format!("Welcome, {}! Your account is {}.", event.owner, context.aggregate_id()));
         Ok(())
     }
 }

@@ -78,9 +78,7 @@ pub struct CloseAccount {
 }
 
 fn positive(amount: u64) -> Result<(), ValidationErrors> {
-    ValidationErrors::new()
-        .check(amount > 0, "amount", "must be positive")
-        .into_result()
+    ValidationErrors::new().check(amount > 0, "amount", "must be positive").into_result()
 }
 
 /// An account, as its events made it.
@@ -135,40 +133,25 @@ impl BankAccount {
         self.must_be_open()?;
         let Deposit { account_id, amount } = command.clone();
         let balance = self.balance.checked_add(amount).ok_or(BankError::TooMuch)?;
-        Ok(MoneyDeposited {
-            account_id,
-            amount,
-            balance,
-        })
+        Ok(MoneyDeposited { account_id, amount, balance })
     }
 
     #[execute]
     fn withdraw(&self, command: &Withdraw) -> Result<MoneyWithdrawn, BankError> {
         self.must_be_open()?;
         let Withdraw { account_id, amount } = command.clone();
-        let refused = BankError::InsufficientFunds {
-            balance: self.balance,
-            requested: amount,
-        };
+        let refused = BankError::InsufficientFunds { balance: self.balance, requested: amount };
         let balance = self.balance.checked_sub(amount).ok_or(refused)?;
-        Ok(MoneyWithdrawn {
-            account_id,
-            amount,
-            balance,
-        })
+        Ok(MoneyWithdrawn { account_id, amount, balance })
     }
 
     #[execute]
     fn close(&self, command: &CloseAccount) -> Result<AccountClosed, BankError> {
         self.must_be_open()?;
         if self.balance > 0 {
-            return Err(BankError::NotEmpty {
-                balance: self.balance,
-            });
+            return Err(BankError::NotEmpty { balance: self.balance });
         }
-        Ok(AccountClosed {
-            account_id: command.account_id.clone(),
-        })
+        Ok(AccountClosed { account_id: command.account_id.clone() })
     }
 
     #[apply]

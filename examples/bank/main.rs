@@ -6,11 +6,7 @@
 //!
 //! `domain.rs` holds the rules, `application.rs` the wiring, `story.rs` and `script.rs` use it.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "an example talks to the person who runs it"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to the person who runs it")]
 #![expect(clippy::doc_markdown, reason = "doc comments are the text of --help")]
 #![expect(unreachable_pub, reason = "the modules read like those of a library")]
 
@@ -46,10 +42,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(&options.log)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(&options.log).with_writer(std::io::stderr).init();
     let outcome = match options.script {
         Some(path) => script::run(&path).await,
         None => story::tell().await.map(|()| ExitCode::SUCCESS),

@@ -25,10 +25,8 @@ pub async fn run(path: &Path) -> Result<ExitCode, Box<dyn Error>> {
         Some("-") => Box::new(BufReader::new(io::stdin())),
         _ => Box::new(BufReader::new(open(path)?)),
     };
-    let bank = Bank::builder(MemoryStore::new())
-        .event_handler(Welcome::new(Letters::default()))
-        .start()
-        .await?;
+    let bank =
+        Bank::builder(MemoryStore::new()).event_handler(Welcome::new(Letters::default())).start().await?;
     let mut failed = false;
     for (index, line) in input.split(b'\n').enumerate() {
         let line = line?;
@@ -46,11 +44,7 @@ pub async fn run(path: &Path) -> Result<ExitCode, Box<dyn Error>> {
         writeln!(io::stdout(), "{result}")?;
     }
     bank.shutdown().await;
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn open(path: &Path) -> Result<std::fs::File, String> {

@@ -15,35 +15,18 @@ pub async fn tell() -> Result<(), Box<dyn Error>> {
     let account_id = || "a-1".to_owned();
 
     println!("A bank opens, on an empty in-memory store.");
-    let bank = Bank::builder(store.clone())
-        .event_handler(Welcome::new(letters.clone()))
-        .start()
-        .await?;
+    let bank = Bank::builder(store.clone()).event_handler(Welcome::new(letters.clone())).start().await?;
 
     println!("\nAda opens an account. The dispatch waits until the welcome handler has handled the event.");
-    let open = OpenAccount {
-        account_id: account_id(),
-        owner: "Ada".to_owned(),
-    };
+    let open = OpenAccount { account_id: account_id(), owner: "Ada".to_owned() };
     let opened = bank.dispatch(open).consistency(Strong).await?;
     println!("  event     {:?}", opened.events()[0]);
-    letters
-        .take()
-        .iter()
-        .for_each(|letter| println!("  letter    {letter}"));
+    letters.take().iter().for_each(|letter| println!("  letter    {letter}"));
 
     println!("\nShe deposits 100 and withdraws 10.");
     for outcome in [
-        bank.dispatch(Deposit {
-            account_id: account_id(),
-            amount: 100,
-        })
-        .await?,
-        bank.dispatch(Withdraw {
-            account_id: account_id(),
-            amount: 10,
-        })
-        .await?,
+        bank.dispatch(Deposit { account_id: account_id(), amount: 100 }).await?,
+        bank.dispatch(Withdraw { account_id: account_id(), amount: 10 }).await?,
     ] {
         println!(
             "  version {} balance {:3}  {:?}",
@@ -54,13 +37,7 @@ pub async fn tell() -> Result<(), Box<dyn Error>> {
     }
 
     println!("\nShe tries to withdraw 1000. The bank's own, typed error comes back, and nothing is stored.");
-    match bank
-        .dispatch(Withdraw {
-            account_id: account_id(),
-            amount: 1000,
-        })
-        .await
-    {
+    match bank.dispatch(Withdraw { account_id: account_id(), amount: 1000 }).await {
         Err(DispatchError::Rejected(BankError::InsufficientFunds { balance, requested })) => {
             println!("  refused   {requested} requested, {balance} there");
         }
@@ -68,23 +45,14 @@ pub async fn tell() -> Result<(), Box<dyn Error>> {
     }
 
     println!("\nA deposit of nothing is wrong by itself, and does not even reach the account.");
-    match bank
-        .dispatch(Deposit {
-            account_id: account_id(),
-            amount: 0,
-        })
-        .await
-    {
+    match bank.dispatch(Deposit { account_id: account_id(), amount: 0 }).await {
         Err(DispatchError::Invalid { errors, .. }) => println!("  invalid   {errors}"),
         other => return Err(format!("expected invalid fields, got {other:?}").into()),
     }
 
     println!("\nThe bank is shut down, and started again on the same store.");
     println!("  shutdown  {}", bank.shutdown().await);
-    let bank = Bank::builder(store.clone())
-        .event_handler(Welcome::new(letters.clone()))
-        .start()
-        .await?;
+    let bank = Bank::builder(store.clone()).event_handler(Welcome::new(letters.clone())).start().await?;
     let account = bank.aggregate_state::<BankAccount>("a-1").await?;
     println!("  state     {:?} at version {}", account.state, account.version);
 
@@ -92,16 +60,10 @@ pub async fn tell() -> Result<(), Box<dyn Error>> {
         "\nAda withdraws the rest and closes the account. No second welcome was sent: {:?}",
         letters.take()
     );
-    bank.dispatch(Withdraw {
-        account_id: account_id(),
-        amount: 90,
-    })
-    .expected_version(account.version)
-    .await?;
-    bank.dispatch(CloseAccount {
-        account_id: account_id(),
-    })
-    .await?;
+    bank.dispatch(Withdraw { account_id: account_id(), amount: 90 })
+        .expected_version(account.version)
+        .await?;
+    bank.dispatch(CloseAccount { account_id: account_id() }).await?;
 
     println!("\nThe log, from its beginning:");
     for event in store.read_log(0, &EventFilter::all(), 100).await? {

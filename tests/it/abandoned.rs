@@ -74,15 +74,8 @@ application! {
 
 #[tokio::test(start_paused = true)]
 async fn a_decision_that_hangs_ends_with_its_caller() {
-    let bells = Bells::builder(MemoryStore::new())
-        .command_handler(Service::default())
-        .start()
-        .await
-        .unwrap();
-    let first = bells
-        .dispatch(Ask { id: 1 })
-        .timeout(Duration::from_secs(1))
-        .await;
+    let bells = Bells::builder(MemoryStore::new()).command_handler(Service::default()).start().await.unwrap();
+    let first = bells.dispatch(Ask { id: 1 }).timeout(Duration::from_secs(1)).await;
     assert!(matches!(first, Err(DispatchError::Timeout { .. })));
     assert_eq!(bells.dispatch(Ring { id: 1 }).await.unwrap().version(), 1);
     assert!(bells.shutdown().await.is_clean());
@@ -91,11 +84,7 @@ async fn a_decision_that_hangs_ends_with_its_caller() {
 #[test]
 fn an_aggregate_outlives_the_runtime_of_its_caller() {
     let runtime = |threads| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .enable_all()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
     };
     let (home, abroad) = (runtime(1), runtime(1));
     let service = Service::default();
@@ -117,44 +106,22 @@ fn an_aggregate_outlives_the_runtime_of_its_caller() {
 #[tokio::test(start_paused = true)]
 async fn a_hard_deletion_is_noticed_by_a_live_aggregate() {
     let store = MemoryStore::builder().allow_hard_deletion().build();
-    let bells = Bells::builder(store.clone())
-        .command_handler(Service::default())
-        .start()
-        .await
-        .unwrap();
+    let bells = Bells::builder(store.clone()).command_handler(Service::default()).start().await.unwrap();
     let stream_id = StreamId::new("abandoned_bell-1").unwrap();
     for _ in 0..3 {
         bells.dispatch(Ring { id: 1 }).await.unwrap();
     }
-    store
-        .delete_stream(&stream_id, ExpectedVersion::Any, Deletion::Hard)
-        .await
-        .unwrap();
+    store.delete_stream(&stream_id, ExpectedVersion::Any, Deletion::Hard).await.unwrap();
 
-    let expecting = bells
-        .dispatch(Ring { id: 1 })
-        .expected_version(3)
-        .no_timeout()
-        .await
-        .unwrap_err();
+    let expecting = bells.dispatch(Ring { id: 1 }).expected_version(3).no_timeout().await.unwrap_err();
     assert!(
-        matches!(
-            expecting,
-            DispatchError::WrongExpectedVersion {
-                expected: 3,
-                actual: 0,
-                ..
-            }
-        ),
+        matches!(expecting, DispatchError::WrongExpectedVersion { expected: 3, actual: 0, .. }),
         "{expecting:?}"
     );
 
     bells.dispatch(Ring { id: 1 }).await.unwrap();
     bells.dispatch(Ring { id: 1 }).await.unwrap();
-    store
-        .delete_stream(&stream_id, ExpectedVersion::Any, Deletion::Hard)
-        .await
-        .unwrap();
+    store.delete_stream(&stream_id, ExpectedVersion::Any, Deletion::Hard).await.unwrap();
     let rung = bells.dispatch(Ring { id: 1 }).await.unwrap();
     assert_eq!((rung.version(), rung.state().rings), (1, 1));
 }

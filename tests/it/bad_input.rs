@@ -61,33 +61,16 @@ async fn t_024_an_overlong_identity() {
 async fn t_024_control_characters_in_an_identity() {
     for bad in ["\0", "a\nb", "a\u{7f}", "tab\t"] {
         let text = format!("book-{bad}");
-        let at = text
-            .char_indices()
-            .find(|(_, character)| character.is_control())
-            .unwrap()
-            .0;
-        check_identity(
-            bad,
-            InvalidIdentity::StreamId(InvalidStreamId::ControlCharacter { text, at }),
-        )
-        .await;
+        let at = text.char_indices().find(|(_, character)| character.is_control()).unwrap().0;
+        check_identity(bad, InvalidIdentity::StreamId(InvalidStreamId::ControlCharacter { text, at })).await;
     }
 }
 
 #[tokio::test]
 async fn t_024_strange_but_valid_identities() {
     let (_, desk) = desk().await;
-    for strange in [
-        "-",
-        "--",
-        " ",
-        "$all",
-        "ünïcødé",
-        "😀",
-        "a/b\\c",
-        "'; drop table events; --",
-        "%s",
-    ] {
+    for strange in ["-", "--", " ", "$all", "ünïcødé", "😀", "a/b\\c", "'; drop table events; --", "%s"]
+    {
         let dispatched = desk.dispatch(note(strange, "x")).await.unwrap();
         assert_eq!((dispatched.aggregate_id(), dispatched.version()), (strange, 1));
     }
@@ -98,10 +81,7 @@ async fn json_error(name: &str, data: Value) -> DispatchError<Rejection> {
     let (store, desk) = desk().await;
     let error = desk.dispatch_json(name, data).await.unwrap_err();
     assert_eq!(log(&store).await.len(), 0);
-    let fine = desk
-        .dispatch_json("Note", json!({ "book": "a", "text": "x" }))
-        .await
-        .unwrap();
+    let fine = desk.dispatch_json("Note", json!({ "book": "a", "text": "x" })).await.unwrap();
     assert_eq!((fine.version, fine.events[0].event_type), (1, "desk.Noted"));
     desk.shutdown().await;
     error
@@ -141,44 +121,22 @@ async fn c_028_malformed_json() {
             panic!("{error:?}");
         };
         assert_eq!(command, "Note");
-        assert!(
-            std::error::Error::source(&error).is_some(),
-            "it says what does not fit"
-        );
+        assert!(std::error::Error::source(&error).is_some(), "it says what does not fit");
     }
 }
 
 #[tokio::test]
 async fn a_payload_over_the_limit() {
     let store = MemoryStore::new();
-    let desk = Desk::builder(store.clone())
-        .config(Config::new().payload_limit(100))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).config(Config::new().payload_limit(100)).start().await.unwrap();
     let frame = r#"{"book":"a","text":""}"#.len();
-    let error = desk
-        .dispatch(note("a", "x".repeat(101 - frame)))
-        .await
-        .unwrap_err();
-    let DispatchError::PayloadTooLarge {
-        event_type,
-        size,
-        limit,
-        ..
-    } = &error
-    else {
+    let error = desk.dispatch(note("a", "x".repeat(101 - frame))).await.unwrap_err();
+    let DispatchError::PayloadTooLarge { event_type, size, limit, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!((*event_type, *size, *limit), ("desk.Noted", 101, 100));
     assert_eq!(log(&store).await.len(), 0);
-    assert_eq!(
-        desk.dispatch(note("a", "x".repeat(100 - frame)))
-            .await
-            .unwrap()
-            .version(),
-        1
-    );
+    assert_eq!(desk.dispatch(note("a", "x".repeat(100 - frame))).await.unwrap().version(), 1);
     desk.shutdown().await;
 }
 
@@ -186,10 +144,7 @@ async fn check_unreadable_stream(event_type: &'static str, data: &str, expected:
     let (store, desk) = desk().await;
     write(&store, "book-a", event_type, &[data.to_owned()]).await;
     let error = desk.dispatch(note("a", "x")).await.unwrap_err();
-    let DispatchError::Replay {
-        stream_id, source, ..
-    } = &error
-    else {
+    let DispatchError::Replay { stream_id, source, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(stream_id.as_str(), "book-a");
@@ -203,10 +158,7 @@ async fn check_unreadable_stream(event_type: &'static str, data: &str, expected:
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }
     assert_eq!(log(&store).await.len(), 1);
-    assert!(matches!(
-        desk.aggregate_state::<Book>("a").await,
-        Err(StateError::Replay { .. })
-    ));
+    assert!(matches!(desk.aggregate_state::<Book>("a").await, Err(StateError::Replay { .. })));
     desk.dispatch(note("b", "others go on")).await.unwrap();
     desk.shutdown().await;
 }
@@ -247,10 +199,7 @@ async fn an_event_that_is_newer_than_the_code() {
         panic!("{error:?}");
     };
     let text = source.to_string();
-    assert!(
-        text.contains("is of version 2") && text.contains("up to 1"),
-        "{text}"
-    );
+    assert!(text.contains("is of version 2") && text.contains("up to 1"), "{text}");
     desk.shutdown().await;
 }
 
@@ -317,10 +266,7 @@ struct Fuse;
 impl Middleware for Fuse {
     async fn before_dispatch(&self, context: &mut DispatchContext) -> Result<(), Halt> {
         let command = context.command().downcast_ref::<Explode>();
-        assert!(
-            command.is_none_or(|command| command.place != Place::Middleware),
-            "boom in middleware"
-        );
+        assert!(command.is_none_or(|command| command.place != Place::Middleware), "boom in middleware");
         Ok(())
     }
 }
@@ -358,47 +304,23 @@ async fn g10_panics_in_code_of_the_application_fail_one_command_each() {
     let mut version = 0;
     for round in 0..3 {
         let places = [
-            (
-                Place::Validate,
-                PanicPlace::Command("Explode"),
-                "boom in validate",
-            ),
-            (
-                Place::Identity,
-                PanicPlace::Command("Explode"),
-                "boom in identity",
-            ),
-            (
-                Place::Middleware,
-                PanicPlace::Middleware("Fuse"),
-                "boom in middleware",
-            ),
+            (Place::Validate, PanicPlace::Command("Explode"), "boom in validate"),
+            (Place::Identity, PanicPlace::Command("Explode"), "boom in identity"),
+            (Place::Middleware, PanicPlace::Middleware("Fuse"), "boom in middleware"),
             (Place::Execute, PanicPlace::Aggregate("Mine"), "boom in execute"),
             (Place::Apply, PanicPlace::Aggregate("Mine"), "boom in apply"),
         ];
         for (place, expected, text) in places {
-            let error = mines
-                .dispatch(Explode {
-                    id: "a".into(),
-                    place,
-                })
-                .await
-                .unwrap_err();
+            let error = mines.dispatch(Explode { id: "a".into(), place }).await.unwrap_err();
             let DispatchError::Panicked { place, message, .. } = &error else {
                 panic!("{place:?}: {error:?}");
             };
             assert_eq!((*place, message.as_str()), (expected, text), "round {round}");
         }
-        let fine = Explode {
-            id: "a".into(),
-            place: Place::Nowhere,
-        };
+        let fine = Explode { id: "a".into(), place: Place::Nowhere };
         let dispatched = mines.dispatch(fine).await.unwrap();
         version += 1;
-        assert_eq!(
-            (dispatched.version(), dispatched.state().explosions),
-            (version, version)
-        );
+        assert_eq!((dispatched.version(), dispatched.state().explosions), (version, version));
     }
     assert_eq!(log(&store).await.len(), 3, "nothing of what panicked is stored");
     until(async || ALARM.load(Ordering::SeqCst).then_some(())).await;
@@ -409,38 +331,14 @@ async fn g10_panics_in_code_of_the_application_fail_one_command_each() {
 #[tokio::test]
 async fn t_147_a_panic_in_a_replay_is_an_error() {
     let store = MemoryStore::new();
-    write(
-        &store,
-        "mine-a",
-        "bad_input.Exploded",
-        &[json!({ "place": "Apply" }).to_string()],
-    )
-    .await;
+    write(&store, "mine-a", "bad_input.Exploded", &[json!({ "place": "Apply" }).to_string()]).await;
     let mines = Mines::builder(store).start().await.unwrap();
     for _ in 0..2 {
-        let error = mines
-            .dispatch(Explode {
-                id: "a".into(),
-                place: Place::Nowhere,
-            })
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(
-                &error,
-                DispatchError::Panicked { .. } | DispatchError::Replay { .. }
-            ),
-            "{error:?}"
-        );
+        let error = mines.dispatch(Explode { id: "a".into(), place: Place::Nowhere }).await.unwrap_err();
+        assert!(matches!(&error, DispatchError::Panicked { .. } | DispatchError::Replay { .. }), "{error:?}");
         assert!(mines.aggregate_state::<Mine>("a").await.is_err());
     }
-    mines
-        .dispatch(Explode {
-            id: "b".into(),
-            place: Place::Nowhere,
-        })
-        .await
-        .unwrap();
+    mines.dispatch(Explode { id: "b".into(), place: Place::Nowhere }).await.unwrap();
     mines.shutdown().await;
 }
 
@@ -449,20 +347,11 @@ async fn t_147_a_panic_in_a_replay_is_an_error() {
 async fn t_017_dispatches_race_with_a_shutdown_and_each_gets_a_definite_answer() {
     let (script, mut inbox) = Script::telling();
     let store = MemoryStore::new();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     let mut dispatches = tokio::task::JoinSet::new();
     for at in 0..200 {
         let other = desk.clone();
-        dispatches.spawn(async move {
-            other
-                .dispatch(note(&at.to_string(), "x"))
-                .consistency(Strong)
-                .await
-        });
+        dispatches.spawn(async move { other.dispatch(note(&at.to_string(), "x")).consistency(Strong).await });
         if at == 100 {
             let stopping = desk.clone();
             dispatches.spawn(async move {
@@ -481,13 +370,6 @@ async fn t_017_dispatches_race_with_a_shutdown_and_each_gets_a_definite_answer()
         }
     }
     assert_eq!(log(&store).await.len(), stored);
-    assert_eq!(
-        inbox.rest().len(),
-        stored,
-        "a strong dispatch that succeeded was handled"
-    );
-    assert!(
-        (1..201).contains(&stored),
-        "{stored}: some before the end, some after it"
-    );
+    assert_eq!(inbox.rest().len(), stored, "a strong dispatch that succeeded was handled");
+    assert!((1..201).contains(&stored), "{stored}: some before the end, some after it");
 }

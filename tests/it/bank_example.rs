@@ -8,13 +8,8 @@ use serde_json::{Value, json};
 
 fn bank() -> Command {
     let test = std::env::current_exe().expect("a test binary");
-    let profile = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("it lies in target/profile/deps");
-    let program: PathBuf = profile
-        .join("examples")
-        .join(format!("bank{}", std::env::consts::EXE_SUFFIX));
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("it lies in target/profile/deps");
+    let program: PathBuf = profile.join("examples").join(format!("bank{}", std::env::consts::EXE_SUFFIX));
     assert!(
         program.is_file(),
         "{} is missing: `cargo test` builds it, `cargo test --test it` does after `cargo build --example bank`",
@@ -39,22 +34,10 @@ fn script(input: &[u8]) -> (Vec<Value>, Option<i32>) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the example runs");
-    child
-        .stdin
-        .take()
-        .expect("piped")
-        .write_all(input)
-        .expect("it reads");
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().expect("it ends");
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
     assert_eq!(text(&stderr), "", "nothing but results");
-    let results = text(&stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let results = text(&stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     (results, status.code())
 }
 
@@ -78,15 +61,9 @@ fn the_story_tells_what_happened() {
         assert!(story.contains(fact), "{fact:?} is missing in:\n{story}");
     }
     // The log at the end: positions and versions without a hole.
-    let log: Vec<_> = story
-        .lines()
-        .skip_while(|line| !line.contains("The log"))
-        .skip(1)
-        .collect();
-    let numbers: Vec<_> = log
-        .iter()
-        .map(|line| line.split_whitespace().next().expect("a position"))
-        .collect();
+    let log: Vec<_> = story.lines().skip_while(|line| !line.contains("The log")).skip(1).collect();
+    let numbers: Vec<_> =
+        log.iter().map(|line| line.split_whitespace().next().expect("a position")).collect();
     assert_eq!(numbers, ["1", "2", "3", "4", "5"], "{story}");
     assert_eq!(text(&output.stderr), "");
 }
@@ -100,16 +77,10 @@ fn a_script_of_good_lines_prints_a_result_each_and_succeeds() {
 {"command":"Withdraw","data":{"account_id":"a-1","amount":30}}"#,
     );
     assert_eq!(code, Some(0));
-    let lines: Vec<_> = results
-        .iter()
-        .map(|result| result["line"].as_u64().expect("a number"))
-        .collect();
+    let lines: Vec<_> = results.iter().map(|result| result["line"].as_u64().expect("a number")).collect();
     assert_eq!(lines, [1, 3, 4], "empty lines count, and have no result");
     let last = &results[2]["ok"];
-    assert_eq!(
-        (&last["aggregate_id"], &last["stream_id"]),
-        (&json!("a-1"), &json!("account-a-1"))
-    );
+    assert_eq!((&last["aggregate_id"], &last["stream_id"]), (&json!("a-1"), &json!("account-a-1")));
     assert_eq!(
         (&last["version"], &last["position"], &last["repeated"]),
         (&json!(3), &json!(3), &json!(false))
@@ -136,10 +107,8 @@ fn a_script_with_bad_lines_reports_each_goes_on_and_fails() {
 ",
     );
     assert_eq!(code, Some(1));
-    let kinds: Vec<_> = results
-        .iter()
-        .map(|result| result["error"]["kind"].as_str().unwrap_or("ok"))
-        .collect();
+    let kinds: Vec<_> =
+        results.iter().map(|result| result["error"]["kind"].as_str().unwrap_or("ok")).collect();
     let expected = [
         "unreadable",
         "unreadable",
@@ -163,12 +132,7 @@ fn a_script_with_bad_lines_reports_each_goes_on_and_fails() {
         );
     }
     assert_eq!(results[5]["error"]["message"], "there is no such account");
-    assert!(
-        results[9]["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("the balance is 0")
-    );
+    assert!(results[9]["error"]["message"].as_str().unwrap().contains("the balance is 0"));
 }
 
 #[test]
@@ -188,32 +152,19 @@ fn help_says_how_it_is_used() {
 
 #[test]
 fn a_file_that_is_missing_is_named() {
-    let output = bank()
-        .args(["--script", "/no/such/file.jsonl"])
-        .output()
-        .expect("the example runs");
+    let output = bank().args(["--script", "/no/such/file.jsonl"]).output().expect("the example runs");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(text(&output.stdout), "");
     let message = text(&output.stderr);
-    assert!(
-        message.contains("/no/such/file.jsonl") && message.starts_with("bank: "),
-        "{message}"
-    );
+    assert!(message.contains("/no/such/file.jsonl") && message.starts_with("bank: "), "{message}");
 }
 
 #[test]
 fn a_script_can_be_a_file() {
     let path = std::env::temp_dir().join(format!("bank-script-{}.jsonl", std::process::id()));
-    std::fs::write(
-        &path,
-        r#"{"command":"OpenAccount","data":{"account_id":"f","owner":"Ada"}}"#,
-    )
-    .expect("written");
-    let output = bank()
-        .arg("--script")
-        .arg(&path)
-        .output()
-        .expect("the example runs");
+    std::fs::write(&path, r#"{"command":"OpenAccount","data":{"account_id":"f","owner":"Ada"}}"#)
+        .expect("written");
+    let output = bank().arg("--script").arg(&path).output().expect("the example runs");
     std::fs::remove_file(&path).expect("removed");
     assert_eq!(output.status.code(), Some(0));
     let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");

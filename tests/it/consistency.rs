@@ -46,11 +46,7 @@ fn gated() -> (Script, Arc<Notify>) {
 
 async fn desk(handler: impl EventHandler) -> (MemoryStore, Desk) {
     let store = MemoryStore::new();
-    let desk = Desk::builder(store.clone())
-        .event_handler(handler)
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(handler).start().await.unwrap();
     (store, desk)
 }
 
@@ -66,10 +62,7 @@ async fn n_004_a_strong_dispatch_comes_back_when_the_handler_has_handled() {
 
     let began = Instant::now();
     desk.dispatch(note("a", "y")).await.unwrap();
-    assert!(
-        began.elapsed() < Duration::from_millis(300),
-        "an eventual one does not wait"
-    );
+    assert!(began.elapsed() < Duration::from_millis(300), "an eventual one does not wait");
     desk.shutdown().await;
 }
 
@@ -79,15 +72,9 @@ async fn n_005_waiting_for_a_named_handler_takes_as_long_as_the_handler() {
     let (script, mut texts) = taking(Duration::from_millis(300));
     let (_, desk) = desk(Eager(script)).await;
     let began = Instant::now();
-    desk.dispatch(note("a", "x"))
-        .consistency(handlers(["eager"]))
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "x")).consistency(handlers(["eager"])).await.unwrap();
     let took = began.elapsed();
-    assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_millis(350),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(350), "{took:?}");
     assert_eq!(texts.try_recv().unwrap(), "x");
     desk.shutdown().await;
 }
@@ -106,10 +93,7 @@ async fn t_091_what_is_not_handled_in_time_is_committed_all_the_same() {
         .unwrap_err();
     assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_millis(250));
     assert!(error.is_committed() && !error.is_outcome_unknown(), "{error}");
-    assert!(
-        error.to_string().contains("is committed") && error.to_string().contains("careful"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is committed") && error.to_string().contains("careful"), "{error}");
     let DispatchError::NotHandled { outcome, pending } = error else {
         panic!("{error:?}");
     };
@@ -132,9 +116,8 @@ async fn t_092_a_command_without_events_waits_for_nobody() {
     let (script, _gate) = gated();
     let (_, desk) = desk(Careful(script)).await;
     desk.dispatch(note("a", "held up")).await.unwrap();
-    let dispatched = soon(async { desk.dispatch(Leaf { book: "a".into() }).consistency(Strong).await })
-        .await
-        .unwrap();
+    let dispatched =
+        soon(async { desk.dispatch(Leaf { book: "a".into() }).consistency(Strong).await }).await.unwrap();
     assert_eq!((dispatched.position(), dispatched.version()), (None, 1));
     desk.shutdown_within(Duration::from_millis(20)).await;
 }
@@ -155,9 +138,7 @@ fn passing_on(later: &DeskLater, limit: Duration) -> Script {
                 .consistency(Strong)
                 .consistency_timeout(limit)
                 .await;
-            dispatched
-                .map(drop)
-                .map_err(|_| Broken("the nested dispatch failed"))
+            dispatched.map(drop).map_err(|_| Broken("the nested dispatch failed"))
         }
     })
     .on_error(|_| ErrorAction::Stop)
@@ -169,9 +150,7 @@ async fn t_093_a_strong_handler_that_dispatches_strong_does_not_wait_for_itself(
     let later = DeskLater::default();
     let (store, desk) = desk(Careful(passing_on(&later, LIMIT))).await;
     later.set(&desk);
-    soon(async { desk.dispatch(note("a", "3")).consistency(Strong).await })
-        .await
-        .unwrap();
+    soon(async { desk.dispatch(note("a", "3")).consistency(Strong).await }).await.unwrap();
     until_caught_up(&desk, "careful").await;
     assert_eq!(log(&store).await.len(), 4);
     assert_eq!(status(&desk, "careful").await.state, HandlerState::Running);
@@ -187,9 +166,7 @@ async fn l_012_a_handler_that_names_itself_does_not_wait_for_itself() {
         let desk = place.get();
         async move {
             if event.text == "first" {
-                let second = desk
-                    .dispatch(note("a", "second"))
-                    .consistency(handlers(["eager"]));
+                let second = desk.dispatch(note("a", "second")).consistency(handlers(["eager"]));
                 second.await.map_err(|_| Broken("it waited"))?;
             }
             Ok(())
@@ -198,13 +175,7 @@ async fn l_012_a_handler_that_names_itself_does_not_wait_for_itself() {
     .on_error(|_| ErrorAction::Stop);
     let (_, desk) = desk(Eager(script)).await;
     later.set(&desk);
-    soon(async {
-        desk.dispatch(note("a", "first"))
-            .consistency(handlers(["eager"]))
-            .await
-    })
-    .await
-    .unwrap();
+    soon(async { desk.dispatch(note("a", "first")).consistency(handlers(["eager"])).await }).await.unwrap();
     until_caught_up(&desk, "eager").await;
     desk.shutdown().await;
 }
@@ -216,10 +187,7 @@ async fn t_094_a_slow_nested_dispatch_uses_up_the_outer_one_s_patience() {
     let (slow, _texts) = taking(Duration::from_secs(60));
     let store = MemoryStore::new();
     let desk = Desk::builder(store.clone())
-        .event_handler_as(
-            "passing-on",
-            Careful(passing_on(&later, Duration::from_secs(600))),
-        )
+        .event_handler_as("passing-on", Careful(passing_on(&later, Duration::from_secs(600))))
         .event_handler_as("slow", Careful(slow))
         .start()
         .await
@@ -241,20 +209,11 @@ async fn t_094_a_slow_nested_dispatch_uses_up_the_outer_one_s_patience() {
 async fn t_096_a_strong_dispatch_knows_its_stream_by_prefix_and_identity() {
     let (script, mut inbox) = Script::telling();
     let (store, desk) = desk(Careful(script)).await;
-    let dispatched = desk
-        .dispatch(note("x-1", "text"))
-        .consistency(Strong)
-        .await
-        .unwrap();
-    assert_eq!(
-        (dispatched.stream_id().as_str(), dispatched.aggregate_id()),
-        ("book-x-1", "x-1")
-    );
+    let dispatched = desk.dispatch(note("x-1", "text")).consistency(Strong).await.unwrap();
+    assert_eq!((dispatched.stream_id().as_str(), dispatched.aggregate_id()), ("book-x-1", "x-1"));
     assert_eq!(inbox.rest(), ["text"]);
-    let stream = store
-        .read_stream(dispatched.stream_id(), 1, cqrs::store::Direction::Forward, 10)
-        .await
-        .unwrap();
+    let stream =
+        store.read_stream(dispatched.stream_id(), 1, cqrs::store::Direction::Forward, 10).await.unwrap();
     assert_eq!(stream.len(), 1);
     desk.shutdown().await;
 }
@@ -273,9 +232,7 @@ async fn t_098_a_strong_dispatch_waits_for_strong_handlers_only() {
         .start()
         .await
         .unwrap();
-    soon(async { desk.dispatch(note("a", "x")).consistency(Strong).await })
-        .await
-        .unwrap();
+    soon(async { desk.dispatch(note("a", "x")).consistency(Strong).await }).await.unwrap();
     assert_eq!((firsts.rest().len(), seconds.rest().len()), (1, 1));
     desk.shutdown_within(Duration::from_millis(20)).await;
 }
@@ -291,21 +248,11 @@ async fn t_101_every_strong_handler_is_waited_for() {
         .start()
         .await
         .unwrap();
-    let error = desk
-        .dispatch(note("a", "x"))
-        .consistency(Strong)
-        .await
-        .unwrap_err();
+    let error = desk.dispatch(note("a", "x")).consistency(Strong).await.unwrap_err();
     let DispatchError::NotHandled { pending, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        pending
-            .iter()
-            .map(|pending| pending.handler.as_str())
-            .collect::<Vec<_>>(),
-        ["slow"]
-    );
+    assert_eq!(pending.iter().map(|pending| pending.handler.as_str()).collect::<Vec<_>>(), ["slow"]);
     assert_eq!(inbox.rest(), ["x"]);
     gate.notify_one();
     until_caught_up(&desk, "slow").await;
@@ -316,12 +263,8 @@ async fn t_101_every_strong_handler_is_waited_for() {
 #[tokio::test]
 async fn t_103_without_handlers_there_is_nothing_to_wait_for() {
     let desk = Desk::builder(MemoryStore::new()).start().await.unwrap();
-    soon(async { desk.dispatch(note("a", "x")).consistency(Strong).await })
-        .await
-        .unwrap();
-    soon(async { desk.dispatch(note("a", "y")).consistency(handlers([])).await })
-        .await
-        .unwrap();
+    soon(async { desk.dispatch(note("a", "x")).consistency(Strong).await }).await.unwrap();
+    soon(async { desk.dispatch(note("a", "y")).consistency(handlers([])).await }).await.unwrap();
     desk.shutdown().await;
 }
 
@@ -340,16 +283,9 @@ async fn t_104_only_the_named_handlers_are_waited_for_each_of_them() {
         .unwrap();
     first_gate.notify_one();
     second_gate.notify_one();
-    desk.dispatch(note("a", "1"))
-        .consistency(handlers(["first", "second"]))
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "1")).consistency(handlers(["first", "second"])).await.unwrap();
     first_gate.notify_one();
-    let error = desk
-        .dispatch(note("a", "2"))
-        .consistency(handlers(["first", "second"]))
-        .await
-        .unwrap_err();
+    let error = desk.dispatch(note("a", "2")).consistency(handlers(["first", "second"])).await.unwrap_err();
     let DispatchError::NotHandled { pending, .. } = error else {
         panic!("{error:?}");
     };
@@ -362,21 +298,14 @@ async fn t_104_only_the_named_handlers_are_waited_for_each_of_them() {
 async fn t_104_a_handler_that_does_not_exist_cannot_be_waited_for() {
     let (script, _inbox) = Script::telling();
     let (store, desk) = desk(Careful(script)).await;
-    let error = desk
-        .dispatch(note("a", "x"))
-        .consistency(handlers(["careful", "no-such"]))
-        .await
-        .unwrap_err();
+    let error =
+        desk.dispatch(note("a", "x")).consistency(handlers(["careful", "no-such"])).await.unwrap_err();
     let DispatchError::UnknownHandler { application, handler } = &error else {
         panic!("{error:?}");
     };
     assert_eq!((application.as_str(), handler.as_str()), ("Desk", "no-such"));
     assert!(!error.is_committed());
-    assert_eq!(
-        log(&store).await.len(),
-        0,
-        "an error that does not say so means that nothing is stored"
-    );
+    assert_eq!(log(&store).await.len(), 0, "an error that does not say so means that nothing is stored");
     desk.shutdown().await;
 }
 
@@ -387,20 +316,10 @@ async fn t_111_handlers_that_are_not_interested_are_not_waited_for() {
     let (_, desk) = desk(Careful(script)).await;
     // It is busy with a note, and will be for ever; stamps are none of its business.
     desk.dispatch(note("a", "held up")).await.unwrap();
-    soon(async {
-        desk.dispatch(Stamp { book: "b".into() })
-            .consistency(Strong)
-            .await
-    })
-    .await
-    .unwrap();
-    soon(async {
-        desk.dispatch(Stamp { book: "b".into() })
-            .consistency(handlers(["careful"]))
-            .await
-    })
-    .await
-    .unwrap();
+    soon(async { desk.dispatch(Stamp { book: "b".into() }).consistency(Strong).await }).await.unwrap();
+    soon(async { desk.dispatch(Stamp { book: "b".into() }).consistency(handlers(["careful"])).await })
+        .await
+        .unwrap();
     desk.shutdown_within(Duration::from_millis(20)).await;
 }
 
@@ -436,10 +355,7 @@ async fn t_109_a_handler_that_has_failed_ends_the_wait_at_once() {
 async fn t_091_a_repeated_command_waits_as_well() {
     let (script, gate) = gated();
     let (_, desk) = desk(Careful(script)).await;
-    desk.dispatch(note("a", "x"))
-        .idempotency_key("once")
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "x")).idempotency_key("once").await.unwrap();
     let error = desk
         .dispatch(note("a", "x"))
         .idempotency_key("once")
@@ -449,12 +365,7 @@ async fn t_091_a_repeated_command_waits_as_well() {
         .unwrap_err();
     assert!(error.is_committed(), "{error}");
     gate.notify_one();
-    let repeated = desk
-        .dispatch(note("a", "x"))
-        .idempotency_key("once")
-        .consistency(Strong)
-        .await
-        .unwrap();
+    let repeated = desk.dispatch(note("a", "x")).idempotency_key("once").consistency(Strong).await.unwrap();
     assert!(repeated.is_repeated());
     assert_eq!(status(&desk, "careful").await.position, 1);
     desk.shutdown().await;

@@ -51,16 +51,10 @@ async fn ca_006_equal_ids_handlers_and_keys_make_three_independent_logs() {
                     let command = note(&writer.to_string(), format!("{number}:{at}"));
                     let dispatch = desk.dispatch(command);
                     let dispatched = match at / BOOKS % 2 {
-                        0 => dispatch
-                            .command_id(ids[usize::try_from(at).unwrap()])
-                            .await
-                            .unwrap(),
+                        0 => dispatch.command_id(ids[usize::try_from(at).unwrap()]).await.unwrap(),
                         _ => dispatch.idempotency_key(format!("key-{at}")).await.unwrap(),
                     };
-                    assert!(
-                        !dispatched.is_repeated(),
-                        "another tenant's command counts for nothing here"
-                    );
+                    assert!(!dispatched.is_repeated(), "another tenant's command counts for nothing here");
                     assert_eq!(dispatched.version(), at / BOOKS + 1);
                     assert_eq!(dispatched.state().notes, at / BOOKS + 1);
                 }
@@ -74,19 +68,10 @@ async fn ca_006_equal_ids_handlers_and_keys_make_three_independent_logs() {
         until_caught_up(&tenant.desk, "careful").await;
         let log = log(&tenant.store).await;
         let positions: Vec<u64> = log.iter().map(|event| event.position).collect();
-        assert_eq!(
-            positions,
-            (1..=COMMANDS).collect::<Vec<_>>(),
-            "gapless, and each from 1"
-        );
+        assert_eq!(positions, (1..=COMMANDS).collect::<Vec<_>>(), "gapless, and each from 1");
         let own = format!("{number}:");
         for event in &log {
-            assert!(
-                serde_json::from_slice::<Noted>(&event.data)
-                    .unwrap()
-                    .text
-                    .starts_with(&own)
-            );
+            assert!(serde_json::from_slice::<Noted>(&event.data).unwrap().text.starts_with(&own));
             assert!(event_ids.insert(event.event_id));
         }
         for at in 1..=COMMANDS {
@@ -108,12 +93,7 @@ async fn ca_006_a_key_counts_within_its_own_tenant() {
     let tenants = tenants().await;
     for tenant in &tenants {
         for attempt in 0..2 {
-            let dispatched = tenant
-                .desk
-                .dispatch(note("a", "x"))
-                .idempotency_key("once")
-                .await
-                .unwrap();
+            let dispatched = tenant.desk.dispatch(note("a", "x")).idempotency_key("once").await.unwrap();
             assert_eq!(dispatched.is_repeated(), attempt == 1);
             assert_eq!(dispatched.version(), 1);
         }
@@ -136,21 +116,12 @@ async fn ca_006_a_tenant_comes_and_goes_without_the_others() {
         .start()
         .await
         .unwrap();
-    let error = corrupt
-        .dispatch(note("a", "x"))
-        .consistency(Strong)
-        .await
-        .unwrap_err();
+    let error = corrupt.dispatch(note("a", "x")).consistency(Strong).await.unwrap_err();
     assert!(error.is_committed());
     let gone = tenants.remove(1);
     gone.desk.shutdown().await;
     for tenant in &mut tenants {
-        tenant
-            .desk
-            .dispatch(note("a", "x"))
-            .consistency(Strong)
-            .await
-            .unwrap();
+        tenant.desk.dispatch(note("a", "x")).consistency(Strong).await.unwrap();
         assert!(tenant.desk.health().await.unwrap().is_healthy());
         assert_eq!(tenant.inbox.rest(), ["x"]);
     }
@@ -170,12 +141,8 @@ async fn ca_006_a_tenant_comes_and_goes_without_the_others() {
 async fn g9_a_handler_that_dispatches_to_another_tenant_waits_for_that_tenant_s_handlers() {
     let (script, mut inbox) = Script::telling();
     let store = MemoryStore::new();
-    let receiver = Desk::builder(store.clone())
-        .name("receiver")
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let receiver =
+        Desk::builder(store.clone()).name("receiver").event_handler(Careful(script)).start().await.unwrap();
     let other = receiver.clone();
     // The handler has the same name in both: it is not its own.
     let forward = Script::new(move |event, _| {
@@ -192,14 +159,8 @@ async fn g9_a_handler_that_dispatches_to_another_tenant_waits_for_that_tenant_s_
         .start()
         .await
         .unwrap();
-    let dispatched = soon(async { sender.dispatch(note("a", "x")).consistency(Strong).await })
-        .await
-        .unwrap();
-    assert_eq!(
-        inbox.rest(),
-        ["x"],
-        "handled there before the outer dispatch came back"
-    );
+    let dispatched = soon(async { sender.dispatch(note("a", "x")).consistency(Strong).await }).await.unwrap();
+    assert_eq!(inbox.rest(), ["x"], "handled there before the outer dispatch came back");
     assert_eq!(log(&store).await[0].correlation_id, dispatched.correlation_id());
     sender.shutdown().await;
     receiver.shutdown().await;

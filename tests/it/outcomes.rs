@@ -41,11 +41,7 @@ pub struct Door {
 impl Door {
     #[execute]
     fn open(&self, _: &Open, _: &CommandContext) -> Result<Opened, OpenAlready> {
-        if self.is_open {
-            Err(OpenAlready)
-        } else {
-            Ok(Opened)
-        }
+        if self.is_open { Err(OpenAlready) } else { Ok(Opened) }
     }
 
     #[apply]
@@ -86,10 +82,7 @@ impl std::fmt::Debug for Fault {
 
 impl Faulty {
     fn new(inner: &MemoryStore) -> Self {
-        Self {
-            inner: inner.clone(),
-            faults: Arc::default(),
-        }
+        Self { inner: inner.clone(), faults: Arc::default() }
     }
 
     fn will(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -127,11 +120,7 @@ impl EventStore for Faulty {
         let outcome = self.inner.outcome(id).await;
         match self.next_if(|fault| matches!(fault, Fault::Outcome | Fault::OutcomeIsLate(..))) {
             Some(Fault::OutcomeIsLate(other, command_id)) => {
-                other
-                    .dispatch(Open { id: 1 })
-                    .command_id(command_id)
-                    .await
-                    .unwrap();
+                other.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap();
                 outcome
             }
             Some(_) => Err(unavailable()),
@@ -235,23 +224,11 @@ async fn a_repetition_that_cannot_ask_the_store_does_not_claim_that_nothing_was_
     let command_id = CommandId::new();
     store.will([Fault::AppendPanics, Fault::Outcome]);
 
-    let first = doors
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap_err();
+    let first = doors.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap_err();
     assert!(first.is_outcome_unknown(), "{first:?}");
-    let second = doors
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap_err();
+    let second = doors.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap_err();
     assert!(second.is_outcome_unknown(), "{second:?}");
-    let third = doors
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap();
+    let third = doors.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap();
     assert!(third.is_repeated());
 }
 
@@ -268,17 +245,9 @@ async fn a_panic_of_the_store_in_an_append_leaves_the_outcome_unknown() {
 async fn a_repetition_whose_events_cannot_be_read_back_is_committed() {
     let (store, doors) = doors().await;
     let command_id = CommandId::new();
-    doors
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap();
+    doors.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap();
     store.will([Fault::Read]);
-    let error = doors
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap_err();
+    let error = doors.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap_err();
     assert!(error.is_committed(), "{error:?}");
 }
 
@@ -293,11 +262,7 @@ async fn a_refusal_that_the_command_itself_caused_on_another_node_is_not_told() 
     let command_id = CommandId::new();
     store.will([Fault::OutcomeIsLate(there, command_id)]);
 
-    let outcome = here
-        .dispatch(Open { id: 1 })
-        .command_id(command_id)
-        .await
-        .unwrap();
+    let outcome = here.dispatch(Open { id: 1 }).command_id(command_id).await.unwrap();
     assert!(outcome.is_repeated());
     assert_eq!(outcome.events().len(), 1);
 

@@ -84,12 +84,7 @@ async fn bank(store: &MemoryStore, node: &str) -> Bank {
     // Few live aggregates and small pages: eviction, replay and snapshots all take part.
     let config = Config::new().max_live_aggregates(2).replay_page(2);
     let slow = ScriptedStore::slow(store.clone());
-    Bank::builder(slow)
-        .node(node)
-        .config(config)
-        .start()
-        .await
-        .unwrap()
+    Bank::builder(slow).node(node).config(config).start().await.unwrap()
 }
 
 fn commands() -> impl Strategy<Value = Vec<(u8, Move)>> {
@@ -103,21 +98,12 @@ fn run<F: Future<Output = Result<(), TestCaseError>>>(threads: usize, test: F) -
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(test)
+    builder.worker_threads(threads).enable_all().build().unwrap().block_on(test)
 }
 
 /// What an aggregate is without any store, after the commands that were accepted, in the order of their versions.
 fn expected(accepted: &[(u64, Vec<i8>)]) -> Vec<i64> {
-    accepted
-        .iter()
-        .flat_map(|(_, amounts)| amounts)
-        .map(|&amount| i64::from(amount))
-        .collect()
+    accepted.iter().flat_map(|(_, amounts)| amounts).map(|&amount| i64::from(amount)).collect()
 }
 
 proptest! {

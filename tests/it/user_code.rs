@@ -127,22 +127,14 @@ impl Middleware for Answers {
 
 #[tokio::test]
 async fn a_hook_that_panics_before_it_gives_a_future_fails_the_dispatch_only() {
-    let railway = Railway::builder(MemoryStore::new())
-        .middleware(Eager)
-        .start()
-        .await
-        .unwrap();
+    let railway = Railway::builder(MemoryStore::new()).middleware(Eager).start().await.unwrap();
     let error = railway.dispatch(Depart { id: Id(1) }).await.unwrap_err();
     assert!(matches!(error, DispatchError::Panicked { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_identity_that_panics_behind_an_answer_fails_the_dispatch_only() {
-    let railway = Railway::builder(MemoryStore::new())
-        .middleware(Answers)
-        .start()
-        .await
-        .unwrap();
+    let railway = Railway::builder(MemoryStore::new()).middleware(Answers).start().await.unwrap();
     let error = railway.dispatch(Depart { id: Id(0) }).await.unwrap_err();
     assert!(matches!(error, DispatchError::Panicked { .. }), "{error:?}");
 }
@@ -150,16 +142,8 @@ async fn an_identity_that_panics_behind_an_answer_fails_the_dispatch_only() {
 #[tokio::test]
 async fn what_on_error_dispatches_is_caused_by_the_event() {
     let porter = Porter::default();
-    let railway = Railway::builder(MemoryStore::new())
-        .event_handler(porter.clone())
-        .start()
-        .await
-        .unwrap();
-    railway
-        .dispatch(Depart { id: Id(1) })
-        .consistency(Strong)
-        .await
-        .unwrap();
+    let railway = Railway::builder(MemoryStore::new()).event_handler(porter.clone()).start().await.unwrap();
+    railway.dispatch(Depart { id: Id(1) }).consistency(Strong).await.unwrap();
     assert!(porter.caused_by.lock().unwrap().is_some());
     railway.shutdown().await;
 }
@@ -181,11 +165,7 @@ async fn a_strong_repetition_waits_for_events_that_were_upcast_to_several() {
     let append = Append::to_stream(command_id, stream_id, ExpectedVersion::NoStream, vec![moved]);
     store.append(append).await.unwrap();
 
-    let railway = Railway::builder(store)
-        .event_handler(Clerk)
-        .start()
-        .await
-        .unwrap();
+    let railway = Railway::builder(store).event_handler(Clerk).start().await.unwrap();
     let dispatch = railway.dispatch(Depart { id: Id(1) }).command_id(command_id);
     let repeated = dispatch.consistency(Strong).await.unwrap();
     assert_eq!((repeated.events().len(), repeated.position()), (3, Some(1)));

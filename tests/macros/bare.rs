@@ -103,10 +103,7 @@ impl H {
 
 #[::core::prelude::v1::test]
 fn it_works_all_the_same() {
-    let runtime = ::tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let app = App::builder(::cqrs::MemoryStore::new()).start().await.unwrap();
         let receipt = app.dispatch(Do { what: 1 }).await.unwrap();

@@ -115,9 +115,7 @@ struct ByClosure {
 const ATTEMPTS: u32 = 4;
 
 fn not_empty(command: &ByClosure) -> Result<(), ValidationErrors> {
-    ValidationErrors::new()
-        .check(!command.r#type.is_empty(), "type", "must not be empty")
-        .into_result()
+    ValidationErrors::new().check(!command.r#type.is_empty(), "type", "must not be empty").into_result()
 }
 
 #[derive(Command, Serialize, Deserialize)]
@@ -129,9 +127,7 @@ struct ByRawField {
 
 impl ByRawField {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        ValidationErrors::new()
-            .check(self.r#type > 0, "type", "must be positive")
-            .into_result()
+        ValidationErrors::new().check(self.r#type > 0, "type", "must be positive").into_result()
     }
 }
 
@@ -139,14 +135,7 @@ fn prefix() -> String {
     "computed".to_owned()
 }
 
-decided!(
-    a(ByExpression),
-    b(BySum),
-    c(ByIndex),
-    d(ByMethod),
-    e(ByClosure),
-    f(ByRawField)
-);
+decided!(a(ByExpression), b(BySum), c(ByIndex), d(ByMethod), e(ByClosure), f(ByRawField));
 
 fn id(command: &impl Command) -> String {
     command.identity().to_string()
@@ -154,22 +143,12 @@ fn id(command: &impl Command) -> String {
 
 #[test]
 fn t_029_t_038_the_identity_comes_from_where_the_command_says() {
-    assert_eq!(
-        id(&ByExpression {
-            id: Id { text: "a".to_owned() }
-        }),
-        "a"
-    );
+    assert_eq!(id(&ByExpression { id: Id { text: "a".to_owned() } }), "a");
     assert_eq!(id(&BySum(1)), "2");
     assert_eq!(id(&ByIndex(1, 2)), "2");
     assert_eq!(id(&ByMethod::Open { id: 3 }), "3");
     assert_eq!(id(&ByMethod::Close(4)), "4");
-    assert_eq!(
-        id(&ByClosure {
-            r#type: "b".to_owned()
-        }),
-        "b"
-    );
+    assert_eq!(id(&ByClosure { r#type: "b".to_owned() }), "b");
     assert_eq!(id(&ByRawField { r#type: 5 }), "5");
 }
 
@@ -183,12 +162,7 @@ fn t_027_t_028_the_prefix_is_the_aggregates_a_text_or_a_function() {
 #[test]
 fn validation_is_a_method_or_a_function() {
     assert_eq!(Command::validate(&BySum(1)), Ok(()));
-    assert!(
-        Command::validate(&ByClosure {
-            r#type: String::new()
-        })
-        .is_err()
-    );
+    assert!(Command::validate(&ByClosure { r#type: String::new() }).is_err());
     assert!(Command::validate(&ByRawField { r#type: 0 }).is_err());
     assert!(Command::validate(&ByRawField { r#type: 1 }).is_ok());
 }
@@ -201,9 +175,7 @@ fn options_become_defaults() {
         .consistency_timeout(Duration::from_mins(2))
         .retry_attempts(5);
     assert_eq!(ByClosure::defaults(), by_closure);
-    let by_raw_field = DispatchDefaults::new()
-        .timeout(Duration::from_secs(9))
-        .consistency(Eventual);
+    let by_raw_field = DispatchDefaults::new().timeout(Duration::from_secs(9)).consistency(Eventual);
     assert_eq!(ByRawField::defaults(), by_raw_field);
     assert_eq!(BySum::defaults(), DispatchDefaults::new());
 }
@@ -230,20 +202,12 @@ application! {
 
 #[tokio::test]
 async fn t_054_commands_of_included_routers_are_carried() {
-    let things = Things::builder(MemoryStore::new())
-        .middleware(Given(1))
-        .start()
-        .await
-        .unwrap();
+    let things = Things::builder(MemoryStore::new()).middleware(Given(1)).start().await.unwrap();
     assert_eq!(things.name(), "things");
     let receipt = things.dispatch(ByRawField { r#type: 7 }).await.unwrap();
     assert_eq!(receipt.stream_id().as_str(), "computed-7");
     assert_eq!(receipt.events(), [Done.into()]);
-    let receipt = things
-        .dispatch(ByMethod::Close(7))
-        .consistency(Eventual)
-        .await
-        .unwrap();
+    let receipt = things.dispatch(ByMethod::Close(7)).consistency(Eventual).await.unwrap();
     assert_eq!(receipt.stream_id().as_str(), "thing-7");
     things.shutdown().await;
 }

@@ -45,16 +45,7 @@ enum All {
 
 #[test]
 fn a_schema_says_what_is_written() {
-    let EventSchema {
-        name,
-        version,
-        aliases,
-        fields,
-        krate,
-        file,
-        line,
-        ..
-    } = *Moved::SCHEMA;
+    let EventSchema { name, version, aliases, fields, krate, file, line, .. } = *Moved::SCHEMA;
     assert_eq!((name, version, aliases), ("moved", 5, &["Move", "MOVE"][..]));
     let fields: Vec<_> = fields.iter().map(|field| (field.name, field.ty)).collect();
     assert_eq!(fields, [("to", "Vec<Option<String>>"), ("type", "(u8, u8)")]);
@@ -78,14 +69,8 @@ fn upcasters_are_called() {
 fn a_set_decodes_what_is_in_it() {
     let fee = All::from(Fee { cents: 5 });
     let encoded = fee.encode().unwrap();
-    assert_eq!(
-        All::decode(Fee::SCHEMA, Payload::Stored(&encoded)).unwrap(),
-        Some(fee.clone())
-    );
-    assert_eq!(
-        All::decode(Moved::SCHEMA, Payload::Stored(&encoded)).unwrap(),
-        None
-    );
+    assert_eq!(All::decode(Fee::SCHEMA, Payload::Stored(&encoded)).unwrap(), Some(fee.clone()));
+    assert_eq!(All::decode(Moved::SCHEMA, Payload::Stored(&encoded)).unwrap(), None);
     assert_eq!(fee.schema().name, "Fee");
     assert_eq!(All::from(Type::Two { of: 1 }).schema().name, "Type");
     assert_eq!(All::schemas().len(), 2);
@@ -94,11 +79,7 @@ fn a_set_decodes_what_is_in_it() {
 
 #[test]
 fn events_are_registered() {
-    let registered: Vec<_> = inventory::iter::<cqrs::event::EventRegistration>()
-        .map(|event| format!("{event:?}"))
-        .collect();
-    assert!(
-        registered.iter().any(|event| event.contains("\"moved\"")),
-        "{registered:?}"
-    );
+    let registered: Vec<_> =
+        inventory::iter::<cqrs::event::EventRegistration>().map(|event| format!("{event:?}")).collect();
+    assert!(registered.iter().any(|event| event.contains("\"moved\"")), "{registered:?}");
 }

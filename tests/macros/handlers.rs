@@ -71,11 +71,7 @@ impl Counter {
 
     #[before_execute]
     fn in_time(&self, _: &CommandContext) -> Result<(), Late> {
-        if self.ticks < Self::LIMIT {
-            Ok(())
-        } else {
-            Err(Late)
-        }
+        if self.ticks < Self::LIMIT { Ok(()) } else { Err(Late) }
     }
 }
 
@@ -179,15 +175,8 @@ async fn a_command_goes_from_its_handler_to_the_event_handlers() {
         .start()
         .await
         .unwrap();
-    let receipt = counters
-        .dispatch(Tick { id: 1 })
-        .consistency(Strong)
-        .await
-        .unwrap();
-    assert_eq!(
-        receipt.events(),
-        [CounterFact::from(facts::Tocked), facts::Ticked(3).into()]
-    );
+    let receipt = counters.dispatch(Tick { id: 1 }).consistency(Strong).await.unwrap();
+    assert_eq!(receipt.events(), [CounterFact::from(facts::Tocked), facts::Ticked(3).into()]);
     assert_eq!(watch.0.load(Ordering::SeqCst), 103);
     let late = counters.dispatch(Tock { id: 1 }).await;
     assert!(matches!(late, Err(DispatchError::Rejected(Late))));
@@ -203,8 +192,5 @@ fn options_become_constants() {
     assert_eq!((Watch::CONSISTENCY, Sure::CONSISTENCY), (Strong, Eventual));
     assert_eq!((Counter::NAME, Counter::STREAM_PREFIX), ("counter", "counter"));
     let settings = format!("{:?}", Counter::settings());
-    assert!(
-        settings.contains("Every(100)") && settings.contains('8'),
-        "{settings}"
-    );
+    assert!(settings.contains("Every(100)") && settings.contains('8'), "{settings}");
 }

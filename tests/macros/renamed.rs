@@ -62,10 +62,7 @@ mod user {
 
 #[tokio::test]
 async fn the_path_is_the_users() {
-    let app = user::App::builder(facade::MemoryStore::new())
-        .start()
-        .await
-        .unwrap();
+    let app = user::App::builder(facade::MemoryStore::new()).start().await.unwrap();
     let receipt = app.dispatch(user::Do).await.unwrap();
     assert_eq!(receipt.events(), [user::Done.into()]);
     assert_eq!(user::Set::from(user::Done), user::Set::Done(user::Done));

@@ -136,10 +136,7 @@ where
     C: Command<Aggregate = Sum>,
     <Shapes as Application>::Routers: cqrs::router::Contains<C::Router, Place>,
 {
-    let shapes = Shapes::builder(MemoryStore::new())
-        .start()
-        .await
-        .expect("the application starts");
+    let shapes = Shapes::builder(MemoryStore::new()).start().await.expect("the application starts");
     let result = shapes.dispatch(command).await;
     shapes.shutdown().await;
     result.map(Dispatched::into_events)
@@ -156,20 +153,11 @@ async fn every_shape_gives_its_events() {
     assert_eq!(events_of(Unit).await.unwrap(), []);
     assert_eq!(events_of(Maybe).await.unwrap(), added(&[10]));
     assert_eq!(events_of(Array).await.unwrap(), added(&[1, 2]));
-    assert_eq!(
-        events_of(Pair).await.unwrap(),
-        [Added(1).into(), SumEvent::Doubled(Doubled)]
-    );
+    assert_eq!(events_of(Pair).await.unwrap(), [Added(1).into(), SumEvent::Doubled(Doubled)]);
     assert_eq!(events_of(Many).await.unwrap(), added(&[1, 1, 1]));
-    assert_eq!(
-        events_of(Several).await.unwrap(),
-        [Added(3).into(), SumEvent::Doubled(Doubled)]
-    );
+    assert_eq!(events_of(Several).await.unwrap(), [Added(3).into(), SumEvent::Doubled(Doubled)]);
     assert_eq!(events_of(Enum).await.unwrap(), added(&[7]));
-    assert_eq!(
-        events_of(Emits).await.unwrap(),
-        [Added(5).into(), Doubled.into(), Added(10).into()]
-    );
+    assert_eq!(events_of(Emits).await.unwrap(), [Added(5).into(), Doubled.into(), Added(10).into()]);
     assert_eq!(events_of(Steps).await.unwrap(), added(&[1, 1]));
     assert_eq!(events_of(ByContext).await.unwrap(), added(&[1]));
     assert_eq!(events_of(Lifetimes).await.unwrap(), added(&[1]));
@@ -179,17 +167,11 @@ async fn every_shape_gives_its_events() {
 async fn refusals_keep_their_type() {
     use cqrs::dispatch::DispatchError::Rejected;
     assert!(matches!(events_of(Fails).await, Err(Rejected(Refusal::No))));
-    assert!(matches!(
-        events_of(Parses).await,
-        Err(Rejected(Refusal::Number(_)))
-    ));
+    assert!(matches!(events_of(Parses).await, Err(Rejected(Refusal::Number(_)))));
 }
 
 #[test]
 fn names_default_to_those_of_the_type() {
-    assert_eq!(
-        (Sum::NAME, Sum::STREAM_PREFIX, Shapes::NAME),
-        ("Sum", "Sum", "Shapes")
-    );
+    assert_eq!((Sum::NAME, Sum::STREAM_PREFIX, Shapes::NAME), ("Sum", "Sum", "Shapes"));
     assert_eq!((One::NAME, ShapeRouter::NAME), ("One", "ShapeRouter"));
 }

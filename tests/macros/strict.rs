@@ -60,9 +60,7 @@ pub(crate) struct Do {
 
 impl Do {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        ValidationErrors::new()
-            .check(!self.what.is_empty(), "what", "must not be empty")
-            .into_result()
+        ValidationErrors::new().check(!self.what.is_empty(), "what", "must not be empty").into_result()
     }
 }
 
@@ -85,9 +83,7 @@ impl Strict {
     #[execute]
     fn decide(&self, command: &Do, context: &CommandContext) -> Option<Done> {
         let new = !self.done.contains(&command.what) && context.attempt > 0;
-        new.then(|| Done {
-            what: command.what.clone(),
-        })
+        new.then(|| Done { what: command.what.clone() })
     }
 
     #[apply]
@@ -112,9 +108,7 @@ impl Handler {
     #[execute]
     async fn decide(&self, state: &Strict, command: &Handle) -> Result<Vec<Done>, std::convert::Infallible> {
         tokio::task::yield_now().await;
-        Ok(vec![Done {
-            what: format!("{}{}{}", self.what, state.done.len(), command.what),
-        }])
+        Ok(vec![Done { what: format!("{}{}{}", self.what, state.done.len(), command.what) }])
     }
 }
 
@@ -122,11 +116,7 @@ impl Handler {
 impl Handler {
     async fn on_done(&self, event: &Done, _: &EventContext) -> Result<(), std::fmt::Error> {
         tokio::task::yield_now().await;
-        if event.what == self.what {
-            Err(std::fmt::Error)
-        } else {
-            Ok(())
-        }
+        if event.what == self.what { Err(std::fmt::Error) } else { Ok(()) }
     }
 
     async fn again(&self, event: &DoneAgain) {
@@ -148,15 +138,9 @@ application! {
 #[tokio::test]
 async fn it_works_all_the_same() {
     let app = App::builder(MemoryStore::new()).start().await.expect("it starts");
-    let receipt = app
-        .dispatch(Do { what: "this".into() })
-        .await
-        .expect("it is done");
+    let receipt = app.dispatch(Do { what: "this".into() }).await.expect("it is done");
     assert_eq!(receipt.events().len(), 1);
-    let receipt = app
-        .dispatch(Handle { what: "that".into() })
-        .await
-        .expect("it is done");
+    let receipt = app.dispatch(Handle { what: "that".into() }).await.expect("it is done");
     assert_eq!(receipt.events(), [Done { what: "0that".into() }.into()]);
     assert_eq!(Set::from(Done { what: String::new() }).schema().name, "Done");
     app.shutdown().await;

@@ -97,10 +97,7 @@ fn rules(source: &mut String, a: usize, execute: &str, apply: &str) {
 
 fn with_macros(source: &mut String, a: usize) {
     shared(source, a, "Event, ", "Command, ");
-    write(
-        source,
-        format_args!("\n#[aggregate(stream_prefix = \"a{a}\")]\nimpl Aggregate{a} {{"),
-    );
+    write(source, format_args!("\n#[aggregate(stream_prefix = \"a{a}\")]\nimpl Aggregate{a} {{"));
     rules(source, a, "#[execute]", "#[apply]");
     source.push_str("}\n");
 }

@@ -34,9 +34,7 @@ impl Generated {
             fs::write(manifest, generate::manifest(subject, &facade))?;
             fs::write(source, generate::source(subject))?;
         }
-        let members = SUBJECTS
-            .map(|subject| format!("{:?}", subject.to_string()))
-            .join(", ");
+        let members = SUBJECTS.map(|subject| format!("{:?}", subject.to_string())).join(", ");
         let workspace = format!("[workspace]\nmembers = [{members}]\nresolver = \"3\"\n");
         fs::write(generated.folder.join("Cargo.toml"), workspace)?;
         // The same versions as here, without asking the registry.
@@ -49,18 +47,11 @@ impl Generated {
 
     /// Builds a crate anew; gives how long that took.
     pub(crate) fn build(&self, subject: Subject) -> Result<Vec<Value>, BoxError> {
-        File::options()
-            .append(true)
-            .open(self.source(subject))?
-            .set_modified(SystemTime::now())?;
+        File::options().append(true).open(self.source(subject))?.set_modified(SystemTime::now())?;
         let started = Instant::now();
         self.cargo_build(subject)?;
         let seconds = started.elapsed().as_secs_f64();
-        Ok(vec![Value::new(
-            format_args!("{}-{subject}", Metric::Compile),
-            seconds,
-            "s",
-        )])
+        Ok(vec![Value::new(format_args!("{}-{subject}", Metric::Compile), seconds, "s")])
     }
 
     fn cargo_build(&self, subject: Subject) -> Result<(), BoxError> {
@@ -73,11 +64,7 @@ impl Generated {
         if output.status.success() {
             return Ok(());
         }
-        Err(format!(
-            "{subject} does not build: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-        .into())
+        Err(format!("{subject} does not build: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
 
     fn source(&self, subject: Subject) -> PathBuf {

@@ -128,11 +128,7 @@ impl EventStore<Account> for QuietStore {
             current_sequence = envelope.sequence;
             aggregate.apply(envelope.payload);
         }
-        Ok(MemStoreAggregateContext {
-            aggregate_id: aggregate_id.to_owned(),
-            aggregate,
-            current_sequence,
-        })
+        Ok(MemStoreAggregateContext { aggregate_id: aggregate_id.to_owned(), aggregate, current_sequence })
     }
 
     async fn commit(

@@ -51,11 +51,7 @@ impl<'a, A: Aggregate> Emitter<'a, A> {
     /// An emitter that begins at `state`.
     #[must_use]
     pub fn new(state: &'a A) -> Self {
-        Self {
-            base: state,
-            changed: None,
-            events: Vec::new(),
-        }
+        Self { base: state, changed: None, events: Vec::new() }
     }
 
     /// The state with all that was emitted so far.
@@ -73,9 +69,7 @@ impl<'a, A: Aggregate> Emitter<'a, A> {
     /// Emits an event.
     pub fn emit(&mut self, event: impl Into<A::Event>) {
         let event = event.into();
-        self.changed
-            .get_or_insert_with(|| self.base.clone())
-            .apply(&event);
+        self.changed.get_or_insert_with(|| self.base.clone()).apply(&event);
         self.events.push(event);
     }
 
@@ -94,9 +88,6 @@ impl<'a, A: Aggregate> Emitter<'a, A> {
 
 impl<A: Aggregate> fmt::Debug for Emitter<'_, A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Emitter")
-            .field("events", &self.events)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Emitter").field("events", &self.events).finish_non_exhaustive()
     }
 }

@@ -37,10 +37,7 @@ pub(crate) struct Environment {
 const SNAPSHOT_WRITERS: usize = 16;
 
 impl Environment {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, with a name at each argument"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "called once, with a name at each argument")]
     pub(crate) fn new(
         application: Arc<str>,
         store: Arc<dyn EventStore>,
@@ -98,9 +95,6 @@ impl Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Environment")
-            .field("store", &self.store)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Environment").field("store", &self.store).finish_non_exhaustive()
     }
 }

@@ -78,9 +78,7 @@ impl<A: Aggregate> fmt::Debug for Events<A> {
 
 impl<A: Aggregate, E: Into<A::Event>> FromIterator<E> for Events<A> {
     fn from_iter<I: IntoIterator<Item = E>>(events: I) -> Self {
-        Self {
-            events: events.into_iter().map(Into::into).collect(),
-        }
+        Self { events: events.into_iter().map(Into::into).collect() }
     }
 }
 

@@ -79,15 +79,9 @@ impl<A: Aggregate> AggregateRuntime<A> {
             None => self.load(stream_id).await.map_err(replay_failed)?,
         };
         let current = loaded.insert(known);
-        if !fresh
-            && order
-                .expected_version
-                .is_some_and(|expected| expected != current.version)
-        {
+        if !fresh && order.expected_version.is_some_and(|expected| expected != current.version) {
             // Another node may have written since.
-            self.catch_up(stream_id, current, u64::MAX)
-                .await
-                .map_err(replay_failed)?;
+            self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
             fresh = true;
         }
         let mut attempt = 1;
@@ -97,21 +91,14 @@ impl<A: Aggregate> AggregateRuntime<A> {
             {
                 let actual = current.version;
                 let stream_id = stream_id.clone();
-                return Err(DispatchError::WrongExpectedVersion {
-                    command_id,
-                    stream_id,
-                    expected,
-                    actual,
-                });
+                return Err(DispatchError::WrongExpectedVersion { command_id, stream_id, expected, actual });
             }
             let decided = self.decide(stream_id, current, order, reply, attempt).await;
             let writes = decided.as_ref().is_ok_and(|(events, _)| !events.is_empty());
             if !writes && !fresh {
                 // An append would notice that another node has written since; a refusal has to look.
                 let known = current.version;
-                self.catch_up(stream_id, current, u64::MAX)
-                    .await
-                    .map_err(replay_failed)?;
+                self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
                 fresh = true;
                 if current.version != known {
                     attempt += 1;
@@ -180,9 +167,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                         // The stream was hard-deleted; what is remembered belongs to the one that was.
                         *current = self.load(stream_id).await.map_err(replay_failed)?;
                     } else {
-                        self.catch_up(stream_id, current, u64::MAX)
-                            .await
-                            .map_err(replay_failed)?;
+                        self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
                     }
                     fresh = true;
                     attempt += 1;
@@ -244,18 +229,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let stream_id = stream_id.clone();
         // Without events there is no new state: then the append only keeps the outcome of its id.
         if self.settings.snapshots == SnapshotPolicy::StateStored && !events.is_empty() {
-            let codec = self
-                .settings
-                .codec
-                .as_ref()
-                .expect("a state-stored aggregate has a codec");
+            let codec = self.settings.codec.as_ref().expect("a state-stored aggregate has a codec");
             let data = (codec.encode)(changed.unwrap_or(&current.state)).map_err(|error| {
                 let command_id = order.command_id;
-                DispatchError::Unencodable {
-                    command_id,
-                    what: A::NAME,
-                    source: error.into(),
-                }
+                DispatchError::Unencodable { command_id, what: A::NAME, source: error.into() }
             })?;
             let write = StreamWrite::State {
                 stream_id,
@@ -264,10 +241,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 schema_version: codec.schema_version,
                 data,
             };
-            return Ok(Append {
-                id,
-                writes: vec![write],
-            });
+            return Ok(Append { id, writes: vec![write] });
         }
         let mut metadata = order.metadata.clone();
         if let Some(causation_id) = order.causation_id {
@@ -303,12 +277,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         })?;
         let limit = self.environment.payload_limit;
         if data.len() > limit {
-            return Err(DispatchError::PayloadTooLarge {
-                command_id,
-                event_type,
-                size: data.len(),
-                limit,
-            });
+            return Err(DispatchError::PayloadTooLarge { command_id, event_type, size: data.len(), limit });
         }
         Ok(data)
     }
@@ -317,13 +286,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
 impl<A: Aggregate> Success<A> {
     fn of(current: &Loaded<A>, position: Option<u64>, events: Vec<A::Event>) -> Self {
         let (version, state) = (current.version, Arc::clone(&current.state));
-        Self {
-            version,
-            position,
-            events,
-            state,
-            repeated: false,
-        }
+        Self { version, position, events, state, repeated: false }
     }
 }
 

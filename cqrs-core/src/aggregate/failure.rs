@@ -26,11 +26,7 @@ pub(crate) fn panicked<A: Aggregate>(
     if order.progress.is_open() {
         return unknown(order, stream_id, message);
     }
-    DispatchError::Panicked {
-        command_id: order.command_id,
-        place: PanicPlace::Aggregate(A::NAME),
-        message,
-    }
+    DispatchError::Panicked { command_id: order.command_id, place: PanicPlace::Aggregate(A::NAME), message }
 }
 
 pub(crate) fn untold<E>(
@@ -38,11 +34,7 @@ pub(crate) fn untold<E>(
     stream_id: &StreamId,
     source: impl Into<BoxError>,
 ) -> DispatchError<E> {
-    DispatchError::Untold {
-        command_id,
-        stream_id: stream_id.clone(),
-        source: source.into(),
-    }
+    DispatchError::Untold { command_id, stream_id: stream_id.clone(), source: source.into() }
 }
 
 pub(crate) fn unknown<A: Aggregate>(
@@ -52,11 +44,7 @@ pub(crate) fn unknown<A: Aggregate>(
 ) -> DispatchError<A::Error> {
     let append_id = order.append_id;
     let source = source.into();
-    store_error(
-        order.command_id,
-        stream_id,
-        AppendError::OutcomeUnknown { append_id, source },
-    )
+    store_error(order.command_id, stream_id, AppendError::OutcomeUnknown { append_id, source })
 }
 
 pub(crate) fn replay_error<E>(
@@ -66,16 +54,10 @@ pub(crate) fn replay_error<E>(
 ) -> DispatchError<E> {
     match error {
         ReplayError::Store(StoreError::StreamDeleted { stream_id }) => {
-            let source = AppendError::StreamDeleted {
-                stream_id: stream_id.clone(),
-            };
+            let source = AppendError::StreamDeleted { stream_id: stream_id.clone() };
             store_error(command_id, &stream_id, source)
         }
-        error => DispatchError::Replay {
-            command_id,
-            stream_id: stream_id.clone(),
-            source: Box::new(error),
-        },
+        error => DispatchError::Replay { command_id, stream_id: stream_id.clone(), source: Box::new(error) },
     }
 }
 
@@ -87,15 +69,7 @@ pub(crate) fn store_error<E>(
     let stream_id = stream_id.clone();
     let source = Box::new(error);
     match *source {
-        AppendError::OutcomeUnknown { .. } => DispatchError::OutcomeUnknown {
-            command_id,
-            stream_id,
-            source,
-        },
-        _ => DispatchError::Store {
-            command_id,
-            stream_id,
-            source,
-        },
+        AppendError::OutcomeUnknown { .. } => DispatchError::OutcomeUnknown { command_id, stream_id, source },
+        _ => DispatchError::Store { command_id, stream_id, source },
     }
 }

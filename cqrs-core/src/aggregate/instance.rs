@@ -98,11 +98,7 @@ impl<A: Aggregate> Instance<A> {
             expiry: Expiry::Unset,
             last_use: 0,
         };
-        Self {
-            stream_id,
-            inner: Mutex::new(inner),
-            space: Notify::new(),
-        }
+        Self { stream_id, inner: Mutex::new(inner), space: Notify::new() }
     }
 
     /// Queues a command.

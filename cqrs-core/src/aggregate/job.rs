@@ -115,17 +115,13 @@ impl Progress {
 
     /// Takes the right to append; `false` when the caller has given up.
     pub(crate) fn begin_append(&self) -> bool {
-        self.0
-            .compare_exchange(DECIDING, OPEN, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.0.compare_exchange(DECIDING, OPEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Nothing is stored, the store has said so. A caller that gave up meanwhile was told "unknown" and is
     /// not answered any more.
     pub(crate) fn nothing_stored(&self) {
-        let _ = self
-            .0
-            .compare_exchange(OPEN, DECIDING, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.0.compare_exchange(OPEN, DECIDING, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Whether the events may be stored.
@@ -153,9 +149,6 @@ impl Drop for Watched {
 
 impl<A: Aggregate> fmt::Debug for Job<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Job")
-            .field("command_id", &self.order.command_id)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Job").field("command_id", &self.order.command_id).finish_non_exhaustive()
     }
 }

@@ -42,12 +42,7 @@ pub struct LiveAggregate {
 impl<A: Aggregate> AggregateRuntime<A> {
     pub(crate) fn new(environment: Arc<Environment>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self {
-            environment,
-            settings: A::settings(),
-            hasher: RandomState::new(),
-            shards,
-        }
+        Self { environment, settings: A::settings(), hasher: RandomState::new(), shards }
     }
 
     /// Hands a command to its aggregate, which is brought to life if need be. Waits while the aggregate's
@@ -98,10 +93,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
     /// Takes a retired instance out of the map, unless a newer one has its place already.
     pub(crate) fn forget(&self, instance: &Arc<Instance<A>>) {
         let mut shard = self.shard(&instance.stream_id);
-        if shard
-            .get(&instance.stream_id)
-            .is_some_and(|known| Arc::ptr_eq(known, instance))
-        {
+        if shard.get(&instance.stream_id).is_some_and(|known| Arc::ptr_eq(known, instance)) {
             shard.remove(&instance.stream_id);
             self.environment.live.fetch_sub(1, Ordering::Relaxed);
         }
@@ -119,10 +111,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
     }
 
     fn shard(&self, stream_id: &StreamId) -> MutexGuard<'_, Shard<A>> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any bits of a hash choose a shard"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash choose a shard")]
         let index = self.hasher.hash_one(stream_id) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,21 +175,17 @@ impl<A: Aggregate> AnyRuntime for AggregateRuntime<A> {
     }
 
     fn evict(&self, stream_id: &StreamId) -> bool {
-        self.find(stream_id)
-            .is_some_and(|instance| self.passivate(&instance, |_| true))
+        self.find(stream_id).is_some_and(|instance| self.passivate(&instance, |_| true))
     }
 
     fn list(&self, found: &mut Vec<LiveAggregate>) {
-        found.extend(
-            self.instances()
-                .iter()
-                .filter(|instance| !instance.is_retired())
-                .map(|instance| LiveAggregate {
-                    aggregate: A::NAME,
-                    stream_id: instance.stream_id.clone(),
-                    version: instance.loaded().map(|loaded| loaded.version),
-                    waiting: instance.waiting(),
-                }),
-        );
+        found.extend(self.instances().iter().filter(|instance| !instance.is_retired()).map(|instance| {
+            LiveAggregate {
+                aggregate: A::NAME,
+                stream_id: instance.stream_id.clone(),
+                version: instance.loaded().map(|loaded| loaded.version),
+                waiting: instance.waiting(),
+            }
+        }));
     }
 }

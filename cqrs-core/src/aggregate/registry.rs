@@ -53,9 +53,7 @@ impl Aggregates {
             let mut runtimes = self.runtimes.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(&runtimes.entry(id).or_insert_with(|| self.create::<A>()).typed)
         });
-        runtime
-            .downcast()
-            .expect("a runtime is kept under the type of its aggregate")
+        runtime.downcast().expect("a runtime is kept under the type of its aggregate")
     }
 
     /// Hands a command to its aggregate, and makes room when too many are alive.
@@ -79,19 +77,14 @@ impl Aggregates {
     /// All live aggregates.
     pub(crate) fn list(&self) -> Vec<LiveAggregate> {
         let mut found = Vec::new();
-        self.runtimes()
-            .iter()
-            .for_each(|runtime| runtime.any.list(&mut found));
+        self.runtimes().iter().for_each(|runtime| runtime.any.list(&mut found));
         found.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
         found
     }
 
     /// Retires what is due at `now`; gives when the next instance is.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
-        self.runtimes()
-            .iter()
-            .filter_map(|runtime| runtime.any.expire(now))
-            .min()
+        self.runtimes().iter().filter_map(|runtime| runtime.any.expire(now)).min()
     }
 
     /// Retires the least recently used idle instances: as many as are too many, and a sixteenth of the bound
@@ -110,16 +103,11 @@ impl Aggregates {
         let runtimes = self.runtimes();
         let mut idle = Vec::new();
         for (index, runtime) in runtimes.iter().enumerate() {
-            runtime
-                .any
-                .idle(&mut |last_use, stream_id| idle.push((last_use, index, stream_id)));
+            runtime.any.idle(&mut |last_use, stream_id| idle.push((last_use, index, stream_id)));
         }
         if idle.is_empty() {
             // All are busy. Looking again at once would cost more than it can find.
-            self.look_again_at.store(
-                uses + self.environment.max_live as u64 / 16 + 1,
-                Ordering::Relaxed,
-            );
+            self.look_again_at.store(uses + self.environment.max_live as u64 / 16 + 1, Ordering::Relaxed);
         }
         let surplus = self.len().saturating_sub(self.environment.max_live);
         if surplus == 0 || idle.is_empty() {
@@ -133,28 +121,17 @@ impl Aggregates {
     }
 
     fn runtimes(&self) -> Vec<Runtime> {
-        self.runtimes
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.runtimes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     fn create<A: Aggregate>(&self) -> Runtime {
         let runtime = Arc::new(AggregateRuntime::<A>::new(Arc::clone(&self.environment)));
-        Runtime {
-            typed: Arc::<AggregateRuntime<A>>::clone(&runtime),
-            any: runtime,
-        }
+        Runtime { typed: Arc::<AggregateRuntime<A>>::clone(&runtime), any: runtime }
     }
 }
 
 impl fmt::Debug for Aggregates {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Aggregates")
-            .field("live", &self.len())
-            .finish_non_exhaustive()
+        formatter.debug_struct("Aggregates").field("live", &self.len()).finish_non_exhaustive()
     }
 }

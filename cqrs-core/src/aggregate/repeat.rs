@@ -9,10 +9,8 @@ use crate::store::{Appended, StreamId};
 impl<A: Aggregate> AggregateRuntime<A> {
     /// The aggregate as it stands: from memory if it is there, else from the store.
     pub(crate) async fn current(&self, stream_id: &StreamId, command_id: CommandId) -> Outcome<A> {
-        let loaded = self
-            .peek(stream_id)
-            .await
-            .map_err(|error| replay_error(command_id, stream_id, error))?;
+        let loaded =
+            self.peek(stream_id).await.map_err(|error| replay_error(command_id, stream_id, error))?;
         Ok(Success {
             version: loaded.version,
             position: None,
@@ -33,12 +31,9 @@ impl<A: Aggregate> AggregateRuntime<A> {
             self.catch_up(stream_id, &mut loaded, u64::MAX).await?;
             Ok(loaded)
         };
-        panics::catch_async(read).await.unwrap_or_else(|message| {
-            Err(ReplayError::Panicked {
-                aggregate: A::NAME,
-                message,
-            })
-        })
+        panics::catch_async(read)
+            .await
+            .unwrap_or_else(|message| Err(ReplayError::Panicked { aggregate: A::NAME, message }))
     }
 
     /// The outcome that an earlier dispatch with the same id had.
@@ -63,31 +58,16 @@ impl<A: Aggregate> AggregateRuntime<A> {
         command_id: CommandId,
         appended: Appended,
     ) -> Outcome<A> {
-        let Some(first) = appended
-            .streams
-            .first()
-            .filter(|first| first.stream_id == *stream_id)
-        else {
-            let first = appended
-                .streams
-                .first()
-                .map_or_else(|| stream_id.clone(), |first| first.stream_id.clone());
-            return Err(DispatchError::IdReused {
-                command_id,
-                stream_id: stream_id.clone(),
-                first,
-            });
+        let Some(first) = appended.streams.first().filter(|first| first.stream_id == *stream_id) else {
+            let first =
+                appended.streams.first().map_or_else(|| stream_id.clone(), |first| first.stream_id.clone());
+            return Err(DispatchError::IdReused { command_id, stream_id: stream_id.clone(), first });
         };
         let read_back =
             panics::catch_async(self.read_back(stream_id, first.events, first.version, &appended));
         read_back
             .await
-            .unwrap_or_else(|message| {
-                Err(ReplayError::Panicked {
-                    aggregate: A::NAME,
-                    message,
-                })
-            })
+            .unwrap_or_else(|message| Err(ReplayError::Panicked { aggregate: A::NAME, message }))
             .map_err(|error| untold(command_id, stream_id, error))
     }
 
@@ -100,10 +80,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
     ) -> Result<Success<A>, ReplayError> {
         let events = match count {
             0 => Vec::new(),
-            _ => {
-                self.events_between(stream_id, version + 1 - count, version)
-                    .await?
-            }
+            _ => self.events_between(stream_id, version + 1 - count, version).await?,
         };
         let then = self.load_at(stream_id, version).await?;
         if version == 0 {
@@ -111,12 +88,6 @@ impl<A: Aggregate> AggregateRuntime<A> {
             version = then.version;
         }
         let position = (appended.position > 0).then_some(appended.position);
-        Ok(Success {
-            version,
-            position,
-            events,
-            state: then.state,
-            repeated: true,
-        })
+        Ok(Success { version, position, events, state: then.state, repeated: true })
     }
 }

@@ -87,9 +87,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             let limit = self.environment.replay_page.min(missing);
             let from = loaded.version + 1;
             let store = &self.environment.store;
-            let page = store
-                .read_stream(stream_id, from, Direction::Forward, limit)
-                .await?;
+            let page = store.read_stream(stream_id, from, Direction::Forward, limit).await?;
             let read = page.len();
             for event in &page {
                 self.apply(Arc::make_mut(&mut loaded.state), event)?;
@@ -115,9 +113,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             let missing = usize::try_from(to - next + 1).unwrap_or(usize::MAX);
             let limit = self.environment.replay_page.min(missing);
             let store = &self.environment.store;
-            let page = store
-                .read_stream(stream_id, next, Direction::Forward, limit)
-                .await?;
+            let page = store.read_stream(stream_id, next, Direction::Forward, limit).await?;
             if page.is_empty() {
                 break;
             }
@@ -155,11 +151,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             }
             return Ok(Loaded::default());
         };
-        let codec = self
-            .settings
-            .codec
-            .as_ref()
-            .expect("a state-stored aggregate has a codec");
+        let codec = self.settings.codec.as_ref().expect("a state-stored aggregate has a codec");
         let version = stored.version;
         if stored.schema_version != codec.schema_version {
             return Err(ReplayError::StateVersion {
@@ -174,11 +166,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             version,
             source,
         })?;
-        Ok(Loaded {
-            state: Arc::new(state),
-            version,
-            snapshot_version: version,
-        })
+        Ok(Loaded { state: Arc::new(state), version, snapshot_version: version })
     }
 
     /// The snapshot of an aggregate, if it can be trusted: a snapshot is a cache, and whatever is wrong with
@@ -226,9 +214,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
     /// Whether the stream has the event that the snapshot was taken at. After a hard deletion it has not.
     async fn stream_reaches(&self, stream_id: &StreamId, snapshot: &Snapshot) -> bool {
         let store = &self.environment.store;
-        let at = store
-            .read_stream(stream_id, snapshot.version, Direction::Forward, 1)
-            .await;
+        let at = store.read_stream(stream_id, snapshot.version, Direction::Forward, 1).await;
         // A store that fails here fails the replay too, and there the error is passed on.
         at.map_or(true, |events| !events.is_empty())
     }
@@ -236,11 +222,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
 
 impl<A: Aggregate> Default for Loaded<A> {
     fn default() -> Self {
-        Self {
-            state: Arc::new(A::default()),
-            version: 0,
-            snapshot_version: 0,
-        }
+        Self { state: Arc::new(A::default()), version: 0, snapshot_version: 0 }
     }
 }
 

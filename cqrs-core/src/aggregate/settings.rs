@@ -59,11 +59,7 @@ pub(crate) struct LifespanHooks<A: Aggregate> {
 
 impl<A: Aggregate> LifespanHooks<A> {
     fn of<L: AggregateLifespan<A>>() -> Self {
-        Self {
-            after_event: L::after_event,
-            after_command: L::after_command,
-            after_error: L::after_error,
-        }
+        Self { after_event: L::after_event, after_command: L::after_command, after_error: L::after_error }
     }
 }
 
@@ -89,11 +85,7 @@ impl<A: Aggregate> AggregateSettings<A> {
     where
         A: Serialize + DeserializeOwned,
     {
-        self.snapshots = if policy == SnapshotPolicy::Every(0) {
-            SnapshotPolicy::Never
-        } else {
-            policy
-        };
+        self.snapshots = if policy == SnapshotPolicy::Every(0) { SnapshotPolicy::Never } else { policy };
         // Without a codec nobody looks at snapshots that are there.
         self.codec = (self.snapshots != SnapshotPolicy::Never).then(|| StateCodec::json(schema_version));
         self

@@ -23,11 +23,7 @@ const MIN_GAP: Duration = Duration::from_millis(250);
 
 impl Sweep {
     pub(crate) fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-            next: AtomicU64::new(u64::MAX),
-            earlier: Notify::new(),
-        }
+        Self { origin: Instant::now(), next: AtomicU64::new(u64::MAX), earlier: Notify::new() }
     }
 
     /// Sees to it that a sweep comes at `at` or earlier.

@@ -13,11 +13,7 @@ use crate::panics;
 
 /// Runs the commands that wait for an instance, one after the other, until none waits.
 pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instance: Arc<Instance<A>>) {
-    let mut unfinished = Unfinished {
-        runtime: &runtime,
-        instance: &instance,
-        is_finished: false,
-    };
+    let mut unfinished = Unfinished { runtime: &runtime, instance: &instance, is_finished: false };
     let (mut loaded, mut job) = instance.begin();
     while let Some(Job { order, mut reply }) = job {
         if reply.is_closed() || order.progress.is_given_up() {

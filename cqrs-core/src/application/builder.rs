@@ -64,10 +64,7 @@ impl<A: Application> Builder<A> {
             named_handlers: Vec::new(),
             schemas: Vec::new(),
         };
-        Self {
-            parts,
-            application: PhantomData,
-        }
+        Self { parts, application: PhantomData }
     }
 
     /// The name of the instance, for instance of its tenant; the application's own name unless set.
@@ -87,17 +84,13 @@ impl<A: Application> Builder<A> {
     /// Gives the instance of an event handler. One that the application does not list is added.
     pub fn event_handler<H: EventHandler>(mut self, handler: H) -> Self {
         self.parts.given_handlers.push(TypeId::of::<H>());
-        self.parts
-            .event_handlers
-            .insert(TypeId::of::<H>(), HandlerDefinition::new(H::NAME, handler));
+        self.parts.event_handlers.insert(TypeId::of::<H>(), HandlerDefinition::new(H::NAME, handler));
         self
     }
 
     /// Adds an event handler under a name of its own, so that several instances of one type can run.
     pub fn event_handler_as<H: EventHandler>(mut self, name: &str, handler: H) -> Self {
-        self.parts
-            .named_handlers
-            .push(HandlerDefinition::new(name, handler));
+        self.parts.named_handlers.push(HandlerDefinition::new(name, handler));
         self
     }
 
@@ -105,17 +98,13 @@ impl<A: Application> Builder<A> {
     /// nor a router lists becomes the innermost layer of the application.
     pub fn middleware<M: Middleware>(mut self, middleware: M) -> Self {
         self.parts.given_middleware.push(TypeId::of::<M>());
-        self.parts
-            .middleware
-            .insert(TypeId::of::<M>(), MiddlewareEntry::new(Some(middleware)));
+        self.parts.middleware.insert(TypeId::of::<M>(), MiddlewareEntry::new(Some(middleware)));
         self
     }
 
     /// Gives the instance of a command handler, with the services it needs.
     pub fn command_handler<H: Send + Sync + 'static>(mut self, handler: H) -> Self {
-        self.parts
-            .services
-            .insert_shared(TypeId::of::<H>(), type_name::<H>(), Arc::new(handler));
+        self.parts.services.insert_shared(TypeId::of::<H>(), type_name::<H>(), Arc::new(handler));
         self
     }
 

@@ -39,17 +39,9 @@ impl Assembly {
         prefixes(&commands, &mut faults);
         let registry = registry(parts, &handlers, &commands, &mut faults);
         if faults.is_empty() {
-            return Ok(Self {
-                handlers,
-                routes,
-                commands,
-                registry,
-            });
+            return Ok(Self { handlers, routes, commands, registry });
         }
-        Err(StartError::Invalid {
-            application: parts.name.clone(),
-            faults,
-        })
+        Err(StartError::Invalid { application: parts.name.clone(), faults })
     }
 }
 
@@ -59,11 +51,7 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
     let mut listed = Vec::new();
     for entry in &parts.definition.event_handlers {
         listed.push(entry.type_id);
-        match parts
-            .event_handlers
-            .get(&entry.type_id)
-            .or(entry.definition.as_ref())
-        {
+        match parts.event_handlers.get(&entry.type_id).or(entry.definition.as_ref()) {
             Some(definition) => handlers.push(definition.clone()),
             None => faults.push(StartFault::NoInstance {
                 kind: "event handler",
@@ -77,16 +65,10 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
     let mut by_name: HashMap<&str, &'static str> = HashMap::new();
     for handler in &handlers {
         if handler.name.is_empty() {
-            faults.push(StartFault::UnnamedHandler {
-                type_name: handler.type_name,
-            });
+            faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });
         } else if let Some(first) = by_name.insert(&handler.name, handler.type_name) {
             let name = handler.name.as_ref().to_owned();
-            faults.push(StartFault::DuplicateHandler {
-                name,
-                first,
-                second: handler.type_name,
-            });
+            faults.push(StartFault::DuplicateHandler { name, first, second: handler.type_name });
         }
     }
     handlers
@@ -95,42 +77,22 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
 /// The layers and defaults of each router, those of the routers around it included.
 fn routes(parts: &Parts, faults: &mut Vec<StartFault>) -> HashMap<TypeId, Route> {
     let mut listed = Vec::new();
-    parts
-        .definition
-        .middleware
-        .iter()
-        .for_each(|entry| listed.push(entry.type_id));
-    parts
-        .definition
-        .routers
-        .iter()
-        .for_each(|router| collect_middleware(router, &mut listed));
+    parts.definition.middleware.iter().for_each(|entry| listed.push(entry.type_id));
+    parts.definition.routers.iter().for_each(|router| collect_middleware(router, &mut listed));
     let mut outer = Chain::default();
     push_layers(&mut outer, &parts.definition.middleware, parts, faults);
-    let unlisted: Vec<_> = unlisted(&parts.given_middleware, &listed, &parts.middleware)
-        .cloned()
-        .collect();
+    let unlisted: Vec<_> = unlisted(&parts.given_middleware, &listed, &parts.middleware).cloned().collect();
     push_layers(&mut outer, &unlisted, parts, faults);
     let mut routes = HashMap::new();
     for router in &parts.definition.routers {
-        add_route(
-            router,
-            &outer,
-            &parts.definition.defaults,
-            parts,
-            &mut routes,
-            faults,
-        );
+        add_route(router, &outer, &parts.definition.defaults, parts, &mut routes, faults);
     }
     routes
 }
 
 fn collect_middleware(router: &RouterDefinition, listed: &mut Vec<TypeId>) {
     listed.extend(router.middleware.iter().map(|entry| entry.type_id));
-    router
-        .includes
-        .iter()
-        .for_each(|router| collect_middleware(router, listed));
+    router.includes.iter().for_each(|router| collect_middleware(router, listed));
 }
 
 fn add_route(
@@ -154,15 +116,9 @@ fn add_route(
 
 fn push_layers(chain: &mut Chain, entries: &[MiddlewareEntry], parts: &Parts, faults: &mut Vec<StartFault>) {
     for entry in entries {
-        let given = parts
-            .middleware
-            .get(&entry.type_id)
-            .and_then(|given| given.instance.as_ref());
+        let given = parts.middleware.get(&entry.type_id).and_then(|given| given.instance.as_ref());
         match given.or(entry.instance.as_ref()) {
-            Some(middleware) => chain.push(Layer {
-                name: entry.name,
-                middleware: Arc::clone(middleware),
-            }),
+            Some(middleware) => chain.push(Layer { name: entry.name, middleware: Arc::clone(middleware) }),
             None => {
                 let fault = StartFault::NoInstance {
                     kind: "middleware",
@@ -230,10 +186,7 @@ fn prefixes(commands: &Commands, faults: &mut Vec<StartFault>) {
         let own = aggregate.stream_prefix.to_owned();
         for prefix in [own, (registration.stream_prefix)().into_owned()] {
             if check_prefix(&prefix).is_err() {
-                let fault = StartFault::InvalidPrefix {
-                    prefix,
-                    aggregate: aggregate.type_name,
-                };
+                let fault = StartFault::InvalidPrefix { prefix, aggregate: aggregate.type_name };
                 if !faults.contains(&fault) {
                     faults.push(fault);
                 }
@@ -242,11 +195,7 @@ fn prefixes(commands: &Commands, faults: &mut Vec<StartFault>) {
             match owners.get(&prefix) {
                 Some(owner) if owner.type_id != aggregate.type_id => {
                     let (first, second) = (owner.type_name, aggregate.type_name);
-                    let fault = StartFault::SharedPrefix {
-                        prefix,
-                        first,
-                        second,
-                    };
+                    let fault = StartFault::SharedPrefix { prefix, first, second };
                     if !faults.contains(&fault) {
                         faults.push(fault);
                     }
@@ -267,14 +216,9 @@ fn registry(
 ) -> Arc<EventRegistry> {
     let mut registry = EventRegistry::of_program();
     let of_handlers = handlers.iter().flat_map(|handler| (handler.schemas)());
-    let of_aggregates = commands
-        .values()
-        .flat_map(|command| ((command.aggregate)().schemas)());
+    let of_aggregates = commands.values().flat_map(|command| ((command.aggregate)().schemas)());
     let given = parts.schemas.iter().copied();
-    of_handlers
-        .chain(of_aggregates)
-        .chain(given)
-        .for_each(|schema| registry.register(schema));
+    of_handlers.chain(of_aggregates).chain(given).for_each(|schema| registry.register(schema));
     registry.check_upcasters();
     faults.extend(registry.faults().iter().cloned().map(StartFault::Event));
     Arc::new(registry)

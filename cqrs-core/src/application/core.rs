@@ -75,12 +75,8 @@ impl Core {
     }
 
     pub(crate) fn set_state(&self, state: ApplicationState) {
-        let index = STATES
-            .iter()
-            .position(|known| *known == state)
-            .unwrap_or(STATES.len() - 1);
-        self.state
-            .store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Release);
+        let index = STATES.iter().position(|known| *known == state).unwrap_or(STATES.len() - 1);
+        self.state.store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Release);
     }
 
     /// Lets a dispatch in; it counts as long as the token lives. A handler that is finishing its event may
@@ -89,9 +85,7 @@ impl Core {
         &self,
         ambient: Option<&Ambient>,
     ) -> Result<Option<TaskTrackerToken>, ApplicationState> {
-        let inside = ambient
-            .and_then(|ambient| ambient.handler.as_ref())
-            .is_some_and(|key| self.owns(key));
+        let inside = ambient.and_then(|ambient| ambient.handler.as_ref()).is_some_and(|key| self.owns(key));
         // Counted before the state is looked at, so that a shutdown either counts it or is seen here.
         let token = (!inside).then(|| self.dispatches.token());
         fence(Ordering::SeqCst);
@@ -114,8 +108,7 @@ impl Core {
     /// Whether a command type is registered. One that is not has never been checked: its aggregate's events
     /// may be unknown, and its handler may have no instance.
     pub(crate) fn knows(&self, name: &str, command_type: TypeId) -> bool {
-        self.command(name)
-            .is_some_and(|registration| (registration.command)() == command_type)
+        self.command(name).is_some_and(|registration| (registration.command)() == command_type)
     }
 
     pub(crate) fn command(&self, name: &str) -> Option<&'static CommandRegistration> {

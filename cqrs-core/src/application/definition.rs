@@ -90,9 +90,6 @@ impl Definition {
     }
 
     pub(crate) fn of<A: Application>() -> Self {
-        Self {
-            routers: A::Routers::definitions(),
-            ..A::definition()
-        }
+        Self { routers: A::Routers::definitions(), ..A::definition() }
     }
 }

@@ -21,10 +21,7 @@ impl Claim {
         let key = (store, name.to_owned(), node.map(str::to_owned));
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         // Made only when the key is new: a claim that is dropped gives the key back.
-        running
-            .get_or_insert_default()
-            .insert(key.clone())
-            .then(|| Self { key })
+        running.get_or_insert_default().insert(key.clone()).then(|| Self { key })
     }
 }
 

@@ -80,21 +80,13 @@ pub enum StateError {
 impl<A: Application> Running<A> {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         let last = Arc::new(LastHandle(Arc::clone(&core)));
-        Self {
-            core,
-            _last: Some(last),
-            application: PhantomData,
-        }
+        Self { core, _last: Some(last), application: PhantomData }
     }
 
     /// A handle for code that runs inside the application; `None` when it is of another type.
     pub(crate) fn inside(core: Arc<Core>) -> Option<Self> {
         let is_own = core.application == TypeId::of::<A>();
-        is_own.then_some(Self {
-            core,
-            _last: None,
-            application: PhantomData,
-        })
+        is_own.then_some(Self { core, _last: None, application: PhantomData })
     }
 
     /// Dispatches a command: set options on what this gives, and await it.
@@ -214,11 +206,7 @@ impl<A> Running<A> {
         stream_id: StreamId,
     ) -> Result<AggregateState<G>, StateError> {
         match self.core.aggregates.of::<G>().peek(&stream_id).await {
-            Ok(loaded) => Ok(AggregateState {
-                stream_id,
-                version: loaded.version,
-                state: loaded.state,
-            }),
+            Ok(loaded) => Ok(AggregateState { stream_id, version: loaded.version, state: loaded.state }),
             Err(source) => Err(StateError::Replay { stream_id, source }),
         }
     }
@@ -245,11 +233,7 @@ impl<A> Running<A> {
 
 impl<A> Clone for Running<A> {
     fn clone(&self) -> Self {
-        Self {
-            core: Arc::clone(&self.core),
-            _last: self._last.clone(),
-            application: PhantomData,
-        }
+        Self { core: Arc::clone(&self.core), _last: self._last.clone(), application: PhantomData }
     }
 }
 

@@ -21,33 +21,17 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
     let assembly = Assembly::of(&mut parts)?;
     let identity = parts.store.identity();
     let Some(claim) = Claim::take(identity.clone(), &parts.name, parts.node.as_deref()) else {
-        return Err(StartError::AlreadyRunning {
-            application: parts.name,
-            store: identity.to_string(),
-        });
+        return Err(StartError::AlreadyRunning { application: parts.name, store: identity.to_string() });
     };
     if let Err(source) = parts.store.bind(&parts.name).await {
-        return Err(StartError::Bind {
-            application: parts.name,
-            source,
-        });
+        return Err(StartError::Bind { application: parts.name, source });
     }
     let name = parts.name.clone();
-    run(parts, assembly, claim)
-        .await
-        .map_err(|source| StartError::Store {
-            application: name,
-            source,
-        })
+    run(parts, assembly, claim).await.map_err(|source| StartError::Store { application: name, source })
 }
 
 async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StoreError> {
-    let Assembly {
-        handlers,
-        routes,
-        commands,
-        registry,
-    } = assembly;
+    let Assembly { handlers, routes, commands, registry } = assembly;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
@@ -89,10 +73,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
             core: Weak::new(),
-            key: HandlerKey {
-                instance,
-                name: Arc::clone(&handler.name),
-            },
+            key: HandlerKey { instance, name: Arc::clone(&handler.name) },
             store: Arc::clone(&parts.store),
             checkpoints: Arc::clone(&parts.checkpoints),
             registry: Arc::clone(&registry),
@@ -120,9 +101,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         config.max_live_aggregates,
     );
     let aggregates = Aggregates::new(environment);
-    commands
-        .values()
-        .for_each(|command| (command.prepare)(&aggregates));
+    commands.values().for_each(|command| (command.prepare)(&aggregates));
     let core = Arc::new(Core {
         name,
         application: parts.application,
@@ -228,19 +207,11 @@ impl Supervised for HandlerTask {
 
 fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     let stop = core.stop_services.clone();
-    let task = TailTask {
-        tail,
-        stop: stop.clone(),
-    };
-    core.tasks
-        .spawn(async move { supervise("tail", stop, task).await });
+    let task = TailTask { tail, stop: stop.clone() };
+    core.tasks.spawn(async move { supervise("tail", stop, task).await });
     let stop = core.stop_services.clone();
-    let task = SweepTask {
-        core: Arc::clone(core),
-        stop: stop.clone(),
-    };
-    core.tasks
-        .spawn(async move { supervise("sweep", stop, task).await });
+    let task = SweepTask { core: Arc::clone(core), stop: stop.clone() };
+    core.tasks.spawn(async move { supervise("sweep", stop, task).await });
 }
 
 #[expect(
@@ -252,10 +223,7 @@ fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: V
         let name = Arc::clone(&handler.name);
         let stop = runner.stop.clone();
         let task_name = Arc::clone(&name);
-        let runner = HandlerRunner {
-            core: Arc::downgrade(core),
-            ..runner
-        };
+        let runner = HandlerRunner { core: Arc::downgrade(core), ..runner };
         let task = HandlerTask { handler, runner };
         let core = Arc::clone(core);
         (
@@ -268,8 +236,5 @@ fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: V
         )
     };
     let running = handlers.into_iter().zip(runners).map(spawn).collect();
-    *core
-        .handlers
-        .try_lock()
-        .expect("nobody stops what has not started") = running;
+    *core.handlers.try_lock().expect("nobody stops what has not started") = running;
 }

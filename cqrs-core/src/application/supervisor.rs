@@ -76,10 +76,7 @@ mod tests {
     impl Supervised for Crashing<'_> {
         fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
             Box::pin(async {
-                assert!(
-                    self.runs.fetch_add(1, Ordering::SeqCst) >= self.crashes,
-                    "on purpose"
-                );
+                assert!(self.runs.fetch_add(1, Ordering::SeqCst) >= self.crashes, "on purpose");
             })
         }
 
@@ -91,11 +88,7 @@ mod tests {
 
     async fn check(crashes: usize, runs_expected: usize, given_up_expected: usize) {
         let (runs, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let task = Crashing {
-            runs: &runs,
-            crashes,
-            given_up: &given_up,
-        };
+        let task = Crashing { runs: &runs, crashes, given_up: &given_up };
         supervise("test", CancellationToken::new(), task).await;
         assert_eq!(runs.into_inner(), runs_expected);
         assert_eq!(given_up.into_inner(), given_up_expected);

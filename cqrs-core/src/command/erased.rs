@@ -117,9 +117,7 @@ pub(crate) type Run<A> = for<'a> fn(
 pub(crate) fn runner<C: Command>() -> Run<C::Aggregate> {
     |command, services, state, emitter, context| {
         let command: &dyn Any = command;
-        let command = command
-            .downcast_ref::<C>()
-            .expect("a command travels with the runner of its own type");
+        let command = command.downcast_ref::<C>().expect("a command travels with the runner of its own type");
         let handler = C::Handler::instance(services).expect("start() refuses a handler without an instance");
         handler.run(state, command, emitter, context)
     }

@@ -48,10 +48,7 @@ impl ValidationErrors {
 
     /// Notes that something is wrong with `field`.
     pub fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) {
-        self.fields.push(FieldError {
-            field: field.into(),
-            message: message.into(),
-        });
+        self.fields.push(FieldError { field: field.into(), message: message.into() });
     }
 
     /// Notes that something is wrong with `field`, unless `right`.

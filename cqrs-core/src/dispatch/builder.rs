@@ -31,12 +31,7 @@ pub struct Dispatch<C: Command> {
 
 impl<C: Command> Dispatch<C> {
     pub(crate) fn new(core: Arc<Core>, command: C) -> Self {
-        Self {
-            core,
-            command,
-            call: CallOptions::default(),
-            ambient: Ambient::current(),
-        }
+        Self { core, command, call: CallOptions::default(), ambient: Ambient::current() }
     }
 
     /// How long the command may take until its events are stored; 5 s unless set. Beyond that,
@@ -116,12 +111,7 @@ impl<C: Command> IntoFuture for Dispatch<C> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self {
-            core,
-            command,
-            call,
-            ambient,
-        } = self;
+        let Self { core, command, call, ambient } = self;
         let request = Request::new(command, call, ambient);
         Box::pin(async move { dispatch(&core, request).await })
     }

@@ -282,10 +282,8 @@ pub struct Pending {
 }
 
 fn names(pending: &[Pending]) -> String {
-    let names: Vec<_> = pending
-        .iter()
-        .map(|Pending { handler, state, .. }| format!("{handler} ({state})"))
-        .collect();
+    let names: Vec<_> =
+        pending.iter().map(|Pending { handler, state, .. }| format!("{handler} ({state})")).collect();
     names.join(", ")
 }
 
@@ -299,14 +297,7 @@ impl<E> DispatchError<E> {
     /// Whether it is unknown if the events are stored.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(
-            self,
-            Self::OutcomeUnknown { .. }
-                | Self::Timeout {
-                    outcome: TimeoutOutcome::Unknown,
-                    ..
-                }
-        )
+        matches!(self, Self::OutcomeUnknown { .. } | Self::Timeout { outcome: TimeoutOutcome::Unknown, .. })
     }
 
     /// Whether another writer was first.
@@ -353,138 +344,48 @@ impl<E> DispatchError<E> {
     pub fn map_rejection<F>(self, map: impl FnOnce(E) -> F) -> DispatchError<F> {
         match self {
             Self::Rejected(error) => DispatchError::Rejected(map(error)),
-            Self::Invalid {
-                command,
-                command_id,
-                errors,
-            } => DispatchError::Invalid {
-                command,
-                command_id,
-                errors,
-            },
-            Self::InvalidIdentity {
-                command,
-                command_id,
-                source,
-            } => DispatchError::InvalidIdentity {
-                command,
-                command_id,
-                source,
-            },
-            Self::WrongExpectedVersion {
-                command_id,
-                stream_id,
-                expected,
-                actual,
-            } => DispatchError::WrongExpectedVersion {
-                command_id,
-                stream_id,
-                expected,
-                actual,
-            },
-            Self::Timeout {
-                command,
-                command_id,
-                limit,
-                outcome,
-            } => DispatchError::Timeout {
-                command,
-                command_id,
-                limit,
-                outcome,
-            },
-            Self::Halted {
-                command_id,
-                middleware,
-                source,
-            } => DispatchError::Halted {
-                command_id,
-                middleware,
-                source,
-            },
-            Self::TooManyAttempts {
-                command_id,
-                stream_id,
-                attempts,
-            } => DispatchError::TooManyAttempts {
-                command_id,
-                stream_id,
-                attempts,
-            },
-            Self::PayloadTooLarge {
-                command_id,
-                event_type,
-                size,
-                limit,
-            } => DispatchError::PayloadTooLarge {
-                command_id,
-                event_type,
-                size,
-                limit,
-            },
-            Self::Unencodable {
-                command_id,
-                what,
-                source,
-            } => DispatchError::Unencodable {
-                command_id,
-                what,
-                source,
-            },
-            Self::Panicked {
-                command_id,
-                place,
-                message,
-            } => DispatchError::Panicked {
-                command_id,
-                place,
-                message,
-            },
-            Self::Replay {
-                command_id,
-                stream_id,
-                source,
-            } => DispatchError::Replay {
-                command_id,
-                stream_id,
-                source,
-            },
-            Self::Store {
-                command_id,
-                stream_id,
-                source,
-            } => DispatchError::Store {
-                command_id,
-                stream_id,
-                source,
-            },
-            Self::OutcomeUnknown {
-                command_id,
-                stream_id,
-                source,
-            } => DispatchError::OutcomeUnknown {
-                command_id,
-                stream_id,
-                source,
-            },
-            Self::Untold {
-                command_id,
-                stream_id,
-                source,
-            } => DispatchError::Untold {
-                command_id,
-                stream_id,
-                source,
-            },
-            Self::IdReused {
-                command_id,
-                stream_id,
-                first,
-            } => DispatchError::IdReused {
-                command_id,
-                stream_id,
-                first,
-            },
+            Self::Invalid { command, command_id, errors } => {
+                DispatchError::Invalid { command, command_id, errors }
+            }
+            Self::InvalidIdentity { command, command_id, source } => {
+                DispatchError::InvalidIdentity { command, command_id, source }
+            }
+            Self::WrongExpectedVersion { command_id, stream_id, expected, actual } => {
+                DispatchError::WrongExpectedVersion { command_id, stream_id, expected, actual }
+            }
+            Self::Timeout { command, command_id, limit, outcome } => {
+                DispatchError::Timeout { command, command_id, limit, outcome }
+            }
+            Self::Halted { command_id, middleware, source } => {
+                DispatchError::Halted { command_id, middleware, source }
+            }
+            Self::TooManyAttempts { command_id, stream_id, attempts } => {
+                DispatchError::TooManyAttempts { command_id, stream_id, attempts }
+            }
+            Self::PayloadTooLarge { command_id, event_type, size, limit } => {
+                DispatchError::PayloadTooLarge { command_id, event_type, size, limit }
+            }
+            Self::Unencodable { command_id, what, source } => {
+                DispatchError::Unencodable { command_id, what, source }
+            }
+            Self::Panicked { command_id, place, message } => {
+                DispatchError::Panicked { command_id, place, message }
+            }
+            Self::Replay { command_id, stream_id, source } => {
+                DispatchError::Replay { command_id, stream_id, source }
+            }
+            Self::Store { command_id, stream_id, source } => {
+                DispatchError::Store { command_id, stream_id, source }
+            }
+            Self::OutcomeUnknown { command_id, stream_id, source } => {
+                DispatchError::OutcomeUnknown { command_id, stream_id, source }
+            }
+            Self::Untold { command_id, stream_id, source } => {
+                DispatchError::Untold { command_id, stream_id, source }
+            }
+            Self::IdReused { command_id, stream_id, first } => {
+                DispatchError::IdReused { command_id, stream_id, first }
+            }
             Self::NotHandled { outcome, pending } => DispatchError::NotHandled { outcome, pending },
             Self::NotRunning { application, state } => DispatchError::NotRunning { application, state },
             Self::UnknownHandler { application, handler } => {

@@ -64,13 +64,7 @@ pub struct JsonEvent {
 impl DispatchJson {
     pub(crate) fn new(core: Arc<Core>, name: &str, data: Value) -> Self {
         let ambient = Ambient::current();
-        Self {
-            core,
-            name: name.to_owned(),
-            data,
-            call: CallOptions::default(),
-            ambient,
-        }
+        Self { core, name: name.to_owned(), data, call: CallOptions::default(), ambient }
     }
 
     /// Sets the options that commands, routers and applications can set as well.
@@ -110,30 +104,15 @@ impl DispatchJson {
     }
 
     async fn run(self) -> Result<JsonDispatched, DispatchError<Rejection>> {
-        let Self {
-            core,
-            name,
-            data,
-            call,
-            ambient,
-        } = self;
+        let Self { core, name, data, call, ambient } = self;
         let Some(registration) = core.command(&name) else {
             let application = core.name().to_owned();
-            return Err(DispatchError::UnknownCommand {
-                application,
-                command: name,
-            });
+            return Err(DispatchError::UnknownCommand { application, command: name });
         };
         match panics::catch(|| (registration.from_json)(data)) {
             Ok(Ok(command)) => command.dispatch(core, call, ambient).await,
-            Ok(Err(error)) => Err(DispatchError::Malformed {
-                command: name,
-                source: error.into(),
-            }),
-            Err(panic) => Err(DispatchError::Malformed {
-                command: name,
-                source: panic.into(),
-            }),
+            Ok(Err(error)) => Err(DispatchError::Malformed { command: name, source: error.into() }),
+            Err(panic) => Err(DispatchError::Malformed { command: name, source: panic.into() }),
         }
     }
 }
@@ -149,10 +128,7 @@ impl IntoFuture for DispatchJson {
 
 impl fmt::Debug for DispatchJson {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("DispatchJson")
-            .field("command", &self.name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("DispatchJson").field("command", &self.name).finish_non_exhaustive()
     }
 }
 

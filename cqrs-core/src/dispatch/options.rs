@@ -57,12 +57,7 @@ impl DispatchDefaults {
 
     /// Nothing set.
     pub const fn new() -> Self {
-        Self {
-            timeout: None,
-            consistency: None,
-            consistency_timeout: None,
-            retry_attempts: None,
-        }
+        Self { timeout: None, consistency: None, consistency_timeout: None, retry_attempts: None }
     }
 
     /// How long the command may take until its events are stored.
@@ -130,17 +125,12 @@ pub(crate) struct Resolved {
 impl From<DispatchDefaults> for Resolved {
     fn from(defaults: DispatchDefaults) -> Self {
         Self {
-            timeout: defaults
-                .timeout
-                .unwrap_or(TimeLimitOption::After(DispatchDefaults::TIMEOUT))
-                .duration(),
+            timeout: defaults.timeout.unwrap_or(TimeLimitOption::After(DispatchDefaults::TIMEOUT)).duration(),
             consistency: defaults.consistency.unwrap_or_default(),
             consistency_timeout: defaults
                 .consistency_timeout
                 .unwrap_or(DispatchDefaults::CONSISTENCY_TIMEOUT),
-            retry_attempts: defaults
-                .retry_attempts
-                .unwrap_or(DispatchDefaults::RETRY_ATTEMPTS),
+            retry_attempts: defaults.retry_attempts.unwrap_or(DispatchDefaults::RETRY_ATTEMPTS),
         }
     }
 }

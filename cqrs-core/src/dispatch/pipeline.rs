@@ -65,30 +65,14 @@ pub(crate) async fn dispatch<A: Aggregate>(core: &Arc<Core>, request: Request<A>
 }
 
 async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -> Outcome<A> {
-    let Request {
-        command,
-        run,
-        command_type,
-        router,
-        defaults,
-        call,
-        ambient,
-    } = request;
+    let Request { command, run, command_type, router, defaults, call, ambient } = request;
     let _in_flight = core
         .admit(ambient.as_ref())
-        .map_err(|state| DispatchError::NotRunning {
-            application: core.name().to_owned(),
-            state,
-        })?;
-    let route = core
-        .route(router)
-        .filter(|_| core.knows(command.name(), command_type));
+        .map_err(|state| DispatchError::NotRunning { application: core.name().to_owned(), state })?;
+    let route = core.route(router).filter(|_| core.knows(command.name(), command_type));
     let Some(route) = route else {
         let application = core.name().to_owned();
-        return Err(DispatchError::UnknownCommand {
-            application,
-            command: command.name().to_owned(),
-        });
+        return Err(DispatchError::UnknownCommand { application, command: command.name().to_owned() });
     };
     let options = call.defaults.clone().or(&defaults).or(&route.defaults);
     let mut context = context(core, command, call, Resolved::from(options), ambient.as_ref());
@@ -97,24 +81,15 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
     if entered > 0 {
         match &result {
             Ok(dispatched) => {
-                route
-                    .chain
-                    .succeed(entered, &mut context, &dispatched.outcome())
-                    .await;
+                route.chain.succeed(entered, &mut context, &dispatched.outcome()).await;
             }
             Err(error) => {
-                let failure = DispatchFailure {
-                    kind: error.kind(),
-                    error,
-                };
+                let failure = DispatchFailure { kind: error.kind(), error };
                 route.chain.fail(entered, &mut context, &failure).await;
             }
         }
     }
-    result.map(|dispatched| Dispatched {
-        extensions: context.extensions,
-        ..dispatched
-    })
+    result.map(|dispatched| Dispatched { extensions: context.extensions, ..dispatched })
 }
 
 fn context(
@@ -126,19 +101,14 @@ fn context(
 ) -> DispatchContext {
     let command_id = call.command_id.unwrap_or_else(CommandId::new);
     let inherited = ambient.map(|ambient| ambient.correlation_id);
-    let causation_id = call
-        .causation_id
-        .or_else(|| ambient.map(|ambient| ambient.causation_id));
+    let causation_id = call.causation_id.or_else(|| ambient.map(|ambient| ambient.causation_id));
     DispatchContext {
         application: Arc::clone(&core.name),
         command,
         command_id,
         append_id: call.idempotency_key.unwrap_or(command_id),
         is_keyed: call.idempotency_key.is_some() || call.command_id.is_some(),
-        correlation_id: call
-            .correlation_id
-            .or(inherited)
-            .unwrap_or_else(CorrelationId::new),
+        correlation_id: call.correlation_id.or(inherited).unwrap_or_else(CorrelationId::new),
         causation_id,
         metadata: call.metadata,
         expected_version: call.expected_version,
@@ -159,14 +129,10 @@ async fn carry_out<A: Aggregate>(
     ambient: Option<&Ambient>,
 ) -> Outcome<A> {
     // Asked first: a handler that does not exist is to be known before anything is stored.
-    let own = ambient
-        .and_then(|ambient| ambient.handler.as_ref())
-        .filter(|key| core.owns(key));
+    let own = ambient.and_then(|ambient| ambient.handler.as_ref()).filter(|key| core.owns(key));
     let handlers = core.board.selected(context.consistency(), own);
-    let handlers = handlers.map_err(|handler| DispatchError::UnknownHandler {
-        application: core.name().to_owned(),
-        handler,
-    })?;
+    let handlers = handlers
+        .map_err(|handler| DispatchError::UnknownHandler { application: core.name().to_owned(), handler })?;
     let dispatched = match reached {
         Ok(()) => execute(core, context, run).await?,
         Err(halted) => halt(core, context, halted).await?,
@@ -204,11 +170,7 @@ fn timeout<E>(context: &DispatchContext, outcome: TimeoutOutcome) -> DispatchErr
 
 /// What is known of a command before the store was asked whether it was carried out earlier.
 fn before_asking(context: &DispatchContext) -> TimeoutOutcome {
-    if context.is_keyed {
-        TimeoutOutcome::Unknown
-    } else {
-        TimeoutOutcome::DidNotRun
-    }
+    if context.is_keyed { TimeoutOutcome::Unknown } else { TimeoutOutcome::DidNotRun }
 }
 
 /// Validates the command and finds the stream of its aggregate.
@@ -244,25 +206,15 @@ async fn halt<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, halted:
     let layer = match halted {
         Halted::Refused { layer, error } => {
             return Err(match error.downcast::<ValidationErrors>() {
-                Ok(errors) => DispatchError::Invalid {
-                    command: context.command.name(),
-                    command_id,
-                    errors: *errors,
-                },
-                Err(source) => DispatchError::Halted {
-                    command_id,
-                    middleware: layer,
-                    source,
-                },
+                Ok(errors) => {
+                    DispatchError::Invalid { command: context.command.name(), command_id, errors: *errors }
+                }
+                Err(source) => DispatchError::Halted { command_id, middleware: layer, source },
             });
         }
         Halted::Panicked { layer, message } => {
             let place = PanicPlace::Middleware(layer);
-            return Err(DispatchError::Panicked {
-                command_id,
-                place,
-                message,
-            });
+            return Err(DispatchError::Panicked { command_id, place, message });
         }
         Halted::TimedOut => return Err(timeout(context, before_asking(context))),
         Halted::Responded { layer } => Some(layer),
@@ -280,10 +232,7 @@ async fn halt<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, halted:
         return Err(timeout(context, before_asking(context)));
     };
     let dispatched = dispatched(context, stream_id, answer?);
-    Ok(Dispatched {
-        halted_by: layer,
-        ..dispatched
-    })
+    Ok(Dispatched { halted_by: layer, ..dispatched })
 }
 
 fn dispatched<A: Aggregate>(
@@ -318,20 +267,10 @@ async fn wait_for_handlers<A: Aggregate>(
     if handlers.is_empty() {
         return Ok(());
     }
-    let types: Vec<_> = dispatched
-        .events
-        .iter()
-        .map(|event| event.schema().name)
-        .collect();
-    let pending = core
-        .board
-        .wait(handlers, &types, last, context.options.consistency_timeout)
-        .await;
+    let types: Vec<_> = dispatched.events.iter().map(|event| event.schema().name).collect();
+    let pending = core.board.wait(handlers, &types, last, context.options.consistency_timeout).await;
     if pending.is_empty() {
         return Ok(());
     }
-    Err(DispatchError::NotHandled {
-        outcome: Box::new(dispatched.outcome()),
-        pending,
-    })
+    Err(DispatchError::NotHandled { outcome: Box::new(dispatched.outcome()), pending })
 }

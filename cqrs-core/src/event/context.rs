@@ -25,13 +25,7 @@ impl EventContext {
         attempt: u32,
         core: Weak<Core>,
     ) -> Self {
-        Self {
-            event,
-            application,
-            handler,
-            attempt,
-            core,
-        }
+        Self { event, application, handler, attempt, core }
     }
 
     /// The application that the handler runs in, to dispatch commands through. What is dispatched while the

@@ -104,12 +104,10 @@ pub(crate) fn decode<Set: EventSet, E: From<DecodeError>>(
     event: &RecordedEvent,
     mut each: impl FnMut(Decoded<Set>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let schema = registry
-        .find(&event.event_type)
-        .ok_or_else(|| DecodeError::UnknownType {
-            position: event.position,
-            name: event.event_type.clone().into_owned(),
-        })?;
+    let schema = registry.find(&event.event_type).ok_or_else(|| DecodeError::UnknownType {
+        position: event.position,
+        name: event.event_type.clone().into_owned(),
+    })?;
     if event.schema_version == schema.version {
         return each(to_set(schema, Payload::Stored(&event.data), event.position)?);
     }
@@ -117,11 +115,7 @@ pub(crate) fn decode<Set: EventSet, E: From<DecodeError>>(
     let data = serde_json::from_slice(&event.data).map_err(malformed)?;
     let oldest = RawEvent::new(schema.name, event.schema_version, data);
     upcast(registry, event.position, oldest, &mut |schema, raw| {
-        each(to_set(
-            schema,
-            Payload::Upcast(Cow::Owned(raw.data)),
-            event.position,
-        )?)
+        each(to_set(schema, Payload::Upcast(Cow::Owned(raw.data)), event.position)?)
     })
 }
 
@@ -139,11 +133,7 @@ fn upcast<E: From<DecodeError>>(
     while let Some(raw) = pending.pop() {
         let RawEvent { name, version, data } = raw;
         let Some(schema) = registry.find(&name) else {
-            return Err(DecodeError::UnknownType {
-                position,
-                name: name.into_owned(),
-            }
-            .into());
+            return Err(DecodeError::UnknownType { position, name: name.into_owned() }.into());
         };
         let name = || schema.name.to_owned();
         if version == schema.version {
@@ -152,50 +142,27 @@ fn upcast<E: From<DecodeError>>(
         }
         if version > schema.version {
             let known = schema.version;
-            return Err(DecodeError::NewerVersion {
-                position,
-                name: name(),
-                version,
-                known,
-            }
-            .into());
+            return Err(DecodeError::NewerVersion { position, name: name(), version, known }.into());
         }
         steps += 1;
         let upcaster = schema.upcaster(version).filter(|_| steps <= MAX_UPCASTS);
         let Some(upcaster) = upcaster else {
-            return Err(DecodeError::NoUpcaster {
-                position,
-                name: name(),
-                version,
-            }
-            .into());
+            return Err(DecodeError::NoUpcaster { position, name: name(), version }.into());
         };
         let upcast = (upcaster.upcast)(data);
-        match upcast.map_err(|source| DecodeError::Upcast {
-            position,
-            name: name(),
-            version,
-            source,
-        })? {
+        match upcast.map_err(|source| DecodeError::Upcast { position, name: name(), version, source })? {
             Upcast::Next(data) => pending.push(RawEvent::new(schema.name, version + 1, data)),
             Upcast::Events(events) => {
                 for produced in &events {
                     let declared = produced.name == schema.name || {
-                        upcaster
-                            .produces
-                            .iter()
-                            .any(|declared| *declared == produced.name)
+                        upcaster.produces.iter().any(|declared| *declared == produced.name)
                     };
                     if !declared {
                         let produced = produced.name.clone().into_owned();
                         let name = name();
-                        return Err(DecodeError::UndeclaredUpcast {
-                            position,
-                            name,
-                            version,
-                            produced,
-                        }
-                        .into());
+                        return Err(
+                            DecodeError::UndeclaredUpcast { position, name, version, produced }.into()
+                        );
                     }
                 }
                 // `pending` is a stack: pushed in reverse, the events come out in their order.
@@ -219,9 +186,5 @@ fn to_set<Set: EventSet>(
 }
 
 fn malformed(schema: &EventSchema, position: u64, source: serde_json::Error) -> DecodeError {
-    DecodeError::Malformed {
-        position,
-        name: schema.name.to_owned(),
-        source,
-    }
+    DecodeError::Malformed { position, name: schema.name.to_owned(), source }
 }

@@ -40,9 +40,7 @@ impl Metadata {
 
     /// All entries.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries
-            .iter()
-            .flat_map(|entries| entries.iter().map(|(name, value)| (name.as_str(), value)))
+        self.entries.iter().flat_map(|entries| entries.iter().map(|(name, value)| (name.as_str(), value)))
     }
 
     /// Whether there is no entry.
@@ -83,9 +81,7 @@ impl fmt::Debug for Metadata {
 
 impl From<Map<String, Value>> for Metadata {
     fn from(entries: Map<String, Value>) -> Self {
-        Self {
-            entries: (!entries.is_empty()).then(|| Arc::new(entries)),
-        }
+        Self { entries: (!entries.is_empty()).then(|| Arc::new(entries)) }
     }
 }
 
@@ -97,10 +93,8 @@ impl From<Metadata> for Map<String, Value> {
 
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let entries: Map<String, Value> = entries
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let entries: Map<String, Value> =
+            entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self::from(entries)
     }
 }

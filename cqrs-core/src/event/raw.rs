@@ -21,11 +21,7 @@ impl RawEvent {
     /// An event of any name and version; it is upcast further when that version is an old one.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>, version: u32, data: Value) -> Self {
-        Self {
-            name: name.into(),
-            version,
-            data,
-        }
+        Self { name: name.into(), version, data }
     }
 
     /// An event of type `E` in its present version.

@@ -65,9 +65,8 @@ impl EventRegistry {
     #[must_use]
     pub fn of_program() -> Self {
         let mut registry = Self::default();
-        let mut schemas: Vec<_> = inventory::iter::<EventRegistration>()
-            .map(|registration| registration.schema)
-            .collect();
+        let mut schemas: Vec<_> =
+            inventory::iter::<EventRegistration>().map(|registration| registration.schema).collect();
         // `inventory` has no order of its own.
         schemas.sort_by_key(|schema| (schema.name, schema.file, schema.line));
         schemas.into_iter().for_each(|schema| registry.register(schema));
@@ -76,11 +75,7 @@ impl EventRegistry {
 
     /// Adds a type; one that is there already is left alone.
     pub fn register(&mut self, schema: &'static EventSchema) {
-        if self
-            .by_name
-            .get(schema.name)
-            .is_some_and(|known| is_same(known, schema))
-        {
+        if self.by_name.get(schema.name).is_some_and(|known| is_same(known, schema)) {
             return;
         }
         for name in std::iter::once(&schema.name).chain(schema.aliases) {
@@ -95,12 +90,7 @@ impl EventRegistry {
         let missing = (1..schema.version).filter(|from| schema.upcaster(*from).is_none());
         for from in missing {
             let (name, at, version) = (schema.name, place(schema), schema.version);
-            self.fault(RegistryFault::MissingUpcaster {
-                name,
-                at,
-                version,
-                from,
-            });
+            self.fault(RegistryFault::MissingUpcaster { name, at, version, from });
         }
         self.by_name.entry(schema.name).or_insert(schema);
     }
@@ -113,12 +103,7 @@ impl EventRegistry {
                 for produced in upcaster.produces {
                     if self.find(produced).is_none() {
                         let (name, at, from) = (schema.name, place(schema), upcaster.from);
-                        self.fault(RegistryFault::UnknownUpcast {
-                            name,
-                            at,
-                            from,
-                            produced,
-                        });
+                        self.fault(RegistryFault::UnknownUpcast { name, at, from, produced });
                     }
                 }
             }
@@ -161,10 +146,7 @@ impl EventRegistry {
                     .upcasters
                     .iter()
                     .flat_map(|upcaster| upcaster.produces)
-                    .any(|name| {
-                        self.find(name)
-                            .is_some_and(|produced| wanted.contains(produced.name))
-                    });
+                    .any(|name| self.find(name).is_some_and(|produced| wanted.contains(produced.name)));
                 if gives_wanted {
                     wanted.insert(schema.name);
                 }
@@ -186,11 +168,7 @@ impl EventRegistry {
 impl fmt::Display for EventRegistry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for schema in self.events() {
-            writeln!(
-                formatter,
-                "{} v{} ({})",
-                schema.name, schema.version, schema.krate
-            )?;
+            writeln!(formatter, "{} v{} ({})", schema.name, schema.version, schema.krate)?;
         }
         Ok(())
     }

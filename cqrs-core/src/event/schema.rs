@@ -68,11 +68,7 @@ impl Upcaster {
     /// An upcaster from version `from`.
     #[must_use]
     pub const fn new(from: u32, upcast: fn(Value) -> Result<Upcast, UpcastError>) -> Self {
-        Self {
-            from,
-            upcast,
-            produces: &[],
-        }
+        Self { from, upcast, produces: &[] }
     }
 
     /// Declares the other event types that it may give, by wire name.
@@ -87,16 +83,7 @@ impl EventSchema {
     /// A schema with neither aliases nor upcasters.
     #[must_use]
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self {
-            name,
-            version,
-            aliases: &[],
-            upcasters: &[],
-            fields: &[],
-            krate: "",
-            file: "",
-            line: 0,
-        }
+        Self { name, version, aliases: &[], upcasters: &[], fields: &[], krate: "", file: "", line: 0 }
     }
 
     /// Adds wire names of old.

@@ -17,11 +17,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 10,
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(30),
-        }
+        Self { attempts: 10, base: Duration::from_millis(100), cap: Duration::from_secs(30) }
     }
 }
 
@@ -73,9 +69,8 @@ mod tests {
 
     #[test]
     fn e_062_delays_double_up_to_the_cap() {
-        let policy = RetryPolicy::default()
-            .base(Duration::from_millis(100))
-            .cap(Duration::from_millis(10_000));
+        let policy =
+            RetryPolicy::default().base(Duration::from_millis(100)).cap(Duration::from_millis(10_000));
         let delays: Vec<_> = (1..=5).map(|attempt| policy.delay(attempt).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1_600]);
         assert_eq!(policy.delay(10).as_millis(), 10_000);
@@ -85,11 +80,7 @@ mod tests {
     #[test]
     fn e_063_jitter_stays_between_half_and_all_and_varies() {
         let delays: Vec<_> = (0..100).map(|_| jitter(Duration::from_millis(400))).collect();
-        assert!(
-            delays
-                .iter()
-                .all(|delay| (200..=400).contains(&delay.as_millis()))
-        );
+        assert!(delays.iter().all(|delay| (200..=400).contains(&delay.as_millis())));
         assert!(delays.iter().any(|delay| *delay != delays[0]));
     }
 }

@@ -97,21 +97,11 @@ impl HandlerBoard {
         strong: bool,
         subscriber: Arc<Subscriber>,
     ) -> watch::Sender<HandlerProgress> {
-        let progress = HandlerProgress {
-            state: HandlerState::Starting,
-            position: 0,
-            last_error: None,
-        };
+        let progress = HandlerProgress { state: HandlerState::Starting, position: 0, last_error: None };
         let (sender, receiver) = watch::channel(progress);
         self.by_name.insert(Arc::clone(&name), self.entries.len());
         let filter = subscriber.filter.clone();
-        self.entries.push(Entry {
-            name,
-            strong,
-            filter,
-            subscriber,
-            progress: receiver,
-        });
+        self.entries.push(Entry { name, strong, filter, subscriber, progress: receiver });
         sender
     }
 
@@ -125,17 +115,12 @@ impl HandlerBoard {
         let is_own = |index: &usize| own.is_some_and(|own| own.name == self.entries[*index].name);
         let selected: Vec<usize> = match consistency {
             Consistency::Eventual => Vec::new(),
-            Consistency::Strong => (0..self.entries.len())
-                .filter(|index| self.entries[*index].strong)
-                .collect(),
+            Consistency::Strong => {
+                (0..self.entries.len()).filter(|index| self.entries[*index].strong).collect()
+            }
             Consistency::Handlers(names) => names
                 .iter()
-                .map(|name| {
-                    self.by_name
-                        .get(&**name)
-                        .copied()
-                        .ok_or_else(|| name.clone().into_owned())
-                })
+                .map(|name| self.by_name.get(&**name).copied().ok_or_else(|| name.clone().into_owned()))
                 .collect::<Result<_, _>>()?,
         };
         Ok(selected.into_iter().filter(|index| !is_own(index)).collect())
@@ -176,10 +161,7 @@ impl HandlerBoard {
 
     /// The handlers that have not come to an end.
     pub(crate) fn unfinished(&self) -> Vec<String> {
-        let unfinished = self
-            .entries
-            .iter()
-            .filter(|entry| !entry.progress().state.is_down());
+        let unfinished = self.entries.iter().filter(|entry| !entry.progress().state.is_down());
         unfinished.map(|entry| entry.name.as_ref().to_owned()).collect()
     }
 
@@ -252,9 +234,6 @@ impl Entry {
 
 impl fmt::Debug for HandlerBoard {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_set()
-            .entries(self.entries.iter().map(|entry| &entry.name))
-            .finish()
+        formatter.debug_set().entries(self.entries.iter().map(|entry| &entry.name)).finish()
     }
 }

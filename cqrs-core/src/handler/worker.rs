@@ -41,11 +41,7 @@ impl HandlerRunner {
     pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
         self.set_state(HandlerState::Running);
         let saved = self.saved.load(Ordering::Acquire);
-        let mut checkpoint = Checkpoint {
-            saved,
-            tried: saved,
-            tried_at: Instant::now(),
-        };
+        let mut checkpoint = Checkpoint { saved, tried: saved, tried_at: Instant::now() };
         let end = match self.handle_all(handler, &mut checkpoint).await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -57,9 +53,7 @@ impl HandlerRunner {
         self.save(&mut checkpoint).await;
         match end {
             End::Stopped => self.set_state(HandlerState::Stopped),
-            End::Failed => self
-                .progress
-                .send_modify(|progress| progress.state = HandlerState::Failed),
+            End::Failed => self.progress.send_modify(|progress| progress.state = HandlerState::Failed),
         }
     }
 
@@ -117,10 +111,7 @@ impl HandlerRunner {
         until: u64,
         checkpoint: &mut Checkpoint,
     ) -> Result<Result<(), End>, crate::store::StoreError> {
-        let events = self
-            .store
-            .read_log(self.position(), &self.subscriber.filter, self.page)
-            .await?;
+        let events = self.store.read_log(self.position(), &self.subscriber.filter, self.page).await?;
         let full = events.len() >= self.page;
         let last = events.last().map_or(until, |event| event.position);
         if let Err(end) = self.handle_some(handler, &events, checkpoint).await {
@@ -179,16 +170,9 @@ impl HandlerRunner {
                 return Ok(());
             };
             let first_failed_at = *first_failed_at.get_or_insert_with(|| self.clock.now());
-            let failure = HandlerFailure {
-                error,
-                context,
-                attempt,
-                first_failed_at,
-            };
+            let failure = HandlerFailure { error, context, attempt, first_failed_at };
             // What it dispatches is caused by the event, too.
-            let decision = self
-                .ambient(event)
-                .enter(async { handler.on_error(&failure).await });
+            let decision = self.ambient(event).enter(async { handler.on_error(&failure).await });
             let action = match panics::catch_async(decision).await {
                 Ok(action) => action,
                 Err(panic) => {

@@ -94,18 +94,9 @@ fn report(layer: &str, hook: &str, result: Option<Result<(), String>>) {
     match result {
         Some(Ok(())) => {}
         Some(Err(panic)) => {
-            tracing::error!(
-                cqrs.middleware = layer,
-                cqrs.hook = hook,
-                panic,
-                "middleware panicked"
-            );
+            tracing::error!(cqrs.middleware = layer, cqrs.hook = hook, panic, "middleware panicked");
         }
-        None => tracing::error!(
-            cqrs.middleware = layer,
-            cqrs.hook = hook,
-            "middleware took too long"
-        ),
+        None => tracing::error!(cqrs.middleware = layer, cqrs.hook = hook, "middleware took too long"),
     }
 }
 

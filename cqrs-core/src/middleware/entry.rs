@@ -19,11 +19,7 @@ impl MiddlewareEntry {
     #[must_use]
     pub fn new<M: Middleware>(instance: Option<M>) -> Self {
         let instance = instance.map(|instance| Arc::new(instance) as Arc<dyn DynMiddleware>);
-        Self {
-            type_id: TypeId::of::<M>(),
-            name: short_name(type_name::<M>()),
-            instance,
-        }
+        Self { type_id: TypeId::of::<M>(), name: short_name(type_name::<M>()), instance }
     }
 }
 

@@ -22,9 +22,7 @@ impl<T: Any + Clone + Send + Sync> Value for T {
 impl Extensions {
     /// Puts a value in; one of the same type that was there before is replaced.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
-        self.values
-            .get_or_insert_default()
-            .insert(TypeId::of::<T>(), Box::new(value));
+        self.values.get_or_insert_default().insert(TypeId::of::<T>(), Box::new(value));
     }
 
     /// The value of type `T`.
@@ -57,14 +55,9 @@ impl Extensions {
 impl Clone for Extensions {
     fn clone(&self) -> Self {
         let clone = |values: &HashMap<TypeId, Box<dyn Value>>| {
-            values
-                .iter()
-                .map(|(id, value)| (*id, (**value).clone_value()))
-                .collect()
+            values.iter().map(|(id, value)| (*id, (**value).clone_value())).collect()
         };
-        Self {
-            values: self.values.as_ref().map(clone),
-        }
+        Self { values: self.values.as_ref().map(clone) }
     }
 }
 
@@ -87,9 +80,6 @@ mod tests {
         extensions.insert(2_u32);
         *extensions.get_mut::<u32>().unwrap() += 1;
         let copy = extensions.clone();
-        assert_eq!(
-            (copy.get::<u32>(), copy.get::<&str>(), copy.len()),
-            (Some(&3), Some(&"text"), 2)
-        );
+        assert_eq!((copy.get::<u32>(), copy.get::<&str>(), copy.len()), (Some(&3), Some(&"text"), 2));
     }
 }

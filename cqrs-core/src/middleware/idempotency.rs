@@ -27,11 +27,7 @@ impl Idempotency {
 impl Middleware for Idempotency {
     async fn before_dispatch(&self, context: &mut DispatchContext) -> Result<(), Halt> {
         if !context.is_repeatable() {
-            return if self.required {
-                Err(Halt::refuse(MissingIdempotencyKey))
-            } else {
-                Ok(())
-            };
+            return if self.required { Err(Halt::refuse(MissingIdempotencyKey)) } else { Ok(()) };
         }
         match context.store.outcome(context.append_id).await {
             Ok(Some(_)) => Err(Halt::repeat()),

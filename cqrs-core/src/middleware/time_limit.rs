@@ -24,9 +24,7 @@ impl Default for TimeLimit {
 
 impl Middleware for TimeLimit {
     async fn before_dispatch(&self, context: &mut DispatchContext) -> Result<(), Halt> {
-        let limit = context
-            .timeout()
-            .map_or(self.limit, |asked| asked.min(self.limit));
+        let limit = context.timeout().map_or(self.limit, |asked| asked.min(self.limit));
         context.set_timeout(limit);
         Ok(())
     }

@@ -125,14 +125,7 @@ impl Append {
         expected: ExpectedVersion,
         events: Vec<EventData>,
     ) -> Self {
-        Self {
-            id,
-            writes: vec![StreamWrite::Events {
-                stream_id,
-                expected,
-                events,
-            }],
-        }
+        Self { id, writes: vec![StreamWrite::Events { stream_id, expected, events }] }
     }
 }
 

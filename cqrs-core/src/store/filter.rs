@@ -27,9 +27,7 @@ impl EventFilter {
     /// The events of these types, by their wire names.
     #[must_use]
     pub fn types<T: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = T>) -> Self {
-        Self {
-            types: Some(Arc::new(names.into_iter().map(Into::into).collect())),
-        }
+        Self { types: Some(Arc::new(names.into_iter().map(Into::into).collect())) }
     }
 
     /// Whether an event of this type passes.

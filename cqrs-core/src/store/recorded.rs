@@ -62,12 +62,7 @@ impl StreamInfo {
     /// Describes an active stream.
     #[must_use]
     pub fn active(stream_id: StreamId, version: u64, created_at: DateTime<Utc>) -> Self {
-        Self {
-            stream_id,
-            version,
-            created_at,
-            status: StreamStatus::Active,
-        }
+        Self { stream_id, version, created_at, status: StreamStatus::Active }
     }
 
     /// The same stream, softly deleted.

@@ -58,15 +58,10 @@ impl StreamId {
             return Err(InvalidStreamId::TooLong { length: text.len() });
         }
         if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
-            return Err(InvalidStreamId::ControlCharacter {
-                text: text.to_owned(),
-                at,
-            });
+            return Err(InvalidStreamId::ControlCharacter { text: text.to_owned(), at });
         }
         if text.starts_with('$') {
-            return Err(InvalidStreamId::Reserved {
-                text: text.to_owned(),
-            });
+            return Err(InvalidStreamId::Reserved { text: text.to_owned() });
         }
         Ok(Self(Arc::from(text)))
     }
@@ -149,18 +144,9 @@ mod tests {
     #[test]
     fn texts_that_cannot_name_a_stream_are_refused() {
         assert_eq!(StreamId::new(""), Err(InvalidStreamId::Empty));
-        assert_eq!(
-            StreamId::new("a".repeat(256)),
-            Err(InvalidStreamId::TooLong { length: 256 })
-        );
-        assert!(matches!(
-            StreamId::new("a\nb"),
-            Err(InvalidStreamId::ControlCharacter { at: 1, .. })
-        ));
-        assert!(matches!(
-            StreamId::new("$all"),
-            Err(InvalidStreamId::Reserved { .. })
-        ));
+        assert_eq!(StreamId::new("a".repeat(256)), Err(InvalidStreamId::TooLong { length: 256 }));
+        assert!(matches!(StreamId::new("a\nb"), Err(InvalidStreamId::ControlCharacter { at: 1, .. })));
+        assert!(matches!(StreamId::new("$all"), Err(InvalidStreamId::Reserved { .. })));
         assert!(StreamId::new("a".repeat(255)).is_ok());
     }
 }

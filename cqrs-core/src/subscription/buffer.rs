@@ -44,13 +44,7 @@ impl Batch {
                 types.insert(event.event_type.clone());
             }
         }
-        Self {
-            after,
-            last,
-            events,
-            types,
-            bytes,
-        }
+        Self { after, last, events, types, bytes }
     }
 }
 
@@ -62,12 +56,7 @@ fn size_of_event(event: &RecordedEvent) -> usize {
 
 impl Buffer {
     pub(crate) fn new(limit: usize, last: u64) -> Self {
-        Self {
-            batches: VecDeque::new(),
-            bytes: 0,
-            limit,
-            last,
-        }
+        Self { batches: VecDeque::new(), bytes: 0, limit, last }
     }
 
     pub(crate) fn last(&self) -> u64 {
@@ -104,10 +93,7 @@ mod tests {
     use super::*;
 
     fn batch(after: u64, last: u64) -> Arc<Batch> {
-        Arc::new(Batch {
-            bytes: 10,
-            ..Batch::new(after, last, Vec::new())
-        })
+        Arc::new(Batch { bytes: 10, ..Batch::new(after, last, Vec::new()) })
     }
 
     #[test]

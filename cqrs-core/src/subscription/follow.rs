@@ -32,14 +32,7 @@ impl Follow {
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, after: u64, filter: EventFilter) -> Self {
         let head = store.watch_head();
-        Self {
-            store,
-            filter,
-            head,
-            position: after,
-            read_to: after,
-            page: VecDeque::new(),
-        }
+        Self { store, filter, head, position: after, read_to: after, page: VecDeque::new() }
     }
 
     /// The next event; waits until there is one.

@@ -26,17 +26,8 @@ struct Rest {
 
 impl Subscriber {
     pub(crate) fn new(filter: EventFilter) -> Self {
-        let rest = Rest {
-            asleep: false,
-            pending: false,
-            clear_to: 0,
-        };
-        Self {
-            filter,
-            rest: Mutex::new(rest),
-            wake: Notify::new(),
-            moved: Notify::new(),
-        }
+        let rest = Rest { asleep: false, pending: false, clear_to: 0 };
+        Self { filter, rest: Mutex::new(rest), wake: Notify::new(), moved: Notify::new() }
     }
 
     /// Tells the reader of a new stretch of the log, which is in the buffer already.
@@ -139,11 +130,7 @@ mod tests {
             subscriber.announce(&foreign(5, 8));
             8
         };
-        assert_eq!(
-            sleep(&subscriber, 5, end).await,
-            Some(8),
-            "its place has moved along"
-        );
+        assert_eq!(sleep(&subscriber, 5, end).await, Some(8), "its place has moved along");
     }
 
     #[tokio::test(start_paused = true)]

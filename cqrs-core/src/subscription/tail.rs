@@ -35,14 +35,7 @@ impl Tail {
     ) -> Self {
         let filter = union(&subscribers);
         let buffer = Mutex::new(Buffer::new(buffer_bytes, head));
-        Self {
-            store,
-            filter,
-            page,
-            poll,
-            buffer,
-            subscribers,
-        }
+        Self { store, filter, page, poll, buffer, subscribers }
     }
 
     /// What there is behind `position`.
@@ -109,9 +102,7 @@ impl Tail {
             let last = if full { read } else { read.max(head) };
             let batch = Arc::new(Batch::new(after, last, events));
             self.lock().push(Arc::clone(&batch));
-            self.subscribers
-                .iter()
-                .for_each(|subscriber| subscriber.announce(&batch));
+            self.subscribers.iter().for_each(|subscriber| subscriber.announce(&batch));
         }
     }
 

@@ -116,9 +116,7 @@ impl EventProbe {
         if let Err(error) = filter_of::<E>(&self.core) {
             fail(caller, &error);
         }
-        let settle = Settle::of(Arc::clone(&self.core), caller)
-            .within(self.limit)
-            .without_all(&self.without);
+        let settle = Settle::of(Arc::clone(&self.core), caller).within(self.limit).without_all(&self.without);
         if let Err(error) = settle.check().await {
             fail(caller, &error);
         }

@@ -46,9 +46,7 @@ impl TestClock {
     /// Moves the time on. It stays within what a date can tell.
     pub fn advance(&self, by: Duration) {
         let mut now = self.lock();
-        let moved = chrono::Duration::from_std(by)
-            .ok()
-            .and_then(|by| now.checked_add_signed(by));
+        let moved = chrono::Duration::from_std(by).ok().and_then(|by| now.checked_add_signed(by));
         *now = moved.unwrap_or(DateTime::<Utc>::MAX_UTC);
     }
 

@@ -107,13 +107,7 @@ pub fn given_state<A: Aggregate>(state: A) -> Given<A> {
 
 impl<A: Aggregate> Given<A> {
     fn of(state: A) -> Self {
-        Self {
-            state,
-            version: 0,
-            stream_id: None,
-            now: standstill(),
-            metadata: Metadata::new(),
-        }
+        Self { state, version: 0, stream_id: None, now: standstill(), metadata: Metadata::new() }
     }
 
     /// Sets what time it is from here on; midnight of 1 January 2000, UTC, unless set.
@@ -145,10 +139,7 @@ impl<A: Aggregate> Given<A> {
     /// When the command does not identify an aggregate, or another one than the commands before it. A panic
     /// of user code is passed on.
     #[track_caller]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a command is given away, as to a dispatch"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a command is given away, as to a dispatch")]
     pub fn when<C>(mut self, command: C) -> When<A>
     where
         A: Execute<C>,
@@ -191,11 +182,7 @@ impl<A: Aggregate> Given<A> {
             };
             let mut emitter = Emitter::new(&self.state);
             let decided = match self.state.before_execute(&context) {
-                Ok(()) => {
-                    handler
-                        .handle(&self.state, &command, &mut emitter, &context)
-                        .await
-                }
+                Ok(()) => handler.handle(&self.state, &command, &mut emitter, &context).await,
                 Err(error) => Err(error),
             };
             let emitted = emitter.finish();
@@ -208,10 +195,7 @@ impl<A: Aggregate> Given<A> {
     ///
     /// # Panics
     /// When `check` does.
-    #[expect(
-        clippy::return_self_not_must_use,
-        reason = "an assertion may be the last step"
-    )]
+    #[expect(clippy::return_self_not_must_use, reason = "an assertion may be the last step")]
     pub fn then_state(self, check: impl FnOnce(&A)) -> Self {
         check(&self.state);
         self

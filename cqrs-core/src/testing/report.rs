@@ -18,15 +18,6 @@ pub(crate) fn list<E: fmt::Debug>(events: &[E]) -> String {
 
 /// Shows both lists, and where they begin to differ.
 pub(crate) fn compare<E: fmt::Debug + PartialEq>(expected: &[E], emitted: &[E]) -> String {
-    let same = expected
-        .iter()
-        .zip(emitted)
-        .take_while(|(expected, emitted)| expected == emitted)
-        .count();
-    format!(
-        "expected {}\nemitted {}\nthey differ from event {} on",
-        list(expected),
-        list(emitted),
-        same + 1
-    )
+    let same = expected.iter().zip(emitted).take_while(|(expected, emitted)| expected == emitted).count();
+    format!("expected {}\nemitted {}\nthey differ from event {} on", list(expected), list(emitted), same + 1)
 }

@@ -20,11 +20,7 @@ pub(crate) enum SearchError {
     #[error(
         "event type {name:?} is not registered in application {application:?}, so it can never come; known are {known}"
     )]
-    Unregistered {
-        application: String,
-        name: &'static str,
-        known: String,
-    },
+    Unregistered { application: String, name: &'static str, known: String },
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
     #[error("the store failed: {0}")]
@@ -43,11 +39,9 @@ const SHOWN_PAYLOAD: usize = 200;
 /// The stored names under which events of `E` may be found. A type that the application does not know
 /// will never be found, and waiting for it would hide the mistake.
 pub(crate) fn filter_of<E: EventSet>(core: &Core) -> Result<EventFilter, SearchError> {
-    let unknown = E::schemas().into_iter().find(|schema| {
-        core.registry
-            .find(schema.name)
-            .is_none_or(|known| known.name != schema.name)
-    });
+    let unknown = E::schemas()
+        .into_iter()
+        .find(|schema| core.registry.find(schema.name).is_none_or(|known| known.name != schema.name));
     if let Some(schema) = unknown {
         let known: Vec<_> = core.registry.events().map(|schema| schema.name).collect();
         return Err(SearchError::Unregistered {
@@ -76,10 +70,7 @@ pub(crate) fn matching<E: EventSet>(
         if let Decoded::Event(event) = decoded
             && matches(&event, recorded)
         {
-            found.push(ReceivedEvent {
-                event,
-                recorded: recorded.clone(),
-            });
+            found.push(ReceivedEvent { event, recorded: recorded.clone() });
         }
         Ok(())
     })?;
@@ -88,11 +79,7 @@ pub(crate) fn matching<E: EventSet>(
 
 impl Scope {
     pub(crate) fn includes(&self, event: &RecordedEvent) -> bool {
-        event.position > self.after
-            && self
-                .stream
-                .as_ref()
-                .is_none_or(|stream| *stream == event.stream_id)
+        event.position > self.after && self.stream.as_ref().is_none_or(|stream| *stream == event.stream_id)
     }
 
     /// The events of type `E` that match and are there now; the first only, or all.
@@ -144,10 +131,7 @@ impl Scope {
 
 /// An event in a line.
 pub(crate) fn show(event: &RecordedEvent) -> String {
-    let payload: String = String::from_utf8_lossy(&event.data)
-        .chars()
-        .take(SHOWN_PAYLOAD)
-        .collect();
+    let payload: String = String::from_utf8_lossy(&event.data).chars().take(SHOWN_PAYLOAD).collect();
     format!(
         "{} {} v{} in {} at {}, correlation {}: {payload}",
         event.position,

@@ -92,12 +92,7 @@ pub enum SettleError {
 
 impl Settle {
     pub(crate) fn of(core: Arc<Core>, caller: &'static Location<'static>) -> Self {
-        Self {
-            core,
-            limit: LIMIT,
-            without: Vec::new(),
-            caller,
-        }
+        Self { core, limit: LIMIT, without: Vec::new(), caller }
     }
 
     /// How long it may take; 5 s unless set.
@@ -207,12 +202,7 @@ pub(crate) fn describe(handlers: &[HandlerStatus]) -> String {
         return "no handler is behind".to_owned();
     }
     let one = |handler: &HandlerStatus| {
-        let HandlerStatus {
-            name,
-            state,
-            position,
-            ..
-        } = handler;
+        let HandlerStatus { name, state, position, .. } = handler;
         let end = position + handler.lag;
         let error = handler.last_error.as_deref().map(|error| format!(": {error}"));
         let error = error.unwrap_or_default();

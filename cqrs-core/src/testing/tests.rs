@@ -1,10 +1,7 @@
 //! The scenario kit fails loudly: each way in which a scenario can be wrong, and the ways in which it is
 //! right.
 
-#![expect(
-    clippy::allow_attributes,
-    reason = "it stands in a macro, which lints as ours only in this crate"
-)]
+#![expect(clippy::allow_attributes, reason = "it stands in a macro, which lints as ours only in this crate")]
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -158,10 +155,7 @@ struct Move {
 
 fn moving(by: impl Into<Vec<i64>>) -> Move {
     let account = "a-1".to_owned();
-    Move {
-        account,
-        by: by.into(),
-    }
+    Move { account, by: by.into() }
 }
 
 fn moved(by: i64) -> Moved {
@@ -287,28 +281,15 @@ fn kit_002_a_refused_step_leaves_the_state_unchanged() {
 #[test]
 fn kit_003_another_event_fails() {
     check_fails(
-        || {
-            given_nothing::<Account>()
-                .when(moving([1]))
-                .then_events([moved(2)])
-        },
-        &[
-            "Move emitted other events",
-            "by: 1",
-            "by: 2",
-            "differ from event 1",
-        ],
+        || given_nothing::<Account>().when(moving([1])).then_events([moved(2)]),
+        &["Move emitted other events", "by: 1", "by: 2", "differ from event 1"],
     );
 }
 
 #[test]
 fn kit_003_an_extra_event_fails() {
     check_fails(
-        || {
-            given_nothing::<Account>()
-                .when(moving([1, 2]))
-                .then_events([moved(1)])
-        },
+        || given_nothing::<Account>().when(moving([1, 2])).then_events([moved(1)]),
         &["expected 1 event:", "emitted 2 events:", "differ from event 2"],
     );
     check_fails(
@@ -320,11 +301,7 @@ fn kit_003_an_extra_event_fails() {
 #[test]
 fn kit_003_a_missing_event_fails() {
     check_fails(
-        || {
-            given_nothing::<Account>()
-                .when(moving([1]))
-                .then_events((moved(1), Opened))
-        },
+        || given_nothing::<Account>().when(moving([1])).then_events((moved(1), Opened)),
         &["expected 2 events:", "emitted 1 event:", "differ from event 2"],
     );
 }
@@ -334,36 +311,23 @@ fn kit_003_an_unexpected_rejection_fails() {
     let rejected = || given_nothing::<Account>().when(moving([-1]));
     check_fails(
         || rejected().then_events([moved(-1)]),
-        &[
-            "Move was rejected: only 0 left (Overdrawn { balance: 0 })",
-            "by: -1",
-        ],
+        &["Move was rejected: only 0 left (Overdrawn { balance: 0 })", "by: -1"],
     );
     check_fails(|| rejected().then_no_events(), &["was rejected", "no event"]);
     check_fails(|| rejected().then_state(|_| ()), &["was rejected", "carried out"]);
-    check_fails(
-        || rejected().then_invalid(["by"]),
-        &["was rejected", "invalid in"],
-    );
+    check_fails(|| rejected().then_invalid(["by"]), &["was rejected", "invalid in"]);
 }
 
 #[test]
 fn kit_003_the_wrong_reason_fails() {
     let rejected = || given_nothing::<Account>().when(moving([-1]));
-    check_fails(
-        || rejected().then_error(Refused::Frozen),
-        &["was rejected: only 0 left", "Frozen"],
-    );
+    check_fails(|| rejected().then_error(Refused::Frozen), &["was rejected: only 0 left", "Frozen"]);
     check_fails(
         || rejected().then_error_matches(|error| *error == Refused::Frozen),
         &["was rejected: only 0 left", "that matches"],
     );
     check_fails(
-        || {
-            given_nothing::<Account>()
-                .when(moving([1]))
-                .then_error(Refused::Frozen)
-        },
+        || given_nothing::<Account>().when(moving([1])).then_error(Refused::Frozen),
         &["Move emitted 1 event:", "Frozen"],
     );
 }
@@ -383,18 +347,12 @@ fn kit_003_a_wrong_state_fails() {
 fn kit_003_invalid_fields_are_compared() {
     let invalid = || {
         let account = "?".to_owned();
-        given_nothing::<Account>().when(Move {
-            account,
-            by: vec![0, 0],
-        })
+        given_nothing::<Account>().when(Move { account, by: vec![0, 0] })
     };
     invalid().then_invalid(["by", "account"]);
     check_fails(
         || invalid().then_invalid(["by"]),
-        &[
-            "Move is not valid: by must not be zero; account must be known",
-            "invalid in [\"by\"]",
-        ],
+        &["Move is not valid: by must not be zero; account must be known", "invalid in [\"by\"]"],
     );
     check_fails(|| invalid().then_events([moved(0)]), &["is not valid"]);
     check_fails(|| invalid().then_error(Refused::Frozen), &["is not valid"]);
@@ -439,14 +397,9 @@ fn kit_006_all_forms_of_a_scenario_are_equivalent() {
         given::<Account>((Opened, moved(7))),
         given(events.clone()),
         given(vec![AccountEvent::from(Opened), moved(7).into()]),
-        given::<Account>([Opened])
-            .when(moving([7]))
-            .then_events([moved(7)]),
+        given::<Account>([Opened]).when(moving([7])).then_events([moved(7)]),
     ] {
-        let expected = Account {
-            open: true,
-            balance: 7,
-        };
+        let expected = Account { open: true, balance: 7 };
         assert_eq!(*given.state(), expected);
         given.when(moving([-7, 3])).then_events((moved(-7), moved(3)));
     }
@@ -455,27 +408,19 @@ fn kit_006_all_forms_of_a_scenario_are_equivalent() {
 #[test]
 fn kit_006_a_table_of_steps() {
     let steps = [(10, vec![moved(10)]), (-3, vec![moved(-3)]), (5, vec![moved(5)])];
-    let end = steps
-        .into_iter()
-        .fold(given_nothing::<Account>(), |scenario, (by, events)| {
-            scenario.when(moving([by])).then_events(events)
-        });
+    let end = steps.into_iter().fold(given_nothing::<Account>(), |scenario, (by, events)| {
+        scenario.when(moving([by])).then_events(events)
+    });
     assert_eq!(end.state().balance, 12);
 }
 
 #[test]
 fn t_200_no_one_or_several_historical_events() {
     given::<Account>(()).when(moving([1])).then_events([moved(1)]);
-    given::<Account>([moved(5)])
-        .when(moving([-5]))
-        .then_events([moved(-5)]);
-    given::<Account>(vec![moved(5), moved(6)])
-        .when(moving([-11]))
-        .then_events(vec![moved(-11)]);
+    given::<Account>([moved(5)]).when(moving([-5])).then_events([moved(-5)]);
+    given::<Account>(vec![moved(5), moved(6)]).when(moving([-11])).then_events(vec![moved(-11)]);
     // A decision of several steps, which sees in each what the earlier ones did.
-    given::<Account>([moved(5)])
-        .when(moving([-5, 8, -8]))
-        .then_events((moved(-5), moved(8), moved(-8)));
+    given::<Account>([moved(5)]).when(moving([-5, 8, -8])).then_events((moved(-5), moved(8), moved(-8)));
 }
 
 #[test]
@@ -513,18 +458,12 @@ fn the_context_is_as_the_scenario_says() {
 
 #[test]
 fn panics_of_user_code_are_passed_on() {
-    check_fails(
-        || given_nothing::<Account>().when(Chime(true)).then_no_events(),
-        &["the bell is broken"],
-    );
+    check_fails(|| given_nothing::<Account>().when(Chime(true)).then_no_events(), &["the bell is broken"]);
 }
 
 #[test]
 fn a_command_for_another_aggregate_fails() {
-    let of = |account: &str| Move {
-        account: account.to_owned(),
-        by: vec![1],
-    };
+    let of = |account: &str| Move { account: account.to_owned(), by: vec![1] };
     check_fails(
         || {
             let scenario = given_nothing::<Account>().when(of("a-1")).then_events([moved(1)]);
@@ -576,9 +515,7 @@ async fn command_handlers_decide_in_the_aggregates_stead() {
         .await
         .then_error(Refused::Frozen)
         .then_state(|account| assert_eq!(account.balance, 6));
-    let unchecked = given_nothing::<Account>()
-        .when_handled_by(&rates, moving([2]))
-        .await;
+    let unchecked = given_nothing::<Account>().when_handled_by(&rates, moving([2])).await;
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(unchecked)));
     assert!(dropped.is_err());
 }

@@ -11,11 +11,7 @@ pub(crate) struct Unchecked {
 
 impl Unchecked {
     pub(crate) fn new(command: &'static str, at: &'static Location<'static>) -> Self {
-        Self {
-            command,
-            at,
-            armed: true,
-        }
+        Self { command, at, armed: true }
     }
 
     pub(crate) fn command(&self) -> &'static str {

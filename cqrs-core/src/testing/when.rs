@@ -36,11 +36,7 @@ impl<A: Aggregate> When<A> {
             Err(error) => Outcome::Rejected(error),
         };
         let unchecked = Unchecked::new(command, at);
-        Self {
-            given,
-            outcome,
-            unchecked,
-        }
+        Self { given, outcome, unchecked }
     }
 
     pub(crate) fn invalid(
@@ -50,11 +46,7 @@ impl<A: Aggregate> When<A> {
         at: &'static Location<'static>,
     ) -> Self {
         let unchecked = Unchecked::new(command, at);
-        Self {
-            given,
-            outcome: Outcome::Invalid(errors),
-            unchecked,
-        }
+        Self { given, outcome: Outcome::Invalid(errors), unchecked }
     }
 
     /// The command emitted these events, in this order and no others.
@@ -71,11 +63,7 @@ impl<A: Aggregate> When<A> {
                 self.unchecked.command(),
                 compare(&expected, events)
             ),
-            outcome => panic!(
-                "{} {outcome}\nexpected {}",
-                self.unchecked.command(),
-                list(&expected)
-            ),
+            outcome => panic!("{} {outcome}\nexpected {}", self.unchecked.command(), list(&expected)),
         }
         self.checked()
     }
@@ -101,10 +89,9 @@ impl<A: Aggregate> When<A> {
         let expected = expected.into();
         match &self.outcome {
             Outcome::Rejected(error) if *error == expected => {}
-            outcome => panic!(
-                "{} {outcome}\nexpected it to be rejected: {expected:?}",
-                self.unchecked.command()
-            ),
+            outcome => {
+                panic!("{} {outcome}\nexpected it to be rejected: {expected:?}", self.unchecked.command())
+            }
         }
         self.checked()
     }
@@ -132,17 +119,13 @@ impl<A: Aggregate> When<A> {
     /// When it did not.
     #[track_caller]
     pub fn then_invalid<F: AsRef<str>>(self, fields: impl IntoIterator<Item = F>) -> Given<A> {
-        let mut expected: Vec<_> = fields
-            .into_iter()
-            .map(|field| field.as_ref().to_owned())
-            .collect();
+        let mut expected: Vec<_> = fields.into_iter().map(|field| field.as_ref().to_owned()).collect();
         expected.sort_unstable();
         match &self.outcome {
             Outcome::Invalid(errors) if sorted_fields(errors) == expected => {}
-            outcome => panic!(
-                "{} {outcome}\nexpected it to be invalid in {expected:?}",
-                self.unchecked.command()
-            ),
+            outcome => {
+                panic!("{} {outcome}\nexpected it to be invalid in {expected:?}", self.unchecked.command())
+            }
         }
         self.checked()
     }
@@ -155,11 +138,7 @@ impl<A: Aggregate> When<A> {
     #[track_caller]
     pub fn then_state(self, check: impl FnOnce(&A)) -> Given<A> {
         if !matches!(self.outcome, Outcome::Emitted(_)) {
-            panic!(
-                "{} {}\nexpected it to be carried out",
-                self.unchecked.command(),
-                self.outcome
-            );
+            panic!("{} {}\nexpected it to be carried out", self.unchecked.command(), self.outcome);
         }
         check(&self.given.state);
         self.checked()

@@ -25,10 +25,7 @@ impl Apply {
         check_generics(method, "apply", &mut mistakes);
         let signature = &method.signature;
         if let Some(token) = &signature.asyncness {
-            mistakes.at(
-                token,
-                "a method with `#[apply]` is not async: it only changes the state",
-            );
+            mistakes.at(token, "a method with `#[apply]` is not async: it only changes the state");
         }
         if let ReturnType::Type(_, ty) = &signature.output {
             mistakes.at(
@@ -44,13 +41,7 @@ impl Apply {
             errors.at(&event, "expected the name of an event type");
             return None;
         };
-        Some(Self {
-            cfgs: cfgs(&method.attrs),
-            method: signature.ident.clone(),
-            event,
-            variant,
-            callable,
-        })
+        Some(Self { cfgs: cfgs(&method.attrs), method: signature.ident.clone(), event, variant, callable })
     }
 }
 
@@ -59,10 +50,7 @@ const WANTED: &str = "a method with `#[apply]` takes `&mut self` and the event `
 fn event(method: &Method, errors: &mut Errors) -> Option<Type> {
     let mut parameters = parameters(method);
     let Some(first) = parameters.next() else {
-        errors.at(
-            &method.signature.ident,
-            format!("the method lacks the event: {WANTED}"),
-        );
+        errors.at(&method.signature.ident, format!("the method lacks the event: {WANTED}"));
         return None;
     };
     for more in parameters {
@@ -71,18 +59,12 @@ fn event(method: &Method, errors: &mut Errors) -> Option<Type> {
     match &*first.ty {
         Type::Reference(reference) => {
             if let Some(token) = &reference.mutability {
-                errors.at(
-                    token,
-                    format!("the event is taken as `&{}`", show(&reference.elem)),
-                );
+                errors.at(token, format!("the event is taken as `&{}`", show(&reference.elem)));
             }
             Some((*reference.elem).clone())
         }
         other => {
-            errors.at(
-                other,
-                format!("the event is taken by reference: `&{}`", show(other)),
-            );
+            errors.at(other, format!("the event is taken by reference: `&{}`", show(other)));
             Some(other.clone())
         }
     }
@@ -123,10 +105,6 @@ impl BeforeExecute {
         }
         let callable = mistakes.is_empty();
         errors.merge(mistakes);
-        Self {
-            cfgs: cfgs(&method.attrs),
-            method: signature.ident.clone(),
-            callable,
-        }
+        Self { cfgs: cfgs(&method.attrs), method: signature.ident.clone(), callable }
     }
 }

@@ -18,10 +18,7 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     model.decisions = without_duplicates(std::mem::take(&mut model.decisions), errors);
     model.applies = distinct(std::mem::take(&mut model.applies), errors);
     for second in model.before_execute.iter().skip(1) {
-        errors.at(
-            &second.method,
-            "there is a method with `#[before_execute]` already",
-        );
+        errors.at(&second.method, "there is a method with `#[before_execute]` already");
     }
     model.before_execute.truncate(1);
     if !model.block.check_head("aggregate", errors) {
@@ -41,9 +38,8 @@ fn distinct(applies: Vec<Apply>, errors: &mut Errors) -> Vec<Apply> {
     let mut kept: Vec<Apply> = Vec::with_capacity(applies.len());
     for apply in applies {
         let event = &apply.event;
-        if let Some(other) = kept
-            .iter()
-            .find(|other| same_item(&other.event, &other.cfgs, event, &apply.cfgs))
+        if let Some(other) =
+            kept.iter().find(|other| same_item(&other.event, &other.cfgs, event, &apply.cfgs))
         {
             errors.at(
                 event,

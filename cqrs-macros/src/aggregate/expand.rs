@@ -18,17 +18,9 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         .clone()
         .unwrap_or_else(|| format_ident!("{}Event", plain(type_name), span = type_name.span()));
     let members: Vec<_> = model.applies.iter().map(member).collect();
-    let set = Set {
-        krate: &model.krate,
-        name: &name,
-        members: &members,
-    };
+    let set = Set { krate: &model.krate, name: &name, members: &members };
     let docs = format!("The events of the aggregate `{}`.", show(&block.self_ty));
-    let mut items = vec![
-        set.declaration(&docs),
-        set.event_set(),
-        aggregate(model, type_name, &name),
-    ];
+    let mut items = vec![set.declaration(&docs), set.event_set(), aggregate(model, type_name, &name)];
     items.extend(set.conversions());
     items.push(into_events_of_set(model, &name));
     items.extend(model.applies.iter().map(|apply| into_events(model, apply)));
@@ -43,26 +35,17 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
 }
 
 fn member(apply: &Apply) -> Member {
-    Member {
-        cfgs: apply.cfgs.clone(),
-        variant: apply.variant.clone(),
-        event: apply.event.clone(),
-    }
+    Member { cfgs: apply.cfgs.clone(), variant: apply.variant.clone(), event: apply.event.clone() }
 }
 
 fn aggregate(model: &Model, type_name: &Ident, events: &Ident) -> TokenStream {
     let Model { krate, block, .. } = model;
     let self_ty = &block.self_ty;
     let type_name = plain(type_name);
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| type_name.clone(), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| type_name.clone(), syn::LitStr::value);
     let prefix = model.stream_prefix.as_ref().map_or(type_name, syn::LitStr::value);
-    let error = model
-        .error
-        .as_ref()
-        .map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let error =
+        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let arms = model.applies.iter().map(|apply| apply_arm(apply, events));
     let before_execute = before_execute(model);
     let settings = model.settings.expand(krate);
@@ -83,13 +66,7 @@ fn aggregate(model: &Model, type_name: &Ident, events: &Ident) -> TokenStream {
 }
 
 fn apply_arm(apply: &Apply, events: &Ident) -> TokenStream {
-    let Apply {
-        cfgs,
-        method,
-        variant,
-        callable,
-        ..
-    } = apply;
+    let Apply { cfgs, method, variant, callable, .. } = apply;
     if *callable {
         quote!(#(#cfgs)* #events::#variant(ref __event) => Self::#method(self, __event),)
     } else {

@@ -77,10 +77,7 @@ fn read(entry: &Entry<'_>, model: &mut Model) -> syn::Result<()> {
         "events" => model.events = Some(entry.value()?),
         "snapshot_every" => {
             let every = entry.value_with(crate::shared::dispatch::count)?;
-            model
-                .settings
-                .snapshots
-                .push((entry.key.clone(), Snapshots::Every(every)));
+            model.settings.snapshots.push((entry.key.clone(), Snapshots::Every(every)));
         }
         "snapshot_version" => {
             let version = entry.value_with(crate::shared::dispatch::count)?;
@@ -88,17 +85,11 @@ fn read(entry: &Entry<'_>, model: &mut Model) -> syn::Result<()> {
         }
         "snapshot_on_passivation" => {
             entry.flag()?;
-            model
-                .settings
-                .snapshots
-                .push((entry.key.clone(), Snapshots::OnPassivation));
+            model.settings.snapshots.push((entry.key.clone(), Snapshots::OnPassivation));
         }
         "state_stored" => {
             entry.flag()?;
-            model
-                .settings
-                .snapshots
-                .push((entry.key.clone(), Snapshots::StateStored));
+            model.settings.snapshots.push((entry.key.clone(), Snapshots::StateStored));
         }
         "lifespan" => model.settings.lifespan = Some(entry.value()?),
         "mailbox" => model.settings.mailbox = Some(entry.value_with(crate::shared::dispatch::count)?),
@@ -112,30 +103,19 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
         let Part::Method(method) = part else { continue };
         let markers = method.take_markers(&MARKERS, errors);
         if let [_, second, ..] = markers.as_slice() {
-            errors.at(
-                second,
-                "a method has one of `#[execute]`, `#[apply]` and `#[before_execute]`",
-            );
+            errors.at(second, "a method has one of `#[execute]`, `#[apply]` and `#[before_execute]`");
         }
         let Some(marker) = markers.first() else { continue };
         read_method(
             &marker.to_string(),
             method,
-            (
-                &mut model.decisions,
-                &mut model.applies,
-                &mut model.before_execute,
-            ),
+            (&mut model.decisions, &mut model.applies, &mut model.before_execute),
             errors,
         );
     }
 }
 
-type Read<'a> = (
-    &'a mut Vec<Decision>,
-    &'a mut Vec<Apply>,
-    &'a mut Vec<BeforeExecute>,
-);
+type Read<'a> = (&'a mut Vec<Decision>, &'a mut Vec<Apply>, &'a mut Vec<BeforeExecute>);
 
 fn read_method(marker: &str, method: &Method, (decisions, applies, before): Read<'_>, errors: &mut Errors) {
     match marker {

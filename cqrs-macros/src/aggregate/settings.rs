@@ -37,14 +37,8 @@ impl Settings {
 
     /// The method `settings`, when something is set.
     pub(crate) fn expand(&self, krate: &Crate) -> Option<TokenStream> {
-        let snapshots = self
-            .snapshots
-            .first()
-            .map(|(key, snapshots)| self.snapshots(krate, key, snapshots));
-        let lifespan = self
-            .lifespan
-            .as_ref()
-            .map(|lifespan| quote!(.lifespan::<#lifespan>()));
+        let snapshots = self.snapshots.first().map(|(key, snapshots)| self.snapshots(krate, key, snapshots));
+        let lifespan = self.lifespan.as_ref().map(|lifespan| quote!(.lifespan::<#lifespan>()));
         let mailbox = self.mailbox.as_ref().map(|mailbox| quote!(.mailbox(#mailbox)));
         let set = quote!(#snapshots #lifespan #mailbox);
         (!set.is_empty()).then(|| {
@@ -62,10 +56,8 @@ impl Settings {
             Snapshots::OnPassivation => quote!(OnPassivation),
             Snapshots::StateStored => quote!(StateStored),
         };
-        let version = self
-            .snapshot_version
-            .as_ref()
-            .map_or_else(|| quote!(1), |(_, version)| quote!(#version));
+        let version =
+            self.snapshot_version.as_ref().map_or_else(|| quote!(1), |(_, version)| quote!(#version));
         // A state that has no JSON form is blamed on the key that asked for one.
         let span = located(key.span());
         quote_spanned!(span=> .snapshots(#krate::aggregate::SnapshotPolicy::#policy, #version))

@@ -359,10 +359,7 @@ fn everything() {
 /// An aggregate that is right but for these methods.
 #[expect(clippy::needless_pass_by_value, reason = "a literal at each call")]
 fn with(methods: TokenStream) -> TokenStream {
-    attribute(
-        quote!(),
-        quote! { impl A { #[apply] fn done(&mut self, event: &Done) {} #methods } },
-    )
+    attribute(quote!(), quote! { impl A { #[apply] fn done(&mut self, event: &Done) {} #methods } })
 }
 
 #[test]
@@ -376,14 +373,8 @@ fn an_execute_takes_the_command() {
         &with(quote! { #[execute] fn f(&self, a: &A, b: &B) {} }),
         &[&format!("an unexpected parameter: {wanted}")],
     );
-    refused(
-        &with(quote! { #[execute] fn f(&self, a: A) {} }),
-        &["the command is taken by reference: `&A`"],
-    );
-    refused(
-        &with(quote! { #[execute] fn f(&self, a: &mut A) {} }),
-        &["the command is taken as `&A`"],
-    );
+    refused(&with(quote! { #[execute] fn f(&self, a: A) {} }), &["the command is taken by reference: `&A`"]);
+    refused(&with(quote! { #[execute] fn f(&self, a: &mut A) {} }), &["the command is taken as `&A`"]);
     refused(
         &with(quote! { #[execute] fn f(&mut self, a: &A, e: &Emitter<'_, Self>, c: CommandContext) {} }),
         &[
@@ -394,10 +385,7 @@ fn an_execute_takes_the_command() {
     );
     refused(
         &with(quote! { #[execute] fn f(a: &A, c: &CommandContext, d: &CommandContext) {} }),
-        &[
-            "a method with `#[execute]` takes `&self`",
-            "a parameter that is there already",
-        ],
+        &["a method with `#[execute]` takes `&self`", "a parameter that is there already"],
     );
     refused(
         &with(quote! { #[execute] fn f<T>(&self, a: &A) {} }),
@@ -537,23 +525,14 @@ fn other_items_are_no_aggregates() {
         ],
     );
     refused(
-        &attribute(
-            quote!(),
-            quote! { impl Default for A { #[apply] fn f(&mut self, e: &E) {} } },
-        ),
+        &attribute(quote!(), quote! { impl Default for A { #[apply] fn f(&mut self, e: &E) {} } }),
         &["`#[aggregate]` stands on an `impl` block without a trait, like `impl A { .. }`"],
     );
     refused(
-        &attribute(
-            quote!(),
-            quote! { impl<T> A<T> { #[apply] fn f(&mut self, e: &E) {} } },
-        ),
+        &attribute(quote!(), quote! { impl<T> A<T> { #[apply] fn f(&mut self, e: &E) {} } }),
         &["`#[aggregate]` needs a type without generics: write the block for one type"],
     );
-    refused(
-        &attribute(quote!(), quote! { struct A; }),
-        &["expected an `impl` block"],
-    );
+    refused(&attribute(quote!(), quote! { struct A; }), &["expected an `impl` block"]);
 }
 
 #[test]

@@ -21,14 +21,7 @@ pub(crate) fn expand(model: &Model, errors: &Errors) -> TokenStream {
 }
 
 fn declaration(model: &Model) -> TokenStream {
-    let Model {
-        krate,
-        attrs,
-        visibility,
-        struct_token,
-        ident,
-        ..
-    } = model;
+    let Model { krate, attrs, visibility, struct_token, ident, .. } = model;
     quote! {
         #(#attrs)*
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -51,10 +44,7 @@ fn deref(model: &Model) -> TokenStream {
 
 fn application(model: &Model) -> TokenStream {
     let Model { krate, ident, .. } = model;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| plain(ident), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| plain(ident), syn::LitStr::value);
     let routers = type_list(&model.routers, model.routers_key.as_ref());
     let definition = definition(model);
     quote! {
@@ -81,10 +71,7 @@ fn definition(model: &Model) -> Option<TokenStream> {
         }
     });
     let middleware = middleware_entries(krate, &model.middleware);
-    let defaults = model
-        .options
-        .expand(krate)
-        .map(|defaults| quote!(.defaults(#defaults)));
+    let defaults = model.options.expand(krate).map(|defaults| quote!(.defaults(#defaults)));
     let additions = quote!(#(#handlers)* #middleware #defaults);
     (!additions.is_empty()).then(|| {
         quote! {
@@ -97,12 +84,7 @@ fn definition(model: &Model) -> Option<TokenStream> {
 
 /// The constructor as an inherent function, so that nobody has to import the trait.
 fn builder(model: &Model) -> TokenStream {
-    let Model {
-        krate,
-        visibility,
-        ident,
-        ..
-    } = model;
+    let Model { krate, visibility, ident, .. } = model;
     quote! {
         #[automatically_derived]
         impl #ident {

@@ -126,8 +126,5 @@ fn mistakes() {
         &application(quote! { pub enum Bank {} }),
         &["expected `struct`: an application is written `pub struct Bank { routers: [..] }`"],
     );
-    refused(
-        &application(quote! { struct Bank<T> { routers: [] } }),
-        &["an application has no generics"],
-    );
+    refused(&application(quote! { struct Bank<T> { routers: [] } }), &["an application has no generics"]);
 }

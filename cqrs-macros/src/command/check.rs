@@ -24,20 +24,14 @@ fn check_item(model: &Model, errors: &mut Errors) -> bool {
         return false;
     }
     if !model.generics.params.is_empty() {
-        errors.at(
-            &model.generics,
-            "a command has no generics: write a type for each",
-        );
+        errors.at(&model.generics, "a command has no generics: write a type for each");
         return false;
     }
     true
 }
 
 fn check_missing(model: &Model, errors: &mut Errors) {
-    let missing: Vec<_> = REQUIRED
-        .into_iter()
-        .filter(|(key, _)| !model.given.contains(key))
-        .collect();
+    let missing: Vec<_> = REQUIRED.into_iter().filter(|(key, _)| !model.given.contains(key)).collect();
     if missing.is_empty() {
         return;
     }
@@ -49,11 +43,7 @@ fn check_missing(model: &Model, errors: &mut Errors) {
     };
     errors.at(
         place,
-        format!(
-            "the command lacks {}: add `#[command({})]`",
-            listed(&keys, "and"),
-            cure.join(", ")
-        ),
+        format!("the command lacks {}: add `#[command({})]`", listed(&keys, "and"), cure.join(", ")),
     );
 }
 
@@ -75,10 +65,7 @@ fn check_field(model: &Model, errors: &mut Errors) {
             [only] => format!("its field is `{only}`"),
             several => format!("its fields are {}", listed(several, "and")),
         };
-        errors.at(
-            field,
-            format!("`{}` has no field `{}`: {there}", model.ident, show(field)),
-        );
+        errors.at(field, format!("`{}` has no field `{}`: {there}", model.ident, show(field)));
     }
 }
 

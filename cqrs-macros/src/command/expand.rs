@@ -14,10 +14,7 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         return quote!(#errors);
     };
     let Model { krate, ident, .. } = model;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| plain(ident), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| plain(ident), syn::LitStr::value);
     let handler = model.handler.as_ref().map_or_else(
         || {
             // Without a handler the aggregate decides: when it does not, it is the one to blame.

@@ -97,23 +97,13 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
         options: DispatchOptions::default(),
     };
     let mut keys = Keys::new(&SPEC);
-    keys.read_attributes(&input.attrs, "command", errors, |entry, _| {
-        read(entry, &mut model)
-    });
-    model.given = REQUIRED
-        .map(|(key, _)| key)
-        .into_iter()
-        .filter(|key| keys.get(key).is_some())
-        .collect();
+    keys.read_attributes(&input.attrs, "command", errors, |entry, _| read(entry, &mut model));
+    model.given = REQUIRED.map(|(key, _)| key).into_iter().filter(|key| keys.get(key).is_some()).collect();
     model
 }
 
 fn attribute(attrs: &[Attribute]) -> Option<Path> {
-    attrs
-        .iter()
-        .map(Attribute::path)
-        .find(|path| path.is_ident("command"))
-        .cloned()
+    attrs.iter().map(Attribute::path).find(|path| path.is_ident("command")).cloned()
 }
 
 fn read(entry: &Entry<'_>, model: &mut Model) -> syn::Result<()> {
@@ -140,13 +130,8 @@ fn identify_by(input: ParseStream<'_>) -> syn::Result<IdentifyBy> {
     let expression: Expr = input.parse()?;
     match &expression {
         Expr::Closure(_) => return Ok(IdentifyBy::Function(expression)),
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(index), ..
-        }) => {
-            let index = Index {
-                index: index.base10_parse()?,
-                span: index.span(),
-            };
+        Expr::Lit(ExprLit { lit: Lit::Int(index), .. }) => {
+            let index = Index { index: index.base10_parse()?, span: index.span() };
             return Ok(IdentifyBy::Field(Member::Unnamed(index)));
         }
         _ => {}
@@ -174,9 +159,7 @@ fn find_self(tokens: TokenStream) -> Option<Ident> {
 
 fn prefix(input: ParseStream<'_>) -> syn::Result<Prefix> {
     match input.parse()? {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
-        }) => Ok(Prefix::Text(text)),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(Prefix::Text(text)),
         function @ (Expr::Path(_) | Expr::Closure(_)) => Ok(Prefix::Function(function)),
         other => Err(syn::Error::new_spanned(
             other,

@@ -137,23 +137,14 @@ fn t_033_an_unknown_option_gets_the_list_of_those_there_are() {
 
 #[test]
 fn the_identity_is_one_of_the_fields() {
-    let missing = |item| {
-        messages(&derive(
-            quote! { #[command(router = R, aggregate = A, identify_by = id)] #item },
-        ))
-    };
+    let missing =
+        |item| messages(&derive(quote! { #[command(router = R, aggregate = A, identify_by = id)] #item }));
     assert_eq!(
         missing(quote! { struct C { a: u8, b: u8 } }),
         ["`C` has no field `id`: its fields are `a` and `b`"]
     );
-    assert_eq!(
-        missing(quote! { struct C { a: u8 } }),
-        ["`C` has no field `id`: its field is `a`"]
-    );
-    assert_eq!(
-        missing(quote! { struct C; }),
-        ["`C` has no field `id`: it has no fields"]
-    );
+    assert_eq!(missing(quote! { struct C { a: u8 } }), ["`C` has no field `id`: its field is `a`"]);
+    assert_eq!(missing(quote! { struct C; }), ["`C` has no field `id`: it has no fields"]);
     assert_eq!(
         missing(quote! { enum C { A } }),
         [

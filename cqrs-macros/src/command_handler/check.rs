@@ -22,20 +22,11 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
 fn check_states(model: &mut Model, errors: &mut Errors) {
     let Some(aggregate) = &model.aggregate else { return };
     for decision in &mut model.decisions {
-        let Some(state) = decision
-            .state
-            .as_ref()
-            .filter(|state| key(state) != key(aggregate))
-        else {
+        let Some(state) = decision.state.as_ref().filter(|state| key(state) != key(aggregate)) else {
             continue;
         };
-        errors.at(
-            state,
-            format!(
-                "the handler is one of `{0}`: the state is taken as `&{0}`",
-                show(aggregate)
-            ),
-        );
+        errors
+            .at(state, format!("the handler is one of `{0}`: the state is taken as `&{0}`", show(aggregate)));
         decision.correct_state(aggregate);
     }
 }

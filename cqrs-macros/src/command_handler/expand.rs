@@ -8,12 +8,7 @@ use crate::shared::errors::Errors;
 use crate::shared::paths::ends;
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
-    let Model {
-        block,
-        cfgs,
-        decisions,
-        ..
-    } = model;
+    let Model { block, cfgs, decisions, .. } = model;
     if !expandable {
         return quote!(#errors #block);
     }

@@ -24,10 +24,7 @@ pub(crate) const MARKERS: [&str; 1] = ["execute"];
 const SPEC: Spec = Spec {
     what: "command handler",
     separator: '=',
-    keys: &[
-        ("aggregate", "aggregate = YourAggregate"),
-        ("crate", "crate = ::cqrs"),
-    ],
+    keys: &[("aggregate", "aggregate = YourAggregate"), ("crate", "crate = ::cqrs")],
 };
 
 pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) -> Model {
@@ -55,9 +52,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         let Part::Method(method) = part else { continue };
         if !method.take_markers(&MARKERS, errors).is_empty() {
             model.marked = true;
-            model
-                .decisions
-                .extend(Decision::read(method, Place::CommandHandler, errors));
+            model.decisions.extend(Decision::read(method, Place::CommandHandler, errors));
         }
     }
     model

@@ -98,8 +98,5 @@ fn mistakes() {
             "a command handler needs a method for each of its commands: add `#[execute] async fn withdraw(&self, state: &Account, command: &Withdraw)`",
         ],
     );
-    refused(
-        &attribute(quote!(), quote! { fn f() {} }),
-        &["expected an `impl` block"],
-    );
+    refused(&attribute(quote!(), quote! { fn f() {} }), &["expected an `impl` block"]);
 }

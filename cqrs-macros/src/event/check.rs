@@ -26,24 +26,15 @@ fn check_item(model: &Model, errors: &mut Errors) -> bool {
 }
 
 fn check_names(model: &Model, errors: &mut Errors) {
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| plain(&model.ident), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| plain(&model.ident), syn::LitStr::value);
     if let Some(name) = &model.name {
         check_wire_name(name, "event's name", errors);
     }
     for (index, alias) in model.aliases.iter().enumerate() {
         check_wire_name(alias, "alias", errors);
         if alias.value() == name {
-            errors.at(
-                alias,
-                "the alias is the event's name: give a name that it had before",
-            );
-        } else if model.aliases[..index]
-            .iter()
-            .any(|other| other.value() == alias.value())
-        {
+            errors.at(alias, "the alias is the event's name: give a name that it had before");
+        } else if model.aliases[..index].iter().any(|other| other.value() == alias.value()) {
             errors.at(alias, "the alias is given twice");
         }
     }
@@ -57,12 +48,7 @@ fn check_version(model: &Model, errors: &mut Errors) {
     if !model.upcasters_known {
         return;
     }
-    let is_missing = |from: &u32| {
-        model
-            .upcasters
-            .iter()
-            .all(|upcaster| upcaster.from.number != *from)
-    };
+    let is_missing = |from: &u32| model.upcasters.iter().all(|upcaster| upcaster.from.number != *from);
     // A version of millions is a slip of the pen, and its list of upcasters would not help.
     let missing: Vec<_> = (1..version.number).filter(is_missing).take(20).collect();
     let cure: Vec<_> = missing.iter().map(|from| format!("{from} => function")).collect();
@@ -74,11 +60,7 @@ fn check_version(model: &Model, errors: &mut Errors) {
     };
     errors.at(
         &version.literal,
-        format!(
-            "version {} needs {needed}: add `upcast({})`",
-            version.number,
-            cure.join(", ")
-        ),
+        format!("version {} needs {needed}: add `upcast({})`", version.number, cure.join(", ")),
     );
 }
 
@@ -97,14 +79,8 @@ fn check_upcasters(model: &Model, errors: &mut Errors) {
                     from.saturating_add(1)
                 ),
             );
-        } else if model.upcasters[..index]
-            .iter()
-            .any(|other| other.from.number == from)
-        {
-            errors.at(
-                literal,
-                format!("there is an upcaster from version {from} already"),
-            );
+        } else if model.upcasters[..index].iter().any(|other| other.from.number == from) {
+            errors.at(literal, format!("there is an upcaster from version {from} already"));
         }
     }
 }

@@ -34,20 +34,14 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
 /// The schema; without upcasters where there are mistakes, for they may be among them.
 fn schema(model: &Model, right: bool) -> TokenStream {
     let krate = &model.krate;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| plain(&model.ident), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| plain(&model.ident), syn::LitStr::value);
     let version = model.version.as_ref().map_or(1, |version| version.number);
     let aliases = model.aliases.iter();
     let aliases = (!model.aliases.is_empty()).then(|| quote!(.aliases(&[#(#aliases),*])));
     let upcasters = model.upcasters.iter().map(|upcaster| upcaster.expand(krate));
     let upcasters =
         (right && !model.upcasters.is_empty()).then(|| quote!(.upcasters(const { &[#(#upcasters),*] })));
-    let fields = model
-        .fields
-        .iter()
-        .map(|(name, ty)| quote!(#krate::event::EventField::new(#name, #ty)));
+    let fields = model.fields.iter().map(|(name, ty)| quote!(#krate::event::EventField::new(#name, #ty)));
     let fields = (!model.fields.is_empty()).then(|| quote!(.fields(const { &[#(#fields),*] })));
     quote! {
         #krate::event::EventSchema::new(#name, #version)
@@ -61,11 +55,7 @@ fn schema(model: &Model, right: bool) -> TokenStream {
 
 impl Upcaster {
     fn expand(&self, krate: &Crate) -> TokenStream {
-        let Self {
-            from,
-            function,
-            produces,
-        } = self;
+        let Self { from, function, produces } = self;
         let from = from.number;
         let span = located(function.span());
         let facade = krate.at(span);

@@ -95,9 +95,7 @@ fn version(input: ParseStream<'_>) -> syn::Result<Version> {
 fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
     let content;
     bracketed!(content in input);
-    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?
-        .into_iter()
-        .collect())
+    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
 }
 
 fn upcasters(entry: &Entry<'_>) -> syn::Result<Vec<Upcaster>> {
@@ -106,27 +104,15 @@ fn upcasters(entry: &Entry<'_>) -> syn::Result<Vec<Upcaster>> {
     }
     let content;
     parenthesized!(content in entry.input);
-    Ok(
-        Punctuated::<Upcaster, Token![,]>::parse_terminated_with(&content, upcaster)?
-            .into_iter()
-            .collect(),
-    )
+    Ok(Punctuated::<Upcaster, Token![,]>::parse_terminated_with(&content, upcaster)?.into_iter().collect())
 }
 
 fn upcaster(input: ParseStream<'_>) -> syn::Result<Upcaster> {
     let from = version(input)?;
     input.parse::<Token![=>]>()?;
     let function = input.parse()?;
-    let produces = if input.parse::<Option<Token![->]>>()?.is_some() {
-        types(input)?
-    } else {
-        Vec::new()
-    };
-    Ok(Upcaster {
-        from,
-        function,
-        produces,
-    })
+    let produces = if input.parse::<Option<Token![->]>>()?.is_some() { types(input)? } else { Vec::new() };
+    Ok(Upcaster { from, function, produces })
 }
 
 /// The names and types of the fields of a struct.

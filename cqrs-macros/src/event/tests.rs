@@ -117,16 +117,10 @@ fn upcasters_lie_below_the_version() {
 
 #[test]
 fn versions_are_whole_numbers_from_1() {
-    refused(
-        &derive(quote! { #[event(version = 0)] struct E; }),
-        &["versions begin at 1"],
-    );
+    refused(&derive(quote! { #[event(version = 0)] struct E; }), &["versions begin at 1"]);
     let expected = "expected a version: a whole number from 1";
     refused(&derive(quote! { #[event(version = "2")] struct E; }), &[expected]);
-    refused(
-        &derive(quote! { #[event(version = 99999999999)] struct E; }),
-        &[expected],
-    );
+    refused(&derive(quote! { #[event(version = 99999999999)] struct E; }), &[expected]);
     let huge = messages(&derive(quote! { #[event(version = 4_000_000_000)] struct E; }));
     assert_eq!(huge.len(), 1);
 }
@@ -171,8 +165,5 @@ fn other_items_are_no_events() {
         &derive(quote! { union E { a: u8 } }),
         &["a union cannot be an event: make it a struct or an enum"],
     );
-    refused(
-        &derive(quote! { #[event = "x"] struct E; }),
-        &["expected `#[event(..)]`"],
-    );
+    refused(&derive(quote! { #[event = "x"] struct E; }), &["expected `#[event(..)]`"]);
 }

@@ -24,17 +24,18 @@ fn check_keys(model: &Model, errors: &mut Errors) {
         check_wire_name(name, "handler's name", errors);
     }
     if !model.missing.is_empty() {
-        let cure: Vec<_> = model
-            .missing
-            .iter()
-            .map(|key| {
-                if *key == "name" {
-                    "name = \"welcome-email\""
-                } else {
-                    "interested_in = [AccountOpened]"
-                }
-            })
-            .collect();
+        let cure: Vec<_> =
+            model
+                .missing
+                .iter()
+                .map(|key| {
+                    if *key == "name" {
+                        "name = \"welcome-email\""
+                    } else {
+                        "interested_in = [AccountOpened]"
+                    }
+                })
+                .collect();
         errors.at(
             &model.block.self_ty,
             format!(
@@ -49,11 +50,7 @@ fn check_keys(model: &Model, errors: &mut Errors) {
 /// Compares the list of events with the methods, both ways.
 fn check_events(model: &Model, errors: &mut Errors) {
     for event in &model.interested_in {
-        if !model
-            .handlings
-            .iter()
-            .any(|handling| key(&handling.event) == key(event))
-        {
+        if !model.handlings.iter().any(|handling| key(&handling.event) == key(event)) {
             let name = show(event);
             errors.at(
                 event,
@@ -65,11 +62,7 @@ fn check_events(model: &Model, errors: &mut Errors) {
         }
     }
     for handling in &model.handlings {
-        if !model
-            .interested_in
-            .iter()
-            .any(|event| key(event) == key(&handling.event))
-        {
+        if !model.interested_in.iter().any(|event| key(event) == key(&handling.event)) {
             let event = &handling.event;
             errors.at(
                 event,
@@ -101,10 +94,7 @@ fn distinct(handlings: Vec<Handling>, errors: &mut Errors) -> Vec<Handling> {
     let mut kept: Vec<Handling> = Vec::with_capacity(handlings.len());
     for handling in handlings {
         let event = &handling.event;
-        match kept
-            .iter()
-            .find(|other| same_item(&other.event, &other.cfgs, event, &handling.cfgs))
-        {
+        match kept.iter().find(|other| same_item(&other.event, &other.cfgs, event, &handling.cfgs)) {
             Some(other) => errors.at(
                 event,
                 format!(

@@ -9,19 +9,13 @@ use crate::shared::paths::ends;
 use crate::shared::set::{Member, Set};
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
-    let Model {
-        krate, block, cfgs, ..
-    } = model;
+    let Model { krate, block, cfgs, .. } = model;
     if !expandable {
         return quote!(#errors #block);
     }
     let events = Ident::new("__Event", Span::call_site());
     let members: Vec<_> = model.handlings.iter().map(member).collect();
-    let set = Set {
-        krate,
-        name: &events,
-        members: &members,
-    };
+    let set = Set { krate, name: &events, members: &members };
     let declaration = set.declaration(&format!("The events of the handler `{}`.", show(&block.self_ty)));
     let set = set.event_set();
     let handler = handler(model, &events);
@@ -38,24 +32,18 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
 }
 
 fn member(handling: &Handling) -> Member {
-    Member {
-        cfgs: handling.cfgs.clone(),
-        variant: handling.variant.clone(),
-        event: handling.event.clone(),
-    }
+    Member { cfgs: handling.cfgs.clone(), variant: handling.variant.clone(), event: handling.event.clone() }
 }
 
 fn handler(model: &Model, events: &Ident) -> TokenStream {
     let Model { krate, block, .. } = model;
     let self_ty = &block.self_ty;
-    let name = model.name.as_ref().map_or_else(
-        || block.type_name().map_or_else(String::new, plain),
-        syn::LitStr::value,
-    );
-    let error = model
-        .error
+    let name = model
+        .name
         .as_ref()
-        .map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+        .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
+    let error =
+        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let (start_from, consistency) = (start_from(model), consistency(model));
     let arms = model.handlings.iter().map(|handling| arm(handling, events));
     let on_error = on_error(model);
@@ -102,16 +90,8 @@ fn consistency(model: &Model) -> Option<TokenStream> {
 
 fn arm(handling: &Handling, events: &Ident) -> TokenStream {
     let Handling { cfgs, variant, .. } = handling;
-    let body = if handling.callable {
-        call(handling)
-    } else {
-        quote!(::core::result::Result::Ok(()))
-    };
-    let event = if handling.callable {
-        quote!(ref __event)
-    } else {
-        quote!(_)
-    };
+    let body = if handling.callable { call(handling) } else { quote!(::core::result::Result::Ok(())) };
+    let event = if handling.callable { quote!(ref __event) } else { quote!(_) };
     quote!(#(#cfgs)* #events::#variant(#event) => { #body })
 }
 

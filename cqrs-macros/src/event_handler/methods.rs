@@ -104,10 +104,7 @@ fn arguments(method: &Method, errors: &mut Errors) -> (Option<Type>, bool) {
         }
     }
     if event.is_none() {
-        errors.at(
-            &method.signature.ident,
-            format!("the method lacks the event: {WANTED}"),
-        );
+        errors.at(&method.signature.ident, format!("the method lacks the event: {WANTED}"));
     }
     (event, takes_context)
 }
@@ -156,10 +153,6 @@ impl OnError {
         }
         let callable = mistakes.is_empty();
         errors.merge(mistakes);
-        Self {
-            cfgs: cfgs(&method.attrs),
-            is_async: signature.asyncness.is_some(),
-            callable,
-        }
+        Self { cfgs: cfgs(&method.attrs), is_async: signature.asyncness.is_some(), callable }
     }
 }

@@ -72,10 +72,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
     };
     let done = read_keys.parse2(keys);
     errors.take(done);
-    model.missing = ["name", "interested_in"]
-        .into_iter()
-        .filter(|key| seen.get(key).is_none())
-        .collect();
+    model.missing = ["name", "interested_in"].into_iter().filter(|key| seen.get(key).is_none()).collect();
     read_methods(&mut model, errors);
     model
 }
@@ -98,9 +95,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
 
 fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
     const EXPECTED: &str = "expected `origin`, `current` or `position(42)`";
-    let word: Ident = input
-        .parse()
-        .map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    let word: Ident = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
     match word.to_string().as_str() {
         "origin" => Ok(StartFrom::Origin),
         "current" => Ok(StartFrom::Current),
@@ -117,9 +112,7 @@ fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
 
 fn strong(input: ParseStream<'_>) -> syn::Result<bool> {
     const EXPECTED: &str = "expected `strong` or `eventual`";
-    let word: Ident = input
-        .parse()
-        .map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    let word: Ident = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
     match word.to_string().as_str() {
         "strong" => Ok(true),
         "eventual" => Ok(false),

@@ -237,8 +237,5 @@ fn the_error_is_one() {
             "the handler's error cannot be seen here: return `Result<(), Error>`, or name it with `error = Error`",
         ],
     );
-    refused(
-        &attribute(quote!(name = "h", interested_in = [A, B, C], error = Z), block),
-        &[],
-    );
+    refused(&attribute(quote!(name = "h", interested_in = [A, B, C], error = Z), block), &[]);
 }

@@ -16,11 +16,7 @@ pub(crate) struct Model {
     pub(crate) not_an_enum: Option<TokenStream>,
 }
 
-const SPEC: Spec = Spec {
-    what: "event set",
-    separator: '=',
-    keys: &[("crate", "crate = ::cqrs")],
-};
+const SPEC: Spec = Spec { what: "event set", separator: '=', keys: &[("crate", "crate = ::cqrs")] };
 
 pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
     let mut model = Model {
@@ -36,11 +32,7 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
     });
     match &input.data {
         Data::Enum(data) => {
-            model.members = data
-                .variants
-                .iter()
-                .filter_map(|variant| member(variant, errors))
-                .collect();
+            model.members = data.variants.iter().filter_map(|variant| member(variant, errors)).collect();
         }
         Data::Struct(data) => model.not_an_enum = Some(data.struct_token.to_token_stream()),
         Data::Union(data) => model.not_an_enum = Some(data.union_token.to_token_stream()),
@@ -55,15 +47,8 @@ fn member(variant: &Variant, errors: &mut Errors) -> Option<Member> {
     };
     let Some(field) = only else {
         let name = &variant.ident;
-        errors.at(
-            variant,
-            format!("a variant of an event set holds one event: write `{name}({name})`"),
-        );
+        errors.at(variant, format!("a variant of an event set holds one event: write `{name}({name})`"));
         return None;
     };
-    Some(Member {
-        cfgs: Vec::new(),
-        variant: variant.ident.clone(),
-        event: field.ty.clone(),
-    })
+    Some(Member { cfgs: Vec::new(), variant: variant.ident.clone(), event: field.ty.clone() })
 }

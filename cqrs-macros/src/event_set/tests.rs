@@ -83,10 +83,7 @@ fn a_variant_holds_one_event() {
 
 #[test]
 fn an_event_is_in_a_set_once() {
-    refused(
-        &derive(quote! { enum E { A(X), B(X) } }),
-        &["the variant `A` holds `X` already"],
-    );
+    refused(&derive(quote! { enum E { A(X), B(X) } }), &["the variant `A` holds `X` already"]);
 }
 
 #[test]
@@ -98,10 +95,7 @@ fn other_items_are_no_sets() {
             "an event set is an enum whose variants hold one event each",
         ],
     );
-    refused(
-        &derive(quote! { enum E<T> { A(T) } }),
-        &["an event set has no generics"],
-    );
+    refused(&derive(quote! { enum E<T> { A(T) } }), &["an event set has no generics"]);
     refused(
         &derive(quote! { enum E {} }),
         &["an event set needs a variant: add one for each event, like `Opened(Opened)`"],

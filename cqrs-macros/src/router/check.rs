@@ -21,10 +21,7 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
         !itself
     });
     if let Some(keyword) = &model.not_a_struct {
-        errors.at(
-            keyword,
-            format!("a router is a struct: write `struct {};`", model.ident),
-        );
+        errors.at(keyword, format!("a router is a struct: write `struct {};`", model.ident));
         return false;
     }
     if !model.generics.params.is_empty() {

@@ -11,16 +11,10 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         return quote!(#errors);
     }
     let Model { krate, ident, .. } = model;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| plain(ident), syn::LitStr::value);
+    let name = model.name.as_ref().map_or_else(|| plain(ident), syn::LitStr::value);
     let includes = type_list(&model.includes, model.includes_key.as_ref());
     let middleware = middleware_entries(krate, &model.middleware);
-    let defaults = model
-        .options
-        .expand(krate)
-        .map(|defaults| quote!(.defaults(#defaults)));
+    let defaults = model.options.expand(krate).map(|defaults| quote!(.defaults(#defaults)));
     let additions = quote!(#middleware #defaults);
     let definition = (!additions.is_empty()).then(|| {
         quote! {

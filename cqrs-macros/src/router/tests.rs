@@ -67,9 +67,6 @@ fn mistakes() {
             "a router cannot include itself",
         ],
     );
-    refused(
-        &derive(quote! { enum R {} }),
-        &["a router is a struct: write `struct R;`"],
-    );
+    refused(&derive(quote! { enum R {} }), &["a router is a struct: write `struct R;`"]);
     refused(&derive(quote! { struct R<T>(T); }), &["a router has no generics"]);
 }

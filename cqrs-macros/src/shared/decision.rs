@@ -72,9 +72,7 @@ impl Decision {
         let (arguments, values) = read_arguments(method, place, &mut mistakes);
         let callable = mistakes.is_empty();
         errors.merge(mistakes);
-        let state = (place == Place::CommandHandler)
-            .then(|| values.first().cloned())
-            .flatten();
+        let state = (place == Place::CommandHandler).then(|| values.first().cloned()).flatten();
         let command = values.get(place.values().len() - 1)?.clone();
         Some(Self {
             cfgs: cfgs(&method.attrs),
@@ -124,18 +122,12 @@ impl Decision {
 pub(crate) fn check_receiver(method: &Method, marker: &str, mutable: bool, errors: &mut Errors) {
     let wanted = if mutable { "&mut self" } else { "&self" };
     let Some(receiver) = method.signature.receiver() else {
-        errors.at(
-            &method.signature.ident,
-            format!("a method with `#[{marker}]` takes `{wanted}`"),
-        );
+        errors.at(&method.signature.ident, format!("a method with `#[{marker}]` takes `{wanted}`"));
         return;
     };
     if !is_reference(receiver, mutable) {
         let found = show(receiver);
-        errors.at(
-            receiver,
-            format!("a method with `#[{marker}]` takes `{wanted}`, not `{found}`"),
-        );
+        errors.at(receiver, format!("a method with `#[{marker}]` takes `{wanted}`, not `{found}`"));
     }
 }
 
@@ -147,10 +139,7 @@ fn is_reference(receiver: &Receiver, mutable: bool) -> bool {
 pub(crate) fn check_generics(method: &Method, marker: &str, errors: &mut Errors) {
     for parameter in &method.signature.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(_)) {
-            errors.at(
-                parameter,
-                format!("a method with `#[{marker}]` has no type parameters"),
-            );
+            errors.at(parameter, format!("a method with `#[{marker}]` has no type parameters"));
         }
     }
 }
@@ -191,10 +180,7 @@ fn read_arguments(method: &Method, place: Place, errors: &mut Errors) -> (Vec<Ar
         } else {
             "the command"
         };
-        errors.at(
-            &method.signature.ident,
-            format!("the method lacks {missing}: {}", place.wanted()),
-        );
+        errors.at(&method.signature.ident, format!("the method lacks {missing}: {}", place.wanted()));
     }
     (arguments, values)
 }
@@ -224,26 +210,16 @@ fn special(ty: &Type, errors: &mut Errors) -> Option<Argument> {
 
 /// The `C` of `&C`.
 fn referenced(ty: &Type, argument: Argument, errors: &mut Errors) -> Type {
-    let what = if argument == Argument::State {
-        "state"
-    } else {
-        "command"
-    };
+    let what = if argument == Argument::State { "state" } else { "command" };
     match ty {
         Type::Reference(reference) => {
             if let Some(token) = &reference.mutability {
-                errors.at(
-                    token,
-                    format!("the {what} is taken as `&{}`", show(&reference.elem)),
-                );
+                errors.at(token, format!("the {what} is taken as `&{}`", show(&reference.elem)));
             }
             (*reference.elem).clone()
         }
         other => {
-            errors.at(
-                other,
-                format!("the {what} is taken by reference: `&{}`", show(other)),
-            );
+            errors.at(other, format!("the {what} is taken by reference: `&{}`", show(other)));
             other.clone()
         }
     }
@@ -254,10 +230,7 @@ pub(crate) fn without_duplicates(decisions: Vec<Decision>, errors: &mut Errors) 
     let mut kept: Vec<Decision> = Vec::with_capacity(decisions.len());
     for decision in decisions {
         let command = &decision.command;
-        match kept
-            .iter()
-            .find(|other| same_item(&other.command, &other.cfgs, command, &decision.cfgs))
-        {
+        match kept.iter().find(|other| same_item(&other.command, &other.cfgs, command, &decision.cfgs)) {
             Some(other) => errors.at(
                 command,
                 format!(

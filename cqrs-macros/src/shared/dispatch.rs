@@ -50,14 +50,9 @@ impl DispatchOptions {
             let consistency = consistency.expand(krate);
             quote!(.consistency(#consistency))
         });
-        let consistency_timeout = self
-            .consistency_timeout
-            .as_ref()
-            .map(|limit| quote!(.consistency_timeout(#limit)));
-        let retry_attempts = self
-            .retry_attempts
-            .as_ref()
-            .map(|count| quote!(.retry_attempts(#count)));
+        let consistency_timeout =
+            self.consistency_timeout.as_ref().map(|limit| quote!(.consistency_timeout(#limit)));
+        let retry_attempts = self.retry_attempts.as_ref().map(|count| quote!(.retry_attempts(#count)));
         let set = quote!(#timeout #consistency #consistency_timeout #retry_attempts);
         (!set.is_empty()).then(|| quote!(#krate::dispatch::DispatchDefaults::new() #set))
     }
@@ -94,9 +89,7 @@ fn consistency(input: ParseStream<'_>) -> syn::Result<Consistency> {
         let names = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
         return Ok(Consistency::Handlers(names.into_iter().collect()));
     }
-    let word: Ident = input
-        .parse()
-        .map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    let word: Ident = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
     match word.to_string().as_str() {
         "strong" => Ok(Consistency::Strong),
         "eventual" => Ok(Consistency::Eventual),

@@ -7,9 +7,7 @@ use crate::shared::paths::located;
 /// A length of time: `"5s"`, or any expression that gives a `Duration`.
 pub(crate) fn duration(expression: Expr) -> syn::Result<TokenStream> {
     match expression {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
-        }) => from_text(&text),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => from_text(&text),
         Expr::Lit(literal) => Err(syn::Error::new_spanned(literal, EXPECTED)),
         other => Ok(quote!(#other)),
     }
@@ -28,16 +26,11 @@ fn from_text(text: &LitStr) -> syn::Result<TokenStream> {
         "h" => 3_600,
         _ => return Err(syn::Error::new_spanned(text, EXPECTED)),
     };
-    let count: u64 = digits
-        .trim()
-        .parse()
-        .map_err(|_| syn::Error::new_spanned(text, EXPECTED))?;
+    let count: u64 = digits.trim().parse().map_err(|_| syn::Error::new_spanned(text, EXPECTED))?;
     let span = located(text.span());
     if factor == 0 {
         return Ok(quote_spanned!(span=> ::core::time::Duration::from_millis(#count)));
     }
-    let seconds = count
-        .checked_mul(factor)
-        .ok_or_else(|| syn::Error::new_spanned(text, EXPECTED))?;
+    let seconds = count.checked_mul(factor).ok_or_else(|| syn::Error::new_spanned(text, EXPECTED))?;
     Ok(quote_spanned!(span=> ::core::time::Duration::from_secs(#seconds)))
 }

@@ -54,16 +54,7 @@ impl Parse for ImplBlock {
         while !content.is_empty() {
             parts.push(content.parse()?);
         }
-        Ok(Self {
-            attrs,
-            impl_token,
-            generics,
-            trait_for,
-            self_ty,
-            brace,
-            inner_attrs,
-            parts,
-        })
+        Ok(Self { attrs, impl_token, generics, trait_for, self_ty, brace, inner_attrs, parts })
     }
 }
 
@@ -78,12 +69,7 @@ impl Parse for Part {
             return Ok(Self::Other(item.into_token_stream()));
         }
         input.advance_to(&ahead);
-        let method = Method {
-            attrs,
-            visibility,
-            signature: input.parse()?,
-            body: body(input)?,
-        };
+        let method = Method { attrs, visibility, signature: input.parse()?, body: body(input)? };
         Ok(Self::Method(Box::new(method)))
     }
 }
@@ -97,19 +83,8 @@ fn body(input: ParseStream<'_>) -> syn::Result<Group> {
 
 impl ToTokens for ImplBlock {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self {
-            attrs,
-            impl_token,
-            generics,
-            trait_for,
-            self_ty,
-            brace,
-            inner_attrs,
-            parts,
-        } = self;
-        let trait_for = trait_for
-            .as_ref()
-            .map(|(path, for_token)| quote!(#path #for_token));
+        let Self { attrs, impl_token, generics, trait_for, self_ty, brace, inner_attrs, parts } = self;
+        let trait_for = trait_for.as_ref().map(|(path, for_token)| quote!(#path #for_token));
         let where_clause = &generics.where_clause;
         tokens.extend(quote!(#(#attrs)* #impl_token #generics #trait_for #self_ty #where_clause));
         brace.surround(tokens, |tokens| {
@@ -122,12 +97,7 @@ impl ToTokens for Part {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
             Self::Method(method) => {
-                let Method {
-                    attrs,
-                    visibility,
-                    signature,
-                    body,
-                } = &**method;
+                let Method { attrs, visibility, signature, body } = &**method;
                 tokens.extend(quote!(#(#attrs)* #visibility #signature #body));
             }
             Self::Other(item) => item.to_tokens(tokens),
@@ -163,10 +133,7 @@ impl ImplBlock {
             return false;
         }
         if self.type_name().is_none() {
-            errors.at(
-                &self.self_ty,
-                format!("`#[{attribute}]` needs the name of a type"),
-            );
+            errors.at(&self.self_ty, format!("`#[{attribute}]` needs the name of a type"));
             return false;
         }
         true
@@ -185,23 +152,15 @@ impl Method {
             let text = name.to_string();
             if markers.contains(&text.as_str()) {
                 if let Err(error) = attr.meta.require_path_only() {
-                    errors.push(syn::Error::new(
-                        error.span(),
-                        format!("`#[{text}]` takes no arguments"),
-                    ));
+                    errors.push(syn::Error::new(error.span(), format!("`#[{text}]` takes no arguments")));
                 }
                 found.push(name.clone());
                 return false;
             }
             let misspelt = !KNOWN.contains(&text.as_str())
-                && markers
-                    .iter()
-                    .any(|marker| distance(marker, &text) <= 1 + marker.len() / 7);
+                && markers.iter().any(|marker| distance(marker, &text) <= 1 + marker.len() / 7);
             if misspelt {
-                errors.at(
-                    name,
-                    format!("unknown attribute `{text}`, expected {}", listed(markers, "or")),
-                );
+                errors.at(name, format!("unknown attribute `{text}`, expected {}", listed(markers, "or")));
             }
             !misspelt
         });

@@ -58,10 +58,7 @@ impl Entry<'_> {
     pub(crate) fn text(&self) -> syn::Result<LitStr> {
         self.value_with(|input| {
             input.parse().map_err(|error: syn::Error| {
-                syn::Error::new(
-                    error.span(),
-                    format!("expected a string: write `{}`", self.example),
-                )
+                syn::Error::new(error.span(), format!("expected a string: write `{}`", self.example))
             })
         })
     }
@@ -84,10 +81,7 @@ impl Entry<'_> {
     }
 
     pub(crate) fn missing_value(&self) -> syn::Error {
-        syn::Error::new_spanned(
-            self.key,
-            format!("`{}` needs a value: write `{}`", self.key, self.example),
-        )
+        syn::Error::new_spanned(self.key, format!("`{}` needs a value: write `{}`", self.key, self.example))
     }
 }
 
@@ -99,10 +93,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(spec: &'static Spec) -> Self {
-        Self {
-            spec,
-            seen: HashMap::new(),
-        }
+        Self { spec, seen: HashMap::new() }
     }
 
     /// Where a key was given.
@@ -148,24 +139,12 @@ impl Keys {
             return Err(syn::Error::new_spanned(&key, format!("`{name}` is given twice")));
         }
         self.seen.insert(name, key.clone());
-        on_key(
-            &Entry {
-                key: &key,
-                input,
-                example,
-                separator: self.spec.separator,
-            },
-            errors,
-        )
+        on_key(&Entry { key: &key, input, example, separator: self.spec.separator }, errors)
     }
 
     fn unknown(&self, name: &str) -> String {
         let known: Vec<_> = self.spec.keys.iter().map(|(key, _)| *key).collect();
-        format!(
-            "unknown {} key `{name}`, expected {}",
-            self.spec.what,
-            listed(&known, "or")
-        )
+        format!("unknown {} key `{name}`, expected {}", self.spec.what, listed(&known, "or"))
     }
 
     /// Reads the keys of the helper attributes of a derive macro.

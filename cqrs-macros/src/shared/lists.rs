@@ -13,9 +13,7 @@ use crate::shared::paths::{Crate, located};
 pub(crate) fn types(input: ParseStream<'_>) -> syn::Result<Vec<Type>> {
     let content;
     bracketed!(content in input);
-    Ok(Punctuated::<Type, Token![,]>::parse_terminated(&content)?
-        .into_iter()
-        .collect())
+    Ok(Punctuated::<Type, Token![,]>::parse_terminated(&content)?.into_iter().collect())
 }
 
 /// Drops what is listed twice, and notes it.
@@ -39,10 +37,7 @@ pub(crate) fn without_duplicates(
 /// A list as a type: `(A, (B, ()))`. An entry that does not fit is blamed on the list's key.
 pub(crate) fn type_list(types: &[Type], key: Option<&Ident>) -> TokenStream {
     let span = key.map_or_else(Span::call_site, |key| located(key.span()));
-    types
-        .iter()
-        .rev()
-        .fold(quote!(()), |rest, ty| quote_spanned!(span=> (#ty, #rest)))
+    types.iter().rev().fold(quote!(()), |rest, ty| quote_spanned!(span=> (#ty, #rest)))
 }
 
 /// The calls that add layers of middleware to a definition.

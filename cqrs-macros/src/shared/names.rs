@@ -81,11 +81,7 @@ pub(crate) fn plain(ident: &Ident) -> String {
 
 /// The `#[cfg]`s, for what is generated from the item that they stand on.
 pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
-    attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("cfg"))
-        .cloned()
-        .collect()
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
 }
 
 /// Checks a name that is stored.
@@ -96,10 +92,7 @@ pub(crate) fn check_wire_name(name: &LitStr, what: &str, errors: &mut Errors) {
     } else if value.chars().any(char::is_control) {
         errors.at(name, format!("the {what} holds a control character"));
     } else if value.starts_with('$') {
-        errors.at(
-            name,
-            format!("the {what} begins with `$`, which is reserved for the framework"),
-        );
+        errors.at(name, format!("the {what} begins with `$`, which is reserved for the framework"));
     }
 }
 

@@ -63,11 +63,7 @@ impl Rates {
         self.gate.pass().await;
         assert_ne!(command.cents, 13, "unlucky");
         let cents = command.cents * self.percent / 100;
-        if cents == 0 {
-            Err(PurseError::NoRate)
-        } else {
-            Ok(Exchanged { cents })
-        }
+        if cents == 0 { Err(PurseError::NoRate) } else { Ok(Exchanged { cents }) }
     }
 
     /// Need not wait, sees the state, and takes what methods of aggregates take.
@@ -95,11 +91,7 @@ application! {
 
 async fn purses(store: impl cqrs::store::Store, percent: u64, gate: Gate) -> Purses {
     let rates = Rates { percent, gate };
-    Purses::builder(store)
-        .command_handler(rates)
-        .start()
-        .await
-        .unwrap()
+    Purses::builder(store).command_handler(rates).start().await.unwrap()
 }
 
 fn exchange(cents: u64) -> Exchange {
@@ -125,14 +117,7 @@ async fn a_command_handler_without_an_instance_is_a_fault_of_the_start() {
     let Err(StartError::Invalid { faults, .. }) = Purses::builder(MemoryStore::new()).start().await else {
         panic!("started");
     };
-    let [
-        StartFault::NoInstance {
-            kind,
-            type_name,
-            method,
-        },
-    ] = &faults[..]
-    else {
+    let [StartFault::NoInstance { kind, type_name, method }] = &faults[..] else {
         panic!("{faults:?}");
     };
     assert_eq!((*kind, *method), ("command handler", "command_handler"));
@@ -148,10 +133,7 @@ async fn a_waiting_handler_holds_up_its_own_aggregate() {
         gate.arrival().await;
         let double = purses.dispatch(Double { id: 1 }).into_future();
         tokio::pin!(double);
-        assert!(
-            futures_poll(double.as_mut()).await.is_none(),
-            "decided beside another command"
-        );
+        assert!(futures_poll(double.as_mut()).await.is_none(), "decided beside another command");
         gate.open();
         double.await
     };
@@ -192,13 +174,7 @@ async fn a_handler_that_panics_fails_its_command_only() {
     let purses = purses(MemoryStore::new(), 100, Gate::default()).await;
     let error = purses.dispatch(exchange(13)).await.unwrap_err();
     assert!(
-        matches!(
-            error,
-            DispatchError::Panicked {
-                place: PanicPlace::Aggregate("Purse"),
-                ..
-            }
-        ),
+        matches!(error, DispatchError::Panicked { place: PanicPlace::Aggregate("Purse"), .. }),
         "{error:?}"
     );
     assert_eq!(purses.dispatch(exchange(5)).await.unwrap().version(), 1);

@@ -50,32 +50,18 @@ async fn n_010_all_retry_budgets_behave() {
     for budget in [0, 1, 3, 5, 50] {
         let store = ScriptedStore::new((0..=budget).map(|_| overtaken(1)));
         let tallies = tallies(store.clone()).await;
-        let error = tallies
-            .dispatch(add("1", 1))
-            .retry_attempts(budget)
-            .await
-            .unwrap_err();
+        let error = tallies.dispatch(add("1", 1)).retry_attempts(budget).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Conflict);
         match error {
-            DispatchError::TooManyAttempts {
-                stream_id, attempts, ..
-            } => {
+            DispatchError::TooManyAttempts { stream_id, attempts, .. } => {
                 assert_eq!((stream_id.as_str(), attempts), ("tally-1", budget + 1));
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(
-            events_of(&store, "tally-1").await.len(),
-            budget as usize + 1,
-            "the others' events alone"
-        );
+        assert_eq!(events_of(&store, "tally-1").await.len(), budget as usize + 1, "the others' events alone");
         // One conflict less than that is survived.
         store.then((0..budget).map(|_| overtaken(1)));
-        let dispatched = tallies
-            .dispatch(add("1", 1))
-            .retry_attempts(budget)
-            .await
-            .unwrap();
+        let dispatched = tallies.dispatch(add("1", 1)).retry_attempts(budget).await.unwrap();
         assert_eq!(dispatched.version(), u64::from(2 * budget) + 2);
         tallies.shutdown().await;
     }
@@ -87,10 +73,7 @@ async fn a_command_that_always_comes_second_did_not_run() {
     let store = ScriptedStore::new((0..10_000).map(|_| overtaken(1)));
     let tallies = tallies(store.clone()).await;
     let dispatch = tallies.dispatch(add("1", 1)).retry_attempts(u32::MAX);
-    let error = dispatch
-        .timeout(std::time::Duration::from_millis(500))
-        .await
-        .unwrap_err();
+    let error = dispatch.timeout(std::time::Duration::from_millis(500)).await.unwrap_err();
     assert!(!error.is_outcome_unknown(), "{error:?}");
     assert_eq!(error.kind(), FailureKind::Timeout);
     tallies.shutdown().await;
@@ -125,10 +108,7 @@ async fn t_162_two_nodes_race_a_thousand_commands() {
             (data["amount"].as_u64().unwrap(), event.stream_version)
         })
         .collect();
-    assert_eq!(
-        stored, versions,
-        "every success once, at the version that it was told"
-    );
+    assert_eq!(stored, versions, "every success once, at the version that it was told");
     for node in nodes {
         let state = node.aggregate_state::<Tally>("1").await.unwrap();
         assert_eq!((state.version, state.state.total), (1_000, 999 * 1_000 / 2));

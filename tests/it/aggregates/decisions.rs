@@ -91,11 +91,7 @@ impl Counter {
     #[before_execute]
     fn must_be_open(&self, context: &CommandContext) -> Result<(), CounterError> {
         let told = context.metadata.get("insist").is_some();
-        if self.is_closed && !told {
-            Err(CounterError::Closed)
-        } else {
-            Ok(())
-        }
+        if self.is_closed && !told { Err(CounterError::Closed) } else { Ok(()) }
     }
 
     #[execute]
@@ -106,9 +102,7 @@ impl Counter {
     /// Two events of two types: the second only when the first overdraws.
     #[execute]
     fn decrease(&self, command: &Decrease) -> (Decreased, Option<Overdrawn>) {
-        let overdrawn = (self.value - command.by < 0).then(|| Overdrawn {
-            by: command.by - self.value,
-        });
+        let overdrawn = (self.value - command.by < 0).then(|| Overdrawn { by: command.by - self.value });
         (Decreased { by: command.by }, overdrawn)
     }
 
@@ -160,46 +154,29 @@ impl Counter {
     #[execute]
     fn nested(&self, command: &Nested) -> Result<Vec<(Increased, Option<Decreased>)>, Other> {
         let pair = |by| (Increased { by }, (by % 2 == 0).then_some(Decreased { by: 1 }));
-        if command.by < 0 {
-            Err(Other)
-        } else {
-            Ok((1..=command.by).map(pair).collect())
-        }
+        if command.by < 0 { Err(Other) } else { Ok((1..=command.by).map(pair).collect()) }
     }
 
     /// A list that is reduced to running totals, from a state that is kept under a name.
     #[execute]
     fn steps(&self, command: &Steps, emitter: &mut Emitter<'_, Self>) -> Result<(), CounterError> {
         for item in 1..=command.by {
-            emitter.step(|state| Increased {
-                by: state.value + item,
-            })?;
+            emitter.step(|state| Increased { by: state.value + item })?;
         }
         let after_items = emitter.state().clone();
         emitter.step(Self::undo)?;
-        emitter.step(|_| Increased {
-            by: after_items.value,
-        })
+        emitter.step(|_| Increased { by: after_items.value })
     }
 
     #[execute]
     fn fail_late(&self, command: &FailLate, emitter: &mut Emitter<'_, Self>) -> Result<(), CounterError> {
         emitter.emit(Increased { by: command.by });
-        emitter.step(|state| {
-            if state.value > 0 {
-                Err(CounterError::NotThatMuch)
-            } else {
-                Ok(())
-            }
-        })
+        emitter.step(|state| if state.value > 0 { Err(CounterError::NotThatMuch) } else { Ok(()) })
     }
 
     #[execute]
     fn tell(&self, command: &Tell, context: &CommandContext) -> Increased {
-        assert_eq!(
-            (context.aggregate_id(), context.stream_id.as_str()),
-            ("1", "counter-1")
-        );
+        assert_eq!((context.aggregate_id(), context.stream_id.as_str()), ("1", "counter-1"));
         assert_eq!((context.version, context.attempt), (0, 1));
         Increased { by: command.by }
     }
@@ -254,20 +231,14 @@ where
     counters.dispatch(Increase::from(3)).await.unwrap();
     let dispatched = counters.dispatch(command).await.unwrap();
     assert_eq!(dispatched.events(), events);
-    assert_eq!(
-        (dispatched.version(), dispatched.state().value),
-        (1 + events.len() as u64, value)
-    );
+    assert_eq!((dispatched.version(), dispatched.state().value), (1 + events.len() as u64, value));
     let names: Vec<_> = events.iter().map(|event| EventSet::schema(event).name).collect();
     assert_eq!(names_of(&store, "counter-1").await[1..], names);
     sound_log(&store).await;
     counters.shutdown().await;
     let counters = self::counters(store).await;
     let replayed = counters.aggregate_state::<Counter>("1").await.unwrap();
-    assert_eq!(
-        (replayed.version, &replayed.state),
-        (dispatched.version(), dispatched.state())
-    );
+    assert_eq!((replayed.version, &replayed.state), (dispatched.version(), dispatched.state()));
     counters.shutdown().await;
 }
 
@@ -345,15 +316,7 @@ async fn e_029_a_state_is_the_fold_of_its_events() {
     for by in [10, -3, 5] {
         counters.dispatch(Increase::from(by)).await.unwrap();
     }
-    assert_eq!(
-        counters
-            .aggregate_state::<Counter>("1")
-            .await
-            .unwrap()
-            .state
-            .value,
-        12
-    );
+    assert_eq!(counters.aggregate_state::<Counter>("1").await.unwrap().state.value, 12);
     counters.shutdown().await;
 }
 
@@ -364,11 +327,7 @@ async fn t_146_before_execute_refuses_for_all_commands() {
     let counters = counters(store.clone()).await;
     counters.dispatch(Close::from(0)).await.unwrap();
     assert_eq!(
-        counters
-            .dispatch(Increase::from(1))
-            .await
-            .unwrap_err()
-            .rejection(),
+        counters.dispatch(Increase::from(1)).await.unwrap_err().rejection(),
         Some(&CounterError::Closed)
     );
     assert_eq!(
@@ -377,11 +336,7 @@ async fn t_146_before_execute_refuses_for_all_commands() {
     );
     assert_eq!(sound_log(&store).await.len(), 1);
     // It is told what the command carries.
-    counters
-        .dispatch(Increase::from(1))
-        .metadata("insist", true)
-        .await
-        .unwrap();
+    counters.dispatch(Increase::from(1)).metadata("insist", true).await.unwrap();
     counters.shutdown().await;
 }
 
@@ -414,11 +369,7 @@ async fn t_150_ten_events_of_one_command_have_versions_one_to_ten() {
     let versions: Vec<_> = events.iter().map(|event| event.stream_version).collect();
     assert_eq!(versions, Vec::from_iter(1..=10));
     assert_eq!((dispatched.version(), dispatched.position()), (10, Some(10)));
-    assert!(
-        events
-            .iter()
-            .all(|event| event.causation_id == dispatched.command_id().into())
-    );
+    assert!(events.iter().all(|event| event.causation_id == dispatched.command_id().into()));
     counters.shutdown().await;
 }
 
@@ -428,12 +379,6 @@ async fn t_151_without_events_there_is_no_stream() {
     let store = MemoryStore::new();
     let counters = counters(store.clone()).await;
     counters.dispatch(Nothing::from(0)).await.unwrap();
-    assert_eq!(
-        store
-            .stream_info(&crate::support::log::stream("counter-1"))
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(store.stream_info(&crate::support::log::stream("counter-1")).await.unwrap(), None);
     counters.shutdown().await;
 }

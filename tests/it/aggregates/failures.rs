@@ -68,12 +68,7 @@ async fn t_142_a_panic_in_a_decision_fails_its_command_only() {
     assert_eq!(sound_log(&store).await.len(), 2);
     let state = tallies.aggregate_state::<Tally>("1").await.unwrap();
     assert_eq!((state.version, state.state.total), (1, 100));
-    assert!(
-        tallies
-            .live_aggregates()
-            .iter()
-            .all(|live| live.stream_id.as_str() != "tally-1")
-    );
+    assert!(tallies.live_aggregates().iter().all(|live| live.stream_id.as_str() != "tally-1"));
     let next = tallies.dispatch(add("1", 20)).await.unwrap();
     assert_eq!((next.version(), next.state().total), (2, 120));
     assert_eq!(tallies.dispatch(add("2", 1)).await.unwrap().version(), 2);
@@ -103,24 +98,14 @@ async fn t_147_a_panic_in_apply_comes_before_the_append() {
     let store = MemoryStore::new();
     let brittles = brittles(store.clone()).await;
     brittles.dispatch(CountTo { id: 1, number: 12 }).await.unwrap();
-    let error = brittles
-        .dispatch(CountTo { id: 1, number: 14 })
-        .await
-        .unwrap_err();
+    let error = brittles.dispatch(CountTo { id: 1, number: 14 }).await.unwrap_err();
     let DispatchError::Panicked { place, message, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(*place, PanicPlace::Aggregate("Brittle"));
     assert!(message.contains("unlucky"), "{message}");
-    assert_eq!(
-        names_of(&store, "brittle-1").await.len(),
-        12,
-        "not even the first event"
-    );
-    assert_eq!(
-        brittles.aggregate_state::<Brittle>(1).await.unwrap().state.last,
-        12
-    );
+    assert_eq!(names_of(&store, "brittle-1").await.len(), 12, "not even the first event");
+    assert_eq!(brittles.aggregate_state::<Brittle>(1).await.unwrap().state.last, 12);
     brittles.shutdown().await;
 }
 
@@ -131,19 +116,11 @@ async fn w_012_a_panic_in_a_replay_is_an_error_and_no_hang() {
     write(&store, "brittle-1", vec![raw("brittle.Counted", 1, &json!(13))]).await;
     let brittles = brittles(store.clone()).await;
     for _ in 0..2 {
-        let error = brittles
-            .dispatch(CountTo { id: 1, number: 20 })
-            .await
-            .unwrap_err();
+        let error = brittles.dispatch(CountTo { id: 1, number: 20 }).await.unwrap_err();
         assert!(matches!(error, DispatchError::Panicked { .. }), "{error:?}");
     }
     let error = brittles.aggregate_state::<Brittle>(1).await.unwrap_err();
-    let StateError::Replay {
-        stream_id,
-        source: ReplayError::Panicked {
-            aggregate: "Brittle", ..
-        },
-    } = error
+    let StateError::Replay { stream_id, source: ReplayError::Panicked { aggregate: "Brittle", .. } } = error
     else {
         panic!("{error:?}");
     };

@@ -24,10 +24,7 @@ async fn n_009_many_first_dispatches_make_one_instance() {
     gate.arrival().await;
     let live = tallies.live_aggregates();
     assert_eq!(live.len(), 1);
-    assert_eq!(
-        (live[0].aggregate, live[0].stream_id.as_str()),
-        ("Tally", "tally-1")
-    );
+    assert_eq!((live[0].aggregate, live[0].stream_id.as_str()), ("Tally", "tally-1"));
     gate.open();
     let mut versions = dispatches.join_all().await;
     versions.sort_unstable();
@@ -46,10 +43,7 @@ async fn n_035_a_slow_aggregate_delays_no_other() {
     let others = async {
         gate.arrival().await;
         for id in 0..100 {
-            assert_eq!(
-                tallies.dispatch(add(&id.to_string(), 1)).await.unwrap().version(),
-                1
-            );
+            assert_eq!(tallies.dispatch(add(&id.to_string(), 1)).await.unwrap().version(), 1);
         }
         let waiting = tallies.live_aggregates();
         assert_eq!(waiting.len(), 101, "all of them alive");
@@ -67,10 +61,7 @@ async fn n_008_one_identity_in_two_stores_is_two_aggregates() {
     let (first, second) = (tallies(one.clone()).await, tallies(two.clone()).await);
     first.dispatch(add("1", 1)).idempotency_key("k").await.unwrap();
     let other = second.dispatch(add("1", 10)).idempotency_key("k").await.unwrap();
-    assert_eq!(
-        (other.is_repeated(), other.version(), other.state().total),
-        (false, 1, 10)
-    );
+    assert_eq!((other.is_repeated(), other.version(), other.state().total), (false, 1, 10));
     assert_eq!((sound_log(&one).await.len(), sound_log(&two).await.len()), (1, 1));
     first.shutdown().await;
     second.shutdown().await;

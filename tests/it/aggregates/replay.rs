@@ -16,10 +16,7 @@ async fn t_153_a_restart_rebuilds_state_and_version() {
     let after = tallies(store).await;
     let state = after.aggregate_state::<Tally>("1").await.unwrap();
     assert_eq!((state.version, &state.state), (3, live.state()));
-    assert!(
-        after.live_aggregates().is_empty(),
-        "looking does not bring it to life"
-    );
+    assert!(after.live_aggregates().is_empty(), "looking does not bring it to life");
     assert_eq!(after.dispatch(add("1", 4)).await.unwrap().version(), 4);
     after.shutdown().await;
 }
@@ -29,22 +26,11 @@ async fn check(events: u64, page: usize) {
     let store = ScriptedStore::default();
     write(&store, "tally-1", (1..=events).map(added).collect()).await;
     let config = Config::new().replay_page(page);
-    let tallies = Tallies::builder(store.clone())
-        .config(config)
-        .start()
-        .await
-        .unwrap();
+    let tallies = Tallies::builder(store.clone()).config(config).start().await.unwrap();
     let state = tallies.aggregate_state::<Tally>("1").await.unwrap();
-    let expected = Tally {
-        total: events * (events + 1) / 2,
-        events,
-    };
+    let expected = Tally { total: events * (events + 1) / 2, events };
     assert_eq!((state.version, &*state.state), (events, &expected));
-    let dispatched = tallies
-        .dispatch(add("1", 0))
-        .expected_version(events)
-        .await
-        .unwrap();
+    let dispatched = tallies.dispatch(add("1", 0)).expected_version(events).await.unwrap();
     assert_eq!(dispatched.state().total, expected.total);
     assert!(store.largest_page() <= page, "a page of {}", store.largest_page());
     tallies.shutdown().await;
@@ -89,15 +75,6 @@ async fn t_180_the_state_of_a_live_aggregate_is_the_committed_one() {
 async fn the_state_of_no_identity_is_an_error() {
     let tallies = tallies(MemoryStore::new()).await;
     let error = tallies.aggregate_state::<Tally>("").await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StateError::InvalidIdentity {
-                source: InvalidIdentity::Empty,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, StateError::InvalidIdentity { source: InvalidIdentity::Empty, .. }), "{error:?}");
     tallies.shutdown().await;
 }

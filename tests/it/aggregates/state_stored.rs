@@ -69,10 +69,7 @@ fn state(expected: u64, schema_version: u32, json: &'static str) -> Append {
         data: json.into(),
     };
     let id = CommandId::new();
-    Append {
-        id,
-        writes: vec![write],
-    }
+    Append { id, writes: vec![write] }
 }
 
 // W-004: with a period of 0 there are no events, and the latest state is restored.
@@ -103,22 +100,8 @@ async fn w_008_a_conflict_is_noticed_before_anything_is_written() {
     let dispatched = preferences.dispatch(set(&[1])).await.unwrap();
     assert_eq!((dispatched.version(), dispatched.state().value), (2, 1));
     assert_eq!(store.appends(), 2);
-    let error = preferences
-        .dispatch(set(&[1]))
-        .expected_version(1)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DispatchError::WrongExpectedVersion {
-                expected: 1,
-                actual: 2,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let error = preferences.dispatch(set(&[1])).expected_version(1).await.unwrap_err();
+    assert!(matches!(error, DispatchError::WrongExpectedVersion { expected: 1, actual: 2, .. }), "{error:?}");
     preferences.shutdown().await;
 }
 
@@ -128,16 +111,8 @@ async fn a_repetition_is_noticed_with_and_without_events() {
     let preferences = preferences(store).await;
     for values in [&[1, 2][..], &[]] {
         let key = format!("{values:?}");
-        let first = preferences
-            .dispatch(set(values))
-            .idempotency_key(&key)
-            .await
-            .unwrap();
-        let second = preferences
-            .dispatch(set(values))
-            .idempotency_key(&key)
-            .await
-            .unwrap();
+        let first = preferences.dispatch(set(values)).idempotency_key(&key).await.unwrap();
+        let second = preferences.dispatch(set(values)).idempotency_key(&key).await.unwrap();
         assert_eq!((first.is_repeated(), second.is_repeated()), (false, true));
         assert_eq!((first.version(), second.version()), (2, 2));
     }
@@ -162,27 +137,7 @@ async fn unreadable(schema_version: u32, json: &'static str) -> ReplayError {
 #[tokio::test]
 async fn a_state_that_cannot_be_read_is_an_error_and_stays() {
     let error = unreadable(2, r#"{"value":"x"}"#).await;
-    assert!(
-        matches!(
-            error,
-            ReplayError::State {
-                aggregate: "Settings",
-                version: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, ReplayError::State { aggregate: "Settings", version: 1, .. }), "{error:?}");
     let error = unreadable(3, r#"{"value":1}"#).await;
-    assert!(
-        matches!(
-            error,
-            ReplayError::StateVersion {
-                found: 3,
-                expected: 2,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, ReplayError::StateVersion { found: 3, expected: 2, .. }), "{error:?}");
 }

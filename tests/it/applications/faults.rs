@@ -36,9 +36,7 @@ fn faults<T: std::fmt::Debug>(started: Result<T, StartError>) -> (Vec<StartFault
     match started {
         Err(error @ StartError::Invalid { .. }) => {
             let text = error.to_string();
-            let StartError::Invalid { faults, .. } = error else {
-                unreachable!()
-            };
+            let StartError::Invalid { faults, .. } = error else { unreachable!() };
             (faults, text)
         }
         other => panic!("expected faults, got {other:?}"),
@@ -63,27 +61,15 @@ async fn ca_001_all_faults_are_told_at_once() {
                 if *kind == wanted && type_name.contains("Needs"))
         })
     };
+    assert!(no_instance("event handler") && no_instance("middleware"), "{text}");
     assert!(
-        no_instance("event handler") && no_instance("middleware"),
+        faults.iter().any(|fault| matches!(fault, StartFault::DuplicateHandler { name, first, second }
+            if name == "twin" && first.ends_with("Eager") && second.ends_with("Careful"))),
         "{text}"
     );
+    assert!(faults.iter().any(|fault| matches!(fault, StartFault::UnnamedHandler { .. })), "{text}");
     assert!(
-        faults.iter().any(
-            |fault| matches!(fault, StartFault::DuplicateHandler { name, first, second }
-            if name == "twin" && first.ends_with("Eager") && second.ends_with("Careful"))
-        ),
-        "{text}"
-    );
-    assert!(
-        faults
-            .iter()
-            .any(|fault| matches!(fault, StartFault::UnnamedHandler { .. })),
-        "{text}"
-    );
-    assert!(
-        faults
-            .iter()
-            .any(|fault| matches!(fault, StartFault::DuplicateRouter { name: "DeskRouter" })),
+        faults.iter().any(|fault| matches!(fault, StartFault::DuplicateRouter { name: "DeskRouter" })),
         "{text}"
     );
     assert_eq!(faults.len(), 5, "{text}");
@@ -93,13 +79,7 @@ async fn ca_001_all_faults_are_told_at_once() {
         assert!(text.contains(cure), "{cure} is missing in {text}");
     }
     // Nothing was bound or left running.
-    Desk::builder(store)
-        .name("other")
-        .start()
-        .await
-        .unwrap()
-        .shutdown()
-        .await;
+    Desk::builder(store).name("other").start().await.unwrap().shutdown().await;
 }
 
 // CA-001 (4)
@@ -112,10 +92,7 @@ async fn ca_001_a_handler_given_under_the_name_of_a_listed_one_is_refused() {
         .start()
         .await;
     let (faults, text) = faults(started);
-    assert!(
-        matches!(faults.as_slice(), [StartFault::DuplicateHandler { .. }]),
-        "{text}"
-    );
+    assert!(matches!(faults.as_slice(), [StartFault::DuplicateHandler { .. }]), "{text}");
 }
 
 // CA-002 (1): two aggregates with one stream prefix.
@@ -171,21 +148,11 @@ mod shared_prefix {
 #[tokio::test]
 async fn ca_002_two_aggregates_with_one_stream_prefix_are_refused() {
     let (faults, text) = faults(shared_prefix::Shared::builder(MemoryStore::new()).start().await);
-    let [
-        StartFault::SharedPrefix {
-            prefix,
-            first,
-            second,
-        },
-    ] = faults.as_slice()
-    else {
+    let [StartFault::SharedPrefix { prefix, first, second }] = faults.as_slice() else {
         panic!("{text}");
     };
     assert_eq!(prefix, "same");
-    assert!(
-        first.contains("first::Agg") && second.contains("second::Agg"),
-        "{text}"
-    );
+    assert!(first.contains("first::Agg") && second.contains("second::Agg"), "{text}");
 }
 
 // CA-002 (1): two commands with one name.
@@ -234,19 +201,12 @@ pub struct DeskBook;
 
 #[tokio::test]
 async fn ca_002_two_commands_with_one_name_are_refused_with_both_places() {
-    let (faults, text) = faults(
-        shared_command_name::Names::builder(MemoryStore::new())
-            .start()
-            .await,
-    );
+    let (faults, text) = faults(shared_command_name::Names::builder(MemoryStore::new()).start().await);
     let [StartFault::DuplicateCommand { name, first, second }] = faults.as_slice() else {
         panic!("{text}");
     };
     assert_eq!(*name, "Twin");
-    assert!(
-        first.contains("faults.rs:") && second.contains("faults.rs:") && first != second,
-        "{text}"
-    );
+    assert!(first.contains("faults.rs:") && second.contains("faults.rs:") && first != second, "{text}");
     assert!(text.contains("#[command(name ="), "{text}");
 }
 
@@ -301,32 +261,14 @@ mod needs_service {
 async fn a_command_handler_without_an_instance_is_refused() {
     use needs_service::{Restaurant, Serve, Waiter};
     let (faults, text) = faults(Restaurant::builder(MemoryStore::new()).start().await);
-    let [
-        StartFault::NoInstance {
-            kind,
-            type_name,
-            method,
-        },
-    ] = faults.as_slice()
-    else {
+    let [StartFault::NoInstance { kind, type_name, method }] = faults.as_slice() else {
         panic!("{text}");
     };
     assert_eq!((*kind, *method), ("command handler", "command_handler"));
     assert!(type_name.ends_with("Waiter"), "{text}");
 
     let waiter = Waiter { _name: "Ada".into() };
-    let restaurant = Restaurant::builder(MemoryStore::new())
-        .command_handler(waiter)
-        .start()
-        .await
-        .unwrap();
-    assert_eq!(
-        restaurant
-            .dispatch(Serve { id: "1".into() })
-            .await
-            .unwrap()
-            .version(),
-        1
-    );
+    let restaurant = Restaurant::builder(MemoryStore::new()).command_handler(waiter).start().await.unwrap();
+    assert_eq!(restaurant.dispatch(Serve { id: "1".into() }).await.unwrap().version(), 1);
     restaurant.shutdown().await;
 }

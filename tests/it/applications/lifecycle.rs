@@ -17,20 +17,9 @@ use crate::handlers::domain::*;
 #[tokio::test]
 async fn ca_001_start_dispatch_and_the_handler_sees_the_event() {
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Careful(script)).start().await.unwrap();
     let dispatched = desk.dispatch(note("a", "x")).consistency(Strong).await.unwrap();
-    assert_eq!(
-        dispatched.events(),
-        [Noted {
-            book: "a".into(),
-            text: "x".into()
-        }
-        .into()]
-    );
+    assert_eq!(dispatched.events(), [Noted { book: "a".into(), text: "x".into() }.into()]);
     let told = inbox.next().await;
     assert_eq!(told.event.text, "x");
     assert_eq!(Some(told.context.position()), dispatched.position());
@@ -63,11 +52,7 @@ async fn t_010_of_many_starts_at_once_one_succeeds() {
         let store = store.clone();
         starts.spawn(async move { Desk::builder(store).start().await });
     }
-    let started: Vec<_> = soon(starts.join_all())
-        .await
-        .into_iter()
-        .filter_map(Result::ok)
-        .collect();
+    let started: Vec<_> = soon(starts.join_all()).await.into_iter().filter_map(Result::ok).collect();
     assert_eq!(started.len(), 1);
     started[0].shutdown().await;
 }
@@ -76,11 +61,7 @@ async fn t_010_of_many_starts_at_once_one_succeeds() {
 #[tokio::test]
 async fn t_009_an_instance_has_the_name_that_it_was_given() {
     let plain = Desk::builder(MemoryStore::new()).start().await.unwrap();
-    let named = Desk::builder(MemoryStore::new())
-        .name("tenant-1")
-        .start()
-        .await
-        .unwrap();
+    let named = Desk::builder(MemoryStore::new()).name("tenant-1").start().await.unwrap();
     assert_eq!((plain.name(), named.name()), ("Desk", "tenant-1"));
     assert_eq!(named.health().await.unwrap().application, "tenant-1");
     plain.shutdown().await;
@@ -93,13 +74,7 @@ async fn t_011_three_names_run_independently() {
     let stores = [MemoryStore::new(), MemoryStore::new(), MemoryStore::new()];
     let mut desks = Vec::new();
     for (at, store) in stores.iter().enumerate() {
-        desks.push(
-            Desk::builder(store.clone())
-                .name(format!("app{at}"))
-                .start()
-                .await
-                .unwrap(),
-        );
+        desks.push(Desk::builder(store.clone()).name(format!("app{at}")).start().await.unwrap());
     }
     desks[0].dispatch(note("a", "x")).await.unwrap();
     desks[1].shutdown().await;
@@ -132,30 +107,15 @@ async fn two_nodes_of_one_name_share_a_store() {
 #[tokio::test]
 async fn ca_003_a_store_belongs_to_the_application_that_used_it_first() {
     let store = MemoryStore::new();
-    Desk::builder(store.clone())
-        .name("first")
-        .start()
-        .await
-        .unwrap()
-        .shutdown()
-        .await;
+    Desk::builder(store.clone()).name("first").start().await.unwrap().shutdown().await;
     let second = Desk::builder(store.clone()).name("second").start().await;
     let Err(StartError::Bind { application, source }) = second else {
         panic!("{second:?}");
     };
     assert_eq!(application, "second");
-    assert!(
-        matches!(source, BindError::OwnedByAnother { ref owner, .. } if owner == "first"),
-        "{source}"
-    );
+    assert!(matches!(source, BindError::OwnedByAnother { ref owner, .. } if owner == "first"), "{source}");
     // A start that was refused leaves nothing behind.
-    Desk::builder(store)
-        .name("first")
-        .start()
-        .await
-        .unwrap()
-        .shutdown()
-        .await;
+    Desk::builder(store).name("first").start().await.unwrap().shutdown().await;
 }
 
 // T-017, CA-001
@@ -168,36 +128,20 @@ async fn t_017_a_clone_of_the_handle_to_a_stopped_application_gets_a_typed_error
     let DispatchError::NotRunning { application, state } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (application.as_str(), *state),
-        ("Desk", ApplicationState::Stopped)
-    );
+    assert_eq!((application.as_str(), *state), ("Desk", ApplicationState::Stopped));
     assert_eq!(error.to_string(), r#"application "Desk" is stopped"#);
-    let by_name = clone
-        .dispatch_json("Note", serde_json::json!({ "book": "a", "text": "x" }))
-        .await;
-    assert!(
-        matches!(by_name, Err(DispatchError::NotRunning { .. })),
-        "{by_name:?}"
-    );
+    let by_name = clone.dispatch_json("Note", serde_json::json!({ "book": "a", "text": "x" })).await;
+    assert!(matches!(by_name, Err(DispatchError::NotRunning { .. })), "{by_name:?}");
 }
 
 #[tokio::test]
 async fn when_the_last_handle_is_dropped_the_application_ends() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     let clone = desk.clone();
     drop(desk);
-    clone
-        .dispatch(note("a", "one handle is left"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    clone.dispatch(note("a", "one handle is left")).consistency(Strong).await.unwrap();
     drop(clone);
     assert_eq!(inbox.rest(), ["one handle is left"]);
     // The handler's instance goes with its task: nobody can tell anything any more.
@@ -227,22 +171,12 @@ async fn health_and_introspection() {
 
     let health = desk.health().await.unwrap();
     assert!(health.is_healthy(), "{health:?}");
-    assert_eq!(
-        (health.application.as_str(), health.state),
-        ("seen", ApplicationState::Running)
-    );
+    assert_eq!((health.application.as_str(), health.state), ("seen", ApplicationState::Running));
     assert_eq!((health.live_aggregates, health.dispatches), (2, 0));
     let handlers: Vec<_> = health
         .handlers
         .iter()
-        .map(|handler| {
-            (
-                handler.name.as_str(),
-                handler.state,
-                handler.position,
-                handler.lag,
-            )
-        })
+        .map(|handler| (handler.name.as_str(), handler.state, handler.position, handler.lag))
         .collect();
     let running = HandlerState::Running;
     assert_eq!(handlers, [("careful", running, 2, 0), ("eager", running, 2, 0)]);
@@ -251,11 +185,7 @@ async fn health_and_introspection() {
     assert_eq!(desk.commands(), ["Leaf", "Note", "Stamp"]);
     assert!(desk.events().find("desk.Noted").is_some());
     assert!(desk.events().find("desk.Unheard").is_none());
-    let live: Vec<_> = desk
-        .live_aggregates()
-        .iter()
-        .map(|live| live.stream_id.to_string())
-        .collect();
+    let live: Vec<_> = desk.live_aggregates().iter().map(|live| live.stream_id.to_string()).collect();
     assert_eq!(live, ["book-a", "book-b"]);
     assert_eq!(desk.store().head().await.unwrap(), 2);
 
@@ -263,12 +193,7 @@ async fn health_and_introspection() {
     let health = desk.health().await.unwrap();
     assert!(!health.is_healthy());
     assert_eq!(health.state, ApplicationState::Stopped);
-    assert!(
-        health
-            .handlers
-            .iter()
-            .all(|handler| handler.state == HandlerState::Stopped)
-    );
+    assert!(health.handlers.iter().all(|handler| handler.state == HandlerState::Stopped));
 }
 
 // CA-001 (3): a store that is down at the start is a typed error, and the name is free again.
@@ -276,11 +201,7 @@ async fn health_and_introspection() {
 async fn ca_001_a_start_without_a_store_fails_at_once() {
     let store = FaultyStore::default();
     let (script, _inbox) = Script::telling();
-    let start = || {
-        Desk::builder(store.clone())
-            .event_handler(Eager(script.clone()))
-            .start()
-    };
+    let start = || Desk::builder(store.clone()).event_handler(Eager(script.clone())).start();
     for call in [Call::Bind, Call::Head, Call::Checkpoint] {
         store.fail(call, Fault::Unavailable, 1);
         let error = start().await.unwrap_err();
@@ -316,11 +237,7 @@ async fn ca_001_stop_and_start_again_loses_and_repeats_nothing() {
     let (script, mut inbox) = Script::telling();
     let mut accepted = Vec::new();
     for run in 0..3 {
-        let desk = Desk::builder(store.clone())
-            .event_handler(Careful(script.clone()))
-            .start()
-            .await
-            .unwrap();
+        let desk = Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap();
         let mut writers = tokio::task::JoinSet::new();
         for writer in 0..4 {
             let desk = desk.clone();
@@ -328,11 +245,7 @@ async fn ca_001_stop_and_start_again_loses_and_repeats_nothing() {
                 let mut accepted = Vec::new();
                 for at in 0.. {
                     let text = format!("{run}.{writer}.{at}");
-                    match desk
-                        .dispatch(note(&writer.to_string(), &text))
-                        .command_id(CommandId::new())
-                        .await
-                    {
+                    match desk.dispatch(note(&writer.to_string(), &text)).command_id(CommandId::new()).await {
                         Ok(dispatched) => accepted.push((dispatched.position().unwrap(), text)),
                         Err(DispatchError::NotRunning { .. }) => break,
                         Err(error) => panic!("{error}"),
@@ -354,11 +267,7 @@ async fn ca_001_stop_and_start_again_loses_and_repeats_nothing() {
         .map(|event| serde_json::from_slice::<Noted>(&event.data).unwrap().text)
         .collect();
     assert_eq!(stored, expected, "what was accepted is stored, and nothing else");
-    let desk = Desk::builder(store)
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Careful(script)).start().await.unwrap();
     until_caught_up(&desk, "careful").await;
     desk.shutdown().await;
     assert_eq!(inbox.rest(), expected);

@@ -58,10 +58,7 @@ impl Baker {
 
 impl Baker {
     fn new() -> Self {
-        Self {
-            begun: Arc::new(Semaphore::new(0)),
-            go_on: Arc::new(Semaphore::new(0)),
-        }
+        Self { begun: Arc::new(Semaphore::new(0)), go_on: Arc::new(Semaphore::new(0)) }
     }
 
     async fn has_begun(&self, times: u32) {
@@ -77,11 +74,7 @@ application! {
 
 async fn bakery(baker: &Baker) -> (MemoryStore, Bakery) {
     let store = MemoryStore::new();
-    let bakery = Bakery::builder(store.clone())
-        .command_handler(baker.clone())
-        .start()
-        .await
-        .unwrap();
+    let bakery = Bakery::builder(store.clone()).command_handler(baker.clone()).start().await.unwrap();
     (store, bakery)
 }
 
@@ -131,10 +124,7 @@ async fn g11_commands_that_wait_for_their_aggregate_are_finished() {
     for _ in 0..5 {
         let bakery = bakery.clone();
         under_way.spawn(async move {
-            bakery
-                .dispatch(Bake { id: 1 })
-                .await
-                .map(|dispatched| dispatched.version())
+            bakery.dispatch(Bake { id: 1 }).await.map(|dispatched| dispatched.version())
         });
     }
     baker.has_begun(1).await;
@@ -142,11 +132,7 @@ async fn g11_commands_that_wait_for_their_aggregate_are_finished() {
     baker.go_on.add_permits(5);
     let report = soon(bakery.shutdown()).await;
     assert!(report.is_clean(), "{report}");
-    let mut versions: Vec<_> = soon(under_way.join_all())
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
+    let mut versions: Vec<_> = soon(under_way.join_all()).await.into_iter().map(Result::unwrap).collect();
     versions.sort_unstable();
     assert_eq!(versions, [1, 2, 3, 4, 5]);
     assert_eq!(log(&store).await.len(), 5);
@@ -166,10 +152,7 @@ async fn ca_001_a_command_handler_that_never_returns_does_not_hold_up_the_end() 
     let began = Instant::now();
     let report = bakery.shutdown_within(Duration::from_secs(3)).await;
     let took = began.elapsed();
-    assert!(
-        took >= Duration::from_secs(3) && took < Duration::from_millis(3_050),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(3) && took < Duration::from_millis(3_050), "{took:?}");
     assert_eq!(report.unfinished_dispatches, 2);
     assert!(!report.is_clean());
     assert!(report.to_string().contains("2 dispatches"), "{report}");
@@ -210,27 +193,14 @@ async fn ca_001_a_handler_that_never_returns_does_not_hold_up_the_end_and_is_nam
     soon(begun.notified()).await;
     let began = Instant::now();
     let report = desk.shutdown_within(Duration::from_secs(2)).await;
-    assert!(
-        began.elapsed() < Duration::from_millis(2_050),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_millis(2_050), "{:?}", began.elapsed());
     assert_eq!(
-        (
-            report.unfinished_handlers.as_slice(),
-            report.unfinished_dispatches
-        ),
+        (report.unfinished_handlers.as_slice(), report.unfinished_dispatches),
         (&["eager".to_owned()][..], 0)
     );
     assert!(report.to_string().contains("eager"), "{report}");
     soon(until(async || dropped.load(Ordering::SeqCst).then_some(()))).await;
-    let states: Vec<_> = desk
-        .handlers()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|handler| handler.state)
-        .collect();
+    let states: Vec<_> = desk.handlers().await.unwrap().into_iter().map(|handler| handler.state).collect();
     assert_eq!(states, [HandlerState::Stopped, HandlerState::Stopped]);
     assert_eq!(store.checkpoint("careful").await.unwrap(), Some(1));
     assert_eq!(store.checkpoint("eager").await.unwrap(), Some(0));
@@ -238,11 +208,7 @@ async fn ca_001_a_handler_that_never_returns_does_not_hold_up_the_end_and_is_nam
 
     // The event is handled at the next start.
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     assert_eq!(inbox.texts(1).await, ["x"]);
     desk.shutdown().await;
 }
@@ -275,11 +241,7 @@ async fn g11_a_store_that_never_answers_does_not_hold_up_the_end() {
 async fn g11_a_checkpoint_that_cannot_be_saved_does_not_hold_up_the_end() {
     let store = FaultyStore::default();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     store.fail(Call::SaveCheckpoint, Fault::Hang, usize::MAX);
     desk.dispatch(note("a", "x")).consistency(Strong).await.unwrap();
     let began = Instant::now();
@@ -302,19 +264,13 @@ async fn g11_a_handler_may_dispatch_while_it_finishes_its_event() {
             if event.text == "question" {
                 told.notify_one();
                 gate.notified().await;
-                desk.dispatch(note("a", "answer"))
-                    .await
-                    .map_err(|_| Broken("refused"))?;
+                desk.dispatch(note("a", "answer")).await.map_err(|_| Broken("refused"))?;
             }
             Ok(())
         }
     })
     .on_error(|_| ErrorAction::Stop);
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
     later.set(&desk);
     desk.dispatch(note("a", "question")).await.unwrap();
     soon(begun.notified()).await;
@@ -343,19 +299,13 @@ async fn two_shutdowns_are_one() {
         shutdowns.spawn(async move { bakery.shutdown().await });
     }
     until_not_running(|| bakery.state()).await;
-    assert!(
-        shutdowns.try_join_next().is_none(),
-        "neither is over while a command is under way"
-    );
+    assert!(shutdowns.try_join_next().is_none(), "neither is over while a command is under way");
     baker.go_on.add_permits(1);
     let reports: Vec<ShutdownReport> = soon(shutdowns.join_all()).await;
     assert!(reports.iter().all(ShutdownReport::is_clean));
     assert_eq!(bakery.state(), ApplicationState::Stopped);
     soon(under_way.join_all()).await.pop().unwrap().unwrap();
-    assert!(
-        soon(bakery.shutdown()).await.is_clean(),
-        "and a third one has nothing to do"
-    );
+    assert!(soon(bakery.shutdown()).await.is_clean(), "and a third one has nothing to do");
 }
 
 #[tokio::test]
@@ -378,11 +328,7 @@ async fn a_second_shutdown_keeps_its_own_deadline() {
     until_not_running(|| bakery.state()).await;
     let began = Instant::now();
     let report = bakery.shutdown_within(Duration::from_secs(1)).await;
-    assert!(
-        began.elapsed() < Duration::from_millis(1_050),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_millis(1_050), "{:?}", began.elapsed());
     assert_eq!(report.unfinished_dispatches, 1);
     baker.go_on.add_permits(1);
     soon(tasks.join_all()).await;

@@ -11,11 +11,7 @@ use crate::handlers::domain::*;
 
 async fn desk(store: &FaultyStore) -> (Desk, Inbox) {
     let (script, inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     until_state(&desk, "careful", HandlerState::Running).await;
     (desk, inbox)
 }
@@ -65,10 +61,7 @@ async fn ca_004_a_store_that_is_away_for_an_hour_is_asked_with_growing_pauses() 
     tokio::time::advance(Duration::ZERO).await;
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let calls = store.calls(Call::Head) - before;
-    assert!(
-        (500..1_000).contains(&calls),
-        "{calls} calls in an hour: about one in five seconds"
-    );
+    assert!((500..1_000).contains(&calls), "{calls} calls in an hour: about one in five seconds");
     store.heal(Call::Head);
     desk.dispatch(note("a", "y"))
         .consistency(Strong)
@@ -86,20 +79,11 @@ async fn check_catching_up(fault: Fault, times: usize) {
     write(&store.inner, "raw-1", "desk.Noted", &notes).await;
     store.fail(Call::ReadLog, fault, times);
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
-    tokio::time::timeout(Duration::from_secs(600), until_caught_up(&desk, "careful"))
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(600), until_caught_up(&desk, "careful")).await.unwrap();
     let positions: Vec<u64> = (1..=10).collect();
     assert_eq!(inbox.positions(), positions);
-    desk.dispatch(note("a", "live"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "live")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.rest(), ["live"]);
     assert_eq!(status(&desk, "careful").await.last_error, None);
     assert!(desk.health().await.unwrap().is_healthy());
@@ -123,17 +107,10 @@ async fn g10_a_handler_that_crashes_too_often_is_given_up_and_says_so() {
     write(&store.inner, "raw-1", "desk.Noted", &notes).await;
     store.fail(Call::ReadLog, Fault::Panic, usize::MAX);
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     let began = Instant::now();
     let error = desk
-        .dispatch(Note {
-            book: "a".into(),
-            text: "x".into(),
-        })
+        .dispatch(Note { book: "a".into(), text: "x".into() })
         .consistency(Strong)
         .consistency_timeout(Duration::from_secs(3_600))
         .await
@@ -154,21 +131,13 @@ async fn g10_a_crashed_handler_is_seen_to_be_restarting_and_can_be_shut_down() {
     write(&store.inner, "raw-1", "desk.Noted", &[stored_note("x")]).await;
     store.fail(Call::ReadLog, Fault::Panic, 3);
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
     let restarting = until_state(&desk, "careful", HandlerState::Restarting).await;
     assert!(restarting.last_error.unwrap().contains("on purpose"));
     assert!(!desk.health().await.unwrap().is_healthy());
     let began = Instant::now();
     assert!(desk.shutdown().await.is_clean());
-    assert!(
-        began.elapsed() < Duration::from_millis(50),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
     assert_eq!(status(&desk, "careful").await.state, HandlerState::Stopped);
     assert_eq!(inbox.rest(), Vec::<String>::new());
 }
@@ -202,11 +171,7 @@ async fn ca_004_a_store_that_fails_or_panics_in_an_append_fails_that_command_alo
     let error = desk.dispatch(note("a", "panic")).await.unwrap_err();
     // Whether it had written something before it panicked is not for us to say.
     assert!(matches!(error, DispatchError::OutcomeUnknown { .. }), "{error:?}");
-    let dispatched = desk
-        .dispatch(note("a", "fine"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    let dispatched = desk.dispatch(note("a", "fine")).consistency(Strong).await.unwrap();
     assert_eq!((dispatched.version(), dispatched.state().notes), (1, 1));
     assert_eq!(inbox.rest(), ["fine"]);
     desk.shutdown().await;

@@ -31,10 +31,7 @@ impl Link {
     #[execute]
     fn step(&self, command: &Step, context: &CommandContext) -> Stepped {
         // The aggregate is told as well.
-        assert_eq!(
-            context.metadata.get("seen").is_some(),
-            context.causation_id.is_some()
-        );
+        assert_eq!(context.metadata.get("seen").is_some(), context.causation_id.is_some());
         Stepped { left: command.left }
     }
 
@@ -108,20 +105,11 @@ async fn t_081_given_ids_reach_middleware_and_events() {
     let chain = chain(store.clone()).await;
     let (command, correlation) = (CommandId::new(), CorrelationId::new());
     let causation = CausationId::from(Uuid::from_u128(7));
-    let dispatch = chain
-        .dispatch(Step { left: 0 })
-        .command_id(command)
-        .causation_id(causation);
+    let dispatch = chain.dispatch(Step { left: 0 }).command_id(command).causation_id(causation);
     let dispatched = dispatch.correlation_id(correlation).await.unwrap();
-    assert_eq!(
-        (dispatched.command_id(), dispatched.correlation_id()),
-        (command, correlation)
-    );
+    assert_eq!((dispatched.command_id(), dispatched.correlation_id()), (command, correlation));
     let event = &sound_log(&store).await[0];
-    assert_eq!(
-        (event.causation_id, event.correlation_id),
-        (command.into(), correlation)
-    );
+    assert_eq!((event.causation_id, event.correlation_id), (command.into(), correlation));
     assert_eq!(event.metadata.command_causation_id(), Some(causation));
     assert_eq!(event.metadata.get("seen").unwrap(), &causation.to_string());
     chain.shutdown().await;
@@ -148,10 +136,7 @@ async fn t_086_a_chain_of_hops_keeps_the_first_correlation() {
     store.watch_head().wait_for(|head| *head == 4).await.unwrap();
     let log = sound_log(&store).await;
     for (cause, effect) in log.iter().zip(&log[1..]) {
-        assert_eq!(
-            effect.metadata.command_causation_id(),
-            Some(cause.event_id.into())
-        );
+        assert_eq!(effect.metadata.command_causation_id(), Some(cause.event_id.into()));
         assert_ne!(effect.causation_id, cause.causation_id);
     }
     assert!(log.iter().all(|event| event.correlation_id == correlation));

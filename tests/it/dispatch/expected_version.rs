@@ -14,16 +14,8 @@ macro_rules! refused {
         assert_eq!(error.kind(), FailureKind::Conflict);
         assert!(error.is_conflict());
         match error {
-            DispatchError::WrongExpectedVersion {
-                stream_id,
-                expected,
-                actual,
-                ..
-            } => {
-                assert_eq!(
-                    (stream_id.as_str(), expected, actual),
-                    ("tally-1", $wanted, $found)
-                );
+            DispatchError::WrongExpectedVersion { stream_id, expected, actual, .. } => {
+                assert_eq!((stream_id.as_str(), expected, actual), ("tally-1", $wanted, $found));
             }
             other => panic!("{other:?}"),
         }
@@ -44,15 +36,7 @@ async fn n_028_a_command_runs_at_the_expected_version_only() {
     for wrong in [0, 1, 3] {
         refused!(tallies.dispatch(add("1", 1)).expected_version(wrong), wrong, 2);
     }
-    assert_eq!(
-        tallies
-            .dispatch(add("1", 1))
-            .expected_version(2)
-            .await
-            .unwrap()
-            .version(),
-        3
-    );
+    assert_eq!(tallies.dispatch(add("1", 1)).expected_version(2).await.unwrap().version(), 3);
     assert_eq!(sound_log(&store).await.len(), 3);
     tallies.shutdown().await;
 }
@@ -74,15 +58,7 @@ async fn n_028_what_another_node_wrote_counts() {
     write(&store, "tally-1", vec![added(1)]).await;
     refused!(tallies.dispatch(add("1", 1)).expected_version(2), 2, 3);
     write(&store, "tally-1", vec![added(1)]).await;
-    assert_eq!(
-        tallies
-            .dispatch(add("1", 1))
-            .expected_version(4)
-            .await
-            .unwrap()
-            .version(),
-        5
-    );
+    assert_eq!(tallies.dispatch(add("1", 1)).expected_version(4).await.unwrap().version(), 5);
     tallies.shutdown().await;
 }
 

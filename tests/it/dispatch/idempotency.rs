@@ -24,18 +24,10 @@ fn same(first: &Dispatched<Tally>, second: &Dispatched<Tally>) {
 async fn e_016_a_key_is_executed_once_and_gives_its_first_answer() {
     let store = MemoryStore::new();
     let tallies = tallies(store.clone()).await;
-    let first = tallies
-        .dispatch(add_each("1", &[1, 2]))
-        .idempotency_key("k")
-        .await
-        .unwrap();
+    let first = tallies.dispatch(add_each("1", &[1, 2])).idempotency_key("k").await.unwrap();
     // What happens in between does not change the answer.
     tallies.dispatch(add("1", 50)).await.unwrap();
-    let second = tallies
-        .dispatch(add_each("1", &[1, 2]))
-        .idempotency_key("k")
-        .await
-        .unwrap();
+    let second = tallies.dispatch(add_each("1", &[1, 2])).idempotency_key("k").await.unwrap();
     same(&first, &second);
     assert_eq!((second.version(), second.state().total), (2, 3));
     assert_eq!(sound_log(&store).await.len(), 3);
@@ -64,14 +56,7 @@ async fn e_021_the_key_counts_else_the_commands_id() {
     let by_id = add().command_id(c).await.unwrap();
     same(&by_id, &add().command_id(c).await.unwrap());
     // One id under different keys is two commands.
-    assert!(
-        !add()
-            .idempotency_key("four")
-            .command_id(c)
-            .await
-            .unwrap()
-            .is_repeated()
-    );
+    assert!(!add().idempotency_key("four").command_id(c).await.unwrap().is_repeated());
     assert_eq!(sound_log(&store).await.len(), 7);
     tallies.shutdown().await;
 }
@@ -81,10 +66,7 @@ async fn a_command_without_events_is_remembered_as_well() {
     let tallies = tallies(MemoryStore::new()).await;
     let first = tallies.dispatch(look("1")).idempotency_key("k").await.unwrap();
     tallies.dispatch(add("1", 1)).await.unwrap();
-    same(
-        &first,
-        &tallies.dispatch(look("1")).idempotency_key("k").await.unwrap(),
-    );
+    same(&first, &tallies.dispatch(look("1")).idempotency_key("k").await.unwrap());
     tallies.shutdown().await;
 }
 
@@ -103,12 +85,7 @@ async fn a_refused_command_may_come_again() {
 #[tokio::test]
 async fn a_repetition_is_answered_whatever_version_it_expects() {
     let tallies = tallies(MemoryStore::new()).await;
-    let add = || {
-        tallies
-            .dispatch(add("1", 5))
-            .idempotency_key("k")
-            .expected_version(0)
-    };
+    let add = || tallies.dispatch(add("1", 5)).idempotency_key("k").expected_version(0);
     same(&add().await.unwrap(), &add().await.unwrap());
     tallies.shutdown().await;
 }
@@ -122,18 +99,10 @@ async fn an_id_that_was_used_for_another_aggregate_is_refused() {
     tallies.dispatch(add("1", 1)).command_id(id).await.unwrap();
     let error = tallies.dispatch(add("2", 1)).command_id(id).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Invalid);
-    let DispatchError::IdReused {
-        command_id,
-        stream_id,
-        first,
-    } = error
-    else {
+    let DispatchError::IdReused { command_id, stream_id, first } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (command_id, stream_id.as_str(), first.as_str()),
-        (id, "tally-2", "tally-1")
-    );
+    assert_eq!((command_id, stream_id.as_str(), first.as_str()), (id, "tally-2", "tally-1"));
     assert_eq!(sound_log(&store).await.len(), 1);
     tallies.shutdown().await;
 }
@@ -153,10 +122,7 @@ async fn n_013_concurrent_dispatches_of_one_key_write_once_and_agree() {
     assert_eq!(events_of(&store, "tally-1").await.len(), 1);
     assert_eq!(answers.iter().filter(|answer| !answer.is_repeated()).count(), 1);
     for answer in &answers {
-        assert_eq!(
-            (answer.version(), answer.position(), answer.state().total),
-            (1, Some(1), 7)
-        );
+        assert_eq!((answer.version(), answer.position(), answer.state().total), (1, Some(1), 7));
         assert_eq!(answer.events(), answers[0].events());
     }
     one.shutdown().await;
@@ -170,20 +136,10 @@ async fn n_014_a_key_holds_on_a_second_node_and_after_a_restart() {
     let one = tallies(store.clone()).await;
     let two = node(store.clone(), "b").await;
     let first = one.dispatch(add("1", 1)).idempotency_key("k").await.unwrap();
-    same(
-        &first,
-        &two.dispatch(add("1", 1)).idempotency_key("k").await.unwrap(),
-    );
+    same(&first, &two.dispatch(add("1", 1)).idempotency_key("k").await.unwrap());
     one.shutdown().await;
     let restarted = tallies(store.clone()).await;
-    same(
-        &first,
-        &restarted
-            .dispatch(add("1", 1))
-            .idempotency_key("k")
-            .await
-            .unwrap(),
-    );
+    same(&first, &restarted.dispatch(add("1", 1)).idempotency_key("k").await.unwrap());
     assert_eq!(sound_log(&store).await.len(), 1);
     restarted.shutdown().await;
     two.shutdown().await;

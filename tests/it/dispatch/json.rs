@@ -16,19 +16,8 @@ async fn a_command_by_name_goes_the_same_way_as_a_typed_one() {
     let tallies = tallies(store.clone()).await;
     tallies.dispatch(add("1", 1)).await.unwrap();
     let data = json!({ "id": "1", "amounts": [2, 3] });
-    let dispatched = tallies
-        .dispatch_json("AddEach", data)
-        .metadata("actor", "u-7")
-        .await
-        .unwrap();
-    let JsonDispatched {
-        aggregate_id,
-        stream_id,
-        version,
-        position,
-        repeated,
-        ..
-    } = &dispatched;
+    let dispatched = tallies.dispatch_json("AddEach", data).metadata("actor", "u-7").await.unwrap();
+    let JsonDispatched { aggregate_id, stream_id, version, position, repeated, .. } = &dispatched;
     assert_eq!((aggregate_id.as_str(), stream_id.as_str()), ("1", "tally-1"));
     assert_eq!((*version, *position, *repeated), (3, Some(3), false));
     let json = serde_json::to_value(&dispatched).unwrap();
@@ -47,29 +36,14 @@ async fn options_hold_for_a_command_by_name() {
     let tallies = tallies(store.clone()).await;
     let add = || tallies.dispatch_json("Add", json!({ "id": "1", "amount": 1 }));
     let (id, correlation) = (CommandId::new(), CorrelationId::new());
-    let first = add()
-        .command_id(id)
-        .correlation_id(correlation)
-        .expected_version(0)
-        .await
-        .unwrap();
+    let first = add().command_id(id).correlation_id(correlation).expected_version(0).await.unwrap();
     assert_eq!((first.command_id, first.correlation_id), (id, correlation));
     let again = add().command_id(id).await.unwrap();
     assert_eq!((again.repeated, again.version), (true, 1));
     assert!(!add().idempotency_key("k").await.unwrap().repeated);
     assert!(add().idempotency_key("k").await.unwrap().repeated);
     let error = add().expected_version(1).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DispatchError::WrongExpectedVersion {
-                expected: 1,
-                actual: 2,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, DispatchError::WrongExpectedVersion { expected: 1, actual: 2, .. }), "{error:?}");
     assert_eq!(sound_log(&store).await.len(), 2);
     tallies.shutdown().await;
 }
@@ -80,10 +54,7 @@ async fn a_time_limit_holds_for_a_command_by_name() {
     let tallies = builder.start().await.unwrap();
     let limit = Duration::from_millis(20);
     let dispatch = tallies.dispatch_json("AddHeld", json!({ "id": "1", "amount": 1 }));
-    let error = dispatch
-        .options(DispatchDefaults::new().timeout(limit))
-        .await
-        .unwrap_err();
+    let error = dispatch.options(DispatchDefaults::new().timeout(limit)).await.unwrap_err();
     assert!(
         matches!(error, DispatchError::Timeout { outcome: TimeoutOutcome::DidNotRun, limit: told, .. } if told == limit),
         "{error:?}"
@@ -95,19 +66,10 @@ async fn a_time_limit_holds_for_a_command_by_name() {
 #[tokio::test]
 async fn a_refusal_can_be_told_apart() {
     let tallies = tallies(MemoryStore::new()).await;
-    let error = tallies
-        .dispatch_json("Take", json!({ "id": "1", "amount": 1 }))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (FailureKind::Rejected, "0 is too little")
-    );
+    let error = tallies.dispatch_json("Take", json!({ "id": "1", "amount": 1 })).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (FailureKind::Rejected, "0 is too little"));
     let rejection = error.rejection().unwrap();
-    assert_eq!(
-        rejection.downcast_ref::<TooLittle>(),
-        Some(&TooLittle { total: 0 })
-    );
+    assert_eq!(rejection.downcast_ref::<TooLittle>(), Some(&TooLittle { total: 0 }));
     tallies.shutdown().await;
 }
 
@@ -116,10 +78,7 @@ async fn a_refusal_can_be_told_apart() {
 async fn e_025_an_unknown_command_is_refused_with_its_name() {
     let tallies = tallies(MemoryStore::new()).await;
     for unknown in ["", "add", "Nothing"] {
-        let error = tallies
-            .dispatch_json(unknown, json!({ "id": "1", "amount": 1 }))
-            .await
-            .unwrap_err();
+        let error = tallies.dispatch_json(unknown, json!({ "id": "1", "amount": 1 })).await.unwrap_err();
         assert!(
             matches!(&error, DispatchError::UnknownCommand { command, .. } if command == unknown),
             "{error:?}"
@@ -143,10 +102,7 @@ async fn c_028_data_that_does_not_fit_is_refused() {
     for data in malformed {
         let error = tallies.dispatch_json("Add", data).await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Invalid);
-        assert!(
-            matches!(&error, DispatchError::Malformed { command, .. } if command == "Add"),
-            "{error:?}"
-        );
+        assert!(matches!(&error, DispatchError::Malformed { command, .. } if command == "Add"), "{error:?}");
     }
     assert!(sound_log(&store).await.is_empty());
     tallies.shutdown().await;

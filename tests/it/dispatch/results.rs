@@ -20,10 +20,7 @@ async fn t_064_a_dispatch_gives_state_version_events_position_and_ids() {
     let dispatched = tallies.dispatch(add_each("1", &[2, 3])).await.unwrap();
     assert_eq!(**dispatched.state(), Tally { total: 5, events: 2 });
     assert_eq!((dispatched.version(), dispatched.position()), (2, Some(3)));
-    assert_eq!(
-        (dispatched.aggregate_id(), dispatched.stream_id().as_str()),
-        ("1", "tally-1")
-    );
+    assert_eq!((dispatched.aggregate_id(), dispatched.stream_id().as_str()), ("1", "tally-1"));
     assert!(!dispatched.is_repeated());
     assert_eq!(dispatched.halted_by(), None);
     let event = &events_of(&store, "tally-1").await[1];
@@ -40,16 +37,10 @@ async fn t_063_a_command_without_events_gives_an_empty_list_and_the_present_vers
     let store = MemoryStore::new();
     let tallies = tallies(store.clone()).await;
     let before = tallies.dispatch(look("1")).await.unwrap();
-    assert_eq!(
-        (before.version(), before.position(), before.events().len()),
-        (0, None, 0)
-    );
+    assert_eq!((before.version(), before.position(), before.events().len()), (0, None, 0));
     tallies.dispatch(add("1", 4)).await.unwrap();
     let after = tallies.dispatch(look("1")).await.unwrap();
-    assert_eq!(
-        (after.version(), after.position(), after.state().total),
-        (1, None, 4)
-    );
+    assert_eq!((after.version(), after.position(), after.state().total), (1, None, 4));
     assert_eq!(sound_log(&store).await.len(), 1);
     tallies.shutdown().await;
 }
@@ -62,15 +53,9 @@ async fn c_034_a_refusal_is_the_domains_own_error() {
     tallies.dispatch(add("1", 4)).await.unwrap();
     let error = tallies.dispatch(take("1", 5)).await.unwrap_err();
     assert_eq!(error.rejection(), Some(&TooLittle { total: 4 }));
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (FailureKind::Rejected, "4 is too little")
-    );
+    assert_eq!((error.kind(), error.to_string().as_str()), (FailureKind::Rejected, "4 is too little"));
     assert!(!error.is_committed() && !error.is_outcome_unknown());
-    assert_eq!(
-        tallies.aggregate_state::<Tally>("1").await.unwrap().state.total,
-        4
-    );
+    assert_eq!(tallies.aggregate_state::<Tally>("1").await.unwrap().state.total, 4);
     assert_eq!(sound_log(&store).await.len(), 1);
     tallies.shutdown().await;
 }
@@ -82,10 +67,7 @@ async fn t_142_a_panic_is_an_error_that_names_its_place() {
     let DispatchError::Panicked { place, message, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (place, message.as_str()),
-        (PanicPlace::Aggregate("Tally"), "1 exploded")
-    );
+    assert_eq!((place, message.as_str()), (PanicPlace::Aggregate("Tally"), "1 exploded"));
     tallies.shutdown().await;
 }
 
@@ -95,10 +77,7 @@ async fn a_failing_store_is_an_error_and_the_next_command_works() {
     let store = ScriptedStore::new([Act::Fail]);
     let tallies = tallies(store.clone()).await;
     let error = tallies.dispatch(add("1", 1)).await.unwrap_err();
-    let DispatchError::Store {
-        stream_id, source, ..
-    } = &error
-    else {
+    let DispatchError::Store { stream_id, source, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(stream_id.as_str(), "tally-1");
@@ -157,22 +136,13 @@ async fn an_event_beyond_the_payload_limit_is_refused() {
     use crate::support::tally::Tallies;
     let store = MemoryStore::new();
     let config = Config::new().payload_limit(14);
-    let tallies = Tallies::builder(store.clone())
-        .config(config)
-        .start()
-        .await
-        .unwrap();
+    let tallies = Tallies::builder(store.clone()).config(config).start().await.unwrap();
     tallies.dispatch(add("1", 100)).await.unwrap();
     let error = tallies.dispatch(add_each("1", &[1, 1_000])).await.unwrap_err();
     assert!(
         matches!(
             error,
-            DispatchError::PayloadTooLarge {
-                event_type: "tally.Added",
-                size: 15,
-                limit: 14,
-                ..
-            }
+            DispatchError::PayloadTooLarge { event_type: "tally.Added", size: 15, limit: 14, .. }
         ),
         "{error:?}"
     );

@@ -212,10 +212,7 @@ async fn t_067_what_was_decided_too_late_is_not_stored() {
     let store = MemoryStore::new();
     let study = Study::builder(store.clone()).start().await.unwrap();
     let result = study.dispatch(Ponder(20)).await;
-    assert_eq!(
-        timed_out(result),
-        (TimeoutOutcome::DidNotRun, Duration::from_millis(1))
-    );
+    assert_eq!(timed_out(result), (TimeoutOutcome::DidNotRun, Duration::from_millis(1)));
     let state = study.aggregate_state::<Thinker>(20).await.unwrap();
     assert_eq!(state.version, 0);
     study.dispatch(Ponder(0)).no_timeout().await.unwrap();

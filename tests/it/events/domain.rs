@@ -1,9 +1,6 @@
 //! A shop whose events have a past: other names, other shapes.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "upcasters take their payload by value"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "upcasters take their payload by value")]
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -182,11 +179,7 @@ application! {
 pub async fn shops(store: impl Store) -> (Shops, Heard) {
     let heard = Heard::default();
     let listener = Listener(heard.clone());
-    let shops = Shops::builder(store)
-        .event_handler(listener)
-        .start()
-        .await
-        .unwrap();
+    let shops = Shops::builder(store).event_handler(listener).start().await.unwrap();
     (shops, heard)
 }
 

@@ -69,9 +69,8 @@ async fn two_types_of_one_name_are_refused_with_both_places() {
 
 #[tokio::test]
 async fn all_faults_are_told_at_once() {
-    let builder = Shops::builder(MemoryStore::new())
-        .register_events::<Impostor>()
-        .register_events::<Amnesiac>();
+    let builder =
+        Shops::builder(MemoryStore::new()).register_events::<Impostor>().register_events::<Amnesiac>();
     let faults = faults(builder).await;
     let missing: Vec<_> = faults
         .iter()
@@ -86,9 +85,7 @@ async fn all_faults_are_told_at_once() {
 
 #[tokio::test]
 async fn a_type_that_is_registered_by_hand_is_known() {
-    let builder = Shops::builder(MemoryStore::new())
-        .register_events::<Guest>()
-        .register_events::<Guest>();
+    let builder = Shops::builder(MemoryStore::new()).register_events::<Guest>().register_events::<Guest>();
     let shops = builder.start().await.unwrap();
     assert_eq!(shops.events().find("shop.Guest").unwrap().file, "guest.rs");
     shops.shutdown().await;

@@ -16,10 +16,7 @@ async fn error_of(event_type: &'static str, version: u32, data: Value) -> Decode
     let (shops, _) = shops(store.clone()).await;
     let error = shops.dispatch(name("1", "new")).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Store);
-    let DispatchError::Replay {
-        stream_id, source, ..
-    } = error
-    else {
+    let DispatchError::Replay { stream_id, source, .. } = error else {
         panic!("{error:?}");
     };
     assert_eq!(stream_id.as_str(), "shop-1");
@@ -83,10 +80,7 @@ async fn an_upcaster_that_fails_is_an_error_with_its_reason() {
 #[tokio::test]
 async fn a_payload_that_does_not_fit_is_an_error() {
     let error = error_of("shop.Named", 1, json!({ "name": 7 })).await;
-    assert!(
-        matches!(&error, DecodeError::Malformed { name, .. } if name == "shop.Named"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, DecodeError::Malformed { name, .. } if name == "shop.Named"), "{error:?}");
 }
 
 #[tokio::test]
@@ -96,11 +90,7 @@ async fn t_416_a_handler_skips_types_that_it_did_not_ask_for() {
     let foreign = raw("tally.Added", 1, &json!({ "amount": 1 }));
     write(&store, "elsewhere-1", vec![unheard, foreign]).await;
     let (shops, heard) = shops(store).await;
-    shops
-        .dispatch(name("1", "new"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    shops.dispatch(name("1", "new")).consistency(Strong).await.unwrap();
     assert_eq!(heard.take(), [r#"Named { name: "new" }"#]);
     shops.shutdown().await;
 }
@@ -110,19 +100,12 @@ async fn a_handler_stops_at_an_event_that_it_asked_for_and_cannot_read() {
     let store = MemoryStore::new();
     write(&store, "shop-9", vec![raw("shop.Priced", 4, &json!({}))]).await;
     let (shops, heard) = shops(store).await;
-    let error = shops
-        .dispatch(name("1", "new"))
-        .consistency(Strong)
-        .await
-        .unwrap_err();
+    let error = shops.dispatch(name("1", "new")).consistency(Strong).await.unwrap_err();
     assert!(error.is_committed());
     let DispatchError::NotHandled { pending, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (pending[0].handler.as_str(), pending[0].position),
-        ("listener", 0)
-    );
+    assert_eq!((pending[0].handler.as_str(), pending[0].position), ("listener", 0));
     assert_eq!(pending[0].state, HandlerState::Failed);
     assert!(heard.take().is_empty());
     shops.shutdown().await;

@@ -14,17 +14,9 @@ async fn check(stored: (&'static str, u32, Value), aggregate: &[&str], handler: 
     let (shops, heard) = shops(store.clone()).await;
 
     let new = r#"Named { name: "new" }"#;
-    let dispatched = shops
-        .dispatch(name("1", "new"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    let dispatched = shops.dispatch(name("1", "new")).consistency(Strong).await.unwrap();
     assert_eq!(dispatched.state().told, [aggregate, &[new]].concat());
-    assert_eq!(
-        dispatched.version(),
-        2,
-        "a stored event counts once, whatever it becomes"
-    );
+    assert_eq!(dispatched.version(), 2, "a stored event counts once, whatever it becomes");
     assert_eq!(heard.take(), [handler, &[new]].concat());
 
     // What is stored stays as it was, and a replay gives the same as the live state.
@@ -73,18 +65,10 @@ async fn t_342_an_event_whose_type_is_gone_is_read_by_its_successor() {
 
 #[tokio::test]
 async fn t_343_one_event_becomes_several_in_order() {
-    let lines = [
-        r#"LineAdded { article: "tea" }"#,
-        r#"LineAdded { article: "jam" }"#,
-    ];
+    let lines = [r#"LineAdded { article: "tea" }"#, r#"LineAdded { article: "jam" }"#];
     let all = [&["Ordered { lines: 2 }"], &lines[..]].concat();
     // The handler asked for lines only: it gets those that old orders hold.
-    check(
-        ("shop.Ordered", 1, json!({ "lines": ["tea", "jam"] })),
-        &all,
-        &lines,
-    )
-    .await;
+    check(("shop.Ordered", 1, json!({ "lines": ["tea", "jam"] })), &all, &lines).await;
 }
 
 #[tokio::test]

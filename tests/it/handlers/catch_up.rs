@@ -43,18 +43,11 @@ async fn g6_a_handler_behind_the_buffer_reads_its_own_range() {
         .await
         .unwrap();
     for at in 1..=100 {
-        desk.dispatch(note("a", at.to_string()))
-            .consistency(Strong)
-            .await
-            .unwrap();
+        desk.dispatch(note("a", at.to_string())).consistency(Strong).await.unwrap();
         desk.dispatch(Stamp { book: "a".into() }).await.unwrap();
     }
     assert_eq!(inbox.rest().len(), 100);
-    assert_eq!(
-        status(&desk, "eager").await.position,
-        0,
-        "it waits at the first event"
-    );
+    assert_eq!(status(&desk, "eager").await.position, 0, "it waits at the first event");
     go.send(()).await.unwrap();
     for at in 0..100 {
         assert_eq!(soon(positions.recv()).await.unwrap(), 2 * at + 1);
@@ -91,12 +84,8 @@ async fn check_seam(config: Config) {
     let mut head = store.watch_head();
     soon(head.wait_for(|head| *head >= 1_000)).await.unwrap();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .config(config)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk =
+        Desk::builder(store.clone()).config(config).event_handler(Eager(script)).start().await.unwrap();
     soon(writers.join_all()).await;
     let mut seen = Vec::new();
     for _ in 0..WRITERS * EACH {
@@ -149,10 +138,7 @@ struct Abroad(mpsc::Sender<u64>);
 #[event_handler(name = "abroad", interested_in = [Foreign])]
 impl Abroad {
     async fn on_foreign(&self, _event: &Foreign, context: &EventContext) -> Result<(), Broken> {
-        self.0
-            .send(context.position())
-            .await
-            .map_err(|_| Broken("nobody listens"))
+        self.0.send(context.position()).await.map_err(|_| Broken("nobody listens"))
     }
 }
 
@@ -165,21 +151,11 @@ async fn ca_002_a_handler_decodes_nothing_of_ten_thousand_events_it_does_not_wan
     let builder = Desk::builder(store.clone()).event_handler(Careful(script));
     let desk = builder.start().await.unwrap();
     for _ in 0..MANY / 100 {
-        write(
-            &store,
-            "foreign-1",
-            "catch_up.Foreign",
-            &vec!["{}".to_owned(); 100],
-        )
-        .await;
+        write(&store, "foreign-1", "catch_up.Foreign", &vec!["{}".to_owned(); 100]).await;
     }
     until_caught_up(&desk, "careful").await;
     let head = MANY as u64;
-    assert_eq!(
-        status(&desk, "careful").await.position,
-        head,
-        "its place moves along"
-    );
+    assert_eq!(status(&desk, "careful").await.position, head, "its place moves along");
     desk.dispatch(note("a", "own")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.positions(), [head + 1]);
     assert_eq!(DECODED.load(Ordering::Relaxed), 0);
@@ -200,11 +176,7 @@ async fn ca_002_a_handler_decodes_nothing_of_ten_thousand_events_it_does_not_wan
     until_caught_up(&desk, "abroad").await;
     desk.shutdown().await;
     assert_eq!(DECODED.load(Ordering::Relaxed), MANY);
-    assert_eq!(
-        inbox.rest(),
-        Vec::<String>::new(),
-        "its own event was handled before"
-    );
+    assert_eq!(inbox.rest(), Vec::<String>::new(), "its own event was handled before");
 }
 
 // T-416
@@ -214,11 +186,7 @@ async fn t_416_types_that_the_program_does_not_know_are_skipped() {
     write(&store, "raw-1", "catch_up.Unheard", &["not even JSON".to_owned()]).await;
     write(&store, "raw-1", "desk.Noted", &[stored_note("1")]).await;
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
     write(&store, "raw-1", "catch_up.Unheard", &["{".to_owned()]).await;
     write(&store, "raw-1", "desk.Noted", &[stored_note("2")]).await;
     assert_eq!(inbox.texts(2).await, ["1", "2"]);
@@ -232,11 +200,7 @@ async fn t_416_types_that_the_program_does_not_know_are_skipped() {
 async fn t_232_events_of_other_writers_wake_a_sleeping_handler() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
     until_caught_up(&desk, "eager").await;
     for at in 0..20 {
         write(&store, "raw-1", "desk.Noted", &[stored_note(at)]).await;

@@ -56,17 +56,12 @@ pub struct Book {
 impl Book {
     #[execute]
     fn note(&self, command: &Note) -> Noted {
-        Noted {
-            book: command.book.clone(),
-            text: command.text.clone(),
-        }
+        Noted { book: command.book.clone(), text: command.text.clone() }
     }
 
     #[execute]
     fn stamp(&self, command: &Stamp) -> Stamped {
-        Stamped {
-            book: command.book.clone(),
-        }
+        Stamped { book: command.book.clone() }
     }
 
     #[execute]
@@ -92,10 +87,7 @@ application! {
 }
 
 pub fn note(book: &str, text: impl Into<String>) -> Note {
-    Note {
-        book: book.to_owned(),
-        text: text.into(),
-    }
+    Note { book: book.to_owned(), text: text.into() }
 }
 
 /// Whatever waits in these tests gives up after this time.
@@ -223,9 +215,7 @@ impl Inbox {
 
     /// The texts of the notes that have come and were not looked at.
     pub fn rest(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.0.try_recv().ok())
-            .map(|told| told.event.text)
-            .collect()
+        std::iter::from_fn(|| self.0.try_recv().ok()).map(|told| told.event.text).collect()
     }
 
     /// Waits until no handler is left that could tell anything; what has come is looked at.
@@ -235,9 +225,7 @@ impl Inbox {
 
     /// The positions of the events that have come and were not looked at.
     pub fn positions(&mut self) -> Vec<u64> {
-        std::iter::from_fn(|| self.0.try_recv().ok())
-            .map(|told| told.context.position())
-            .collect()
+        std::iter::from_fn(|| self.0.try_recv().ok()).map(|told| told.context.position()).collect()
     }
 }
 
@@ -288,10 +276,7 @@ pub fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> impl Future<Output 
 
 /// The whole log.
 pub async fn log(store: &MemoryStore) -> Vec<RecordedEvent> {
-    store
-        .read_log(0, &EventFilter::all(), usize::MAX)
-        .await
-        .expect("the store answers")
+    store.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the store answers")
 }
 
 /// Writes events as another program would, whatever they contain.
@@ -306,12 +291,8 @@ pub async fn write(store: &MemoryStore, stream: &str, event_type: &'static str, 
         correlation_id: CorrelationId::new(),
     };
     let stream = StreamId::new(stream).expect("a stream id");
-    let append = Append::to_stream(
-        CommandId::new(),
-        stream,
-        ExpectedVersion::Any,
-        data.iter().map(event).collect(),
-    );
+    let append =
+        Append::to_stream(CommandId::new(), stream, ExpectedVersion::Any, data.iter().map(event).collect());
     store.append(append).await.expect("appended");
 }
 

@@ -17,9 +17,7 @@ fn fails_until(attempt: u32) -> (Script, mpsc::Receiver<(String, u32)>) {
     let script = Script::new(move |event, context| {
         let told = told.clone();
         async move {
-            told.send((event.text.clone(), context.attempt()))
-                .await
-                .expect("the test listens");
+            told.send((event.text.clone(), context.attempt())).await.expect("the test listens");
             match event.text.as_str() {
                 "bad" if context.attempt() < attempt => Err(Broken("on purpose")),
                 _ => Ok(()),
@@ -33,10 +31,7 @@ const NEVER: u32 = u32::MAX;
 
 async fn expect(attempts: &mut mpsc::Receiver<(String, u32)>, expected: &[(&str, u32)]) {
     for (text, attempt) in expected {
-        assert_eq!(
-            soon(attempts.recv()).await.unwrap(),
-            ((*text).to_owned(), *attempt)
-        );
+        assert_eq!(soon(attempts.recv()).await.unwrap(), ((*text).to_owned(), *attempt));
     }
     assert!(attempts.try_recv().is_err(), "more than expected");
 }
@@ -48,32 +43,14 @@ async fn t_294_retry_counts_the_attempts() {
     let failures = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&failures);
     let script = script.on_error(move |failure| {
-        assert!(matches!(
-            failure.error,
-            HandlerError::Failed(Broken("on purpose"))
-        ));
-        noted.lock().unwrap().push((
-            failure.attempt,
-            failure.context.attempt(),
-            failure.context.position(),
-        ));
+        assert!(matches!(failure.error, HandlerError::Failed(Broken("on purpose"))));
+        noted.lock().unwrap().push((failure.attempt, failure.context.attempt(), failure.context.position()));
         ErrorAction::Retry
     });
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Careful(script)).start().await.unwrap();
     desk.dispatch(note("a", "bad")).consistency(Strong).await.unwrap();
-    desk.dispatch(note("a", "good"))
-        .consistency(Strong)
-        .await
-        .unwrap();
-    expect(
-        &mut attempts,
-        &[("bad", 1), ("bad", 2), ("bad", 3), ("bad", 4), ("good", 1)],
-    )
-    .await;
+    desk.dispatch(note("a", "good")).consistency(Strong).await.unwrap();
+    expect(&mut attempts, &[("bad", 1), ("bad", 2), ("bad", 3), ("bad", 4), ("good", 1)]).await;
     assert_eq!(*failures.lock().unwrap(), [(1, 1, 1), (2, 2, 1), (3, 3, 1)]);
     let status = status(&desk, "careful").await;
     assert_eq!((status.state, status.last_error), (HandlerState::Running, None));
@@ -86,18 +63,11 @@ async fn t_294_retry_after_waits_that_long() {
     let (script, mut attempts) = fails_until(3);
     let script =
         script.on_error(|failure| ErrorAction::RetryAfter(Duration::from_secs(u64::from(failure.attempt))));
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Careful(script)).start().await.unwrap();
     let began = Instant::now();
     desk.dispatch(note("a", "bad")).consistency(Strong).await.unwrap();
     let took = began.elapsed();
-    assert!(
-        took >= Duration::from_secs(3) && took < Duration::from_millis(3_100),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(3) && took < Duration::from_millis(3_100), "{took:?}");
     expect(&mut attempts, &[("bad", 1), ("bad", 2), ("bad", 3)]).await;
     desk.shutdown().await;
 }
@@ -107,11 +77,7 @@ async fn t_294_retry_after_waits_that_long() {
 async fn t_290_a_failing_handler_can_be_seen_while_it_waits() {
     let (script, mut attempts) = fails_until(2);
     let script = script.on_error(|_| ErrorAction::RetryAfter(Duration::from_secs(10)));
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "bad")).await.unwrap();
     let status = until_state(&desk, "eager", HandlerState::Retrying).await;
     assert_eq!((status.position, status.lag), (0, 1));
@@ -122,10 +88,7 @@ async fn t_290_a_failing_handler_can_be_seen_while_it_waits() {
 
     until_caught_up(&desk, "eager").await;
     expect(&mut attempts, &[("bad", 2)]).await;
-    assert!(
-        desk.health().await.unwrap().is_healthy(),
-        "what is over is forgotten"
-    );
+    assert!(desk.health().await.unwrap().is_healthy(), "what is over is forgotten");
     desk.shutdown().await;
 }
 
@@ -138,16 +101,10 @@ async fn t_295_skip_counts_as_handled() {
     let builder = || Desk::builder(store.clone()).event_handler(Careful(script.clone()));
     let desk = builder().start().await.unwrap();
     desk.dispatch(note("a", "bad")).consistency(Strong).await.unwrap();
-    desk.dispatch(note("a", "good"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "good")).consistency(Strong).await.unwrap();
     desk.shutdown().await;
     let desk = builder().start().await.unwrap();
-    desk.dispatch(note("a", "next"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "next")).consistency(Strong).await.unwrap();
     expect(&mut attempts, &[("bad", 1), ("good", 1), ("next", 1)]).await;
     assert_eq!(status(&desk, "careful").await.state, HandlerState::Running);
     desk.shutdown().await;
@@ -160,21 +117,14 @@ async fn t_299_stop_stops_that_handler_alone() {
     let (script, mut attempts) = fails_until(NEVER);
     let stopping = Eager(script.on_error(|_| ErrorAction::Stop));
     let (other, mut inbox) = Script::telling();
-    let builder = || {
-        Desk::builder(store.clone())
-            .event_handler(stopping.clone())
-            .event_handler(Careful(other.clone()))
-    };
+    let builder =
+        || Desk::builder(store.clone()).event_handler(stopping.clone()).event_handler(Careful(other.clone()));
     let desk = builder().start().await.unwrap();
     for text in ["1", "bad", "3"] {
         desk.dispatch(note("a", text)).consistency(Strong).await.unwrap();
     }
     let failed = until_state(&desk, "eager", HandlerState::Failed).await;
-    assert_eq!(
-        (failed.position, failed.lag),
-        (1, 2),
-        "it stands in front of the event"
-    );
+    assert_eq!((failed.position, failed.lag), (1, 2), "it stands in front of the event");
     assert!(failed.last_error.unwrap().contains("on purpose"));
     desk.dispatch(note("b", "4")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.rest(), ["1", "bad", "3", "4"]);
@@ -198,11 +148,7 @@ async fn t_296_by_default_ten_attempts_with_growing_delays() {
         noted.lock().unwrap().push(Instant::now());
         std::future::ready(Err(Broken("for ever")))
     });
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Careful(script)).start().await.unwrap();
     desk.dispatch(note("a", "bad"))
         .consistency(Strong)
         .consistency_timeout(Duration::from_secs(3_600))
@@ -220,10 +166,7 @@ async fn t_296_by_default_ten_attempts_with_growing_delays() {
         let full = Duration::from_millis((100 << index).min(30_000));
         let waited = pair[1] - pair[0];
         let slack = Duration::from_millis(2);
-        assert!(
-            waited >= full / 2 && waited <= full + slack,
-            "{waited:?} where {full:?} is the most"
-        );
+        assert!(waited >= full / 2 && waited <= full + slack, "{waited:?} where {full:?} is the most");
     }
     desk.shutdown().await;
 }
@@ -265,14 +208,7 @@ async fn t_290_a_handler_that_gives_up_says_so_at_error_level() {
     until_state(&desk, "eager", HandlerState::Failed).await;
     desk.shutdown().await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for part in [
-        "ERROR",
-        "handler stopped",
-        "loud",
-        "eager",
-        "cqrs.event_number=1",
-        "on purpose",
-    ] {
+    for part in ["ERROR", "handler stopped", "loud", "eager", "cqrs.event_number=1", "on purpose"] {
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }
 }
@@ -286,11 +222,7 @@ async fn n_017_a_panic_is_a_failure_like_any_other() {
         let counted = Arc::clone(&counted);
         async move {
             counted.fetch_add(1, Ordering::Relaxed);
-            assert!(
-                event.text != "bad" || context.attempt() == 3,
-                "boom {}",
-                context.attempt()
-            );
+            assert!(event.text != "bad" || context.attempt() == 3, "boom {}", context.attempt());
             Ok(())
         }
     })
@@ -300,11 +232,7 @@ async fn n_017_a_panic_is_a_failure_like_any_other() {
         }
         _ => ErrorAction::Stop,
     });
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Careful(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Careful(script)).start().await.unwrap();
     for text in ["bad", "good"] {
         desk.dispatch(note("a", text)).consistency(Strong).await.unwrap();
     }
@@ -316,11 +244,7 @@ async fn n_017_a_panic_is_a_failure_like_any_other() {
 #[tokio::test(start_paused = true)]
 async fn t_291_the_panic_s_message_is_told() {
     let script = Script::new(|_, _| async { panic!("no ink left") });
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "x")).await.unwrap();
     let status = until_state_paused(&desk, "eager", HandlerState::Failed).await;
     assert!(status.unwrap().contains("no ink left"));
@@ -356,10 +280,7 @@ async fn t_299_a_panic_in_on_error_stops_that_handler_alone() {
         .unwrap();
     desk.dispatch(note("a", "bad")).consistency(Strong).await.unwrap();
     until_state(&desk, "eager", HandlerState::Failed).await;
-    desk.dispatch(note("a", "next"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "next")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.rest(), ["bad", "next"]);
     desk.shutdown().await;
 }
@@ -369,17 +290,10 @@ async fn t_292_an_event_that_cannot_be_decoded_is_a_failure_without_retries() {
     let store = MemoryStore::new();
     write(&store, "raw-1", "desk.Noted", &[r#"{"book":1}"#.to_owned()]).await;
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     let status = until_state(&desk, "eager", HandlerState::Failed).await;
     let error = status.last_error.unwrap();
-    assert!(
-        error.contains("could not be decoded") && error.contains("desk.Noted"),
-        "{error}"
-    );
+    assert!(error.contains("could not be decoded") && error.contains("desk.Noted"), "{error}");
     assert_eq!(inbox.rest(), Vec::<String>::new());
     desk.shutdown().await;
 }
@@ -387,23 +301,13 @@ async fn t_292_an_event_that_cannot_be_decoded_is_a_failure_without_retries() {
 #[tokio::test]
 async fn t_292_on_error_may_skip_an_event_that_cannot_be_decoded() {
     let store = MemoryStore::new();
-    write(
-        &store,
-        "raw-1",
-        "desk.Noted",
-        &["not JSON".to_owned(), stored_note("2")],
-    )
-    .await;
+    write(&store, "raw-1", "desk.Noted", &["not JSON".to_owned(), stored_note("2")]).await;
     let (script, mut inbox) = Script::telling();
     let script = script.on_error(|failure| match failure.error {
         HandlerError::Undecodable(_) => ErrorAction::Skip,
         _ => ErrorAction::Stop,
     });
-    let desk = Desk::builder(store)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     assert_eq!(inbox.texts(1).await, ["2"]);
     desk.shutdown().await;
 }
@@ -415,30 +319,18 @@ async fn t_297_a_shutdown_does_not_wait_for_a_backoff() {
     let (script, mut attempts) = fails_until(NEVER);
     let day = Duration::from_secs(24 * 3_600);
     let script = script.on_error(move |_| ErrorAction::RetryAfter(day));
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "bad")).await.unwrap();
     until_state(&desk, "eager", HandlerState::Retrying).await;
     let began = Instant::now();
     let report = desk.shutdown().await;
     assert!(report.is_clean(), "{report}");
-    assert!(
-        began.elapsed() < Duration::from_millis(50),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
     expect(&mut attempts, &[("bad", 1)]).await;
 
     // The event is not lost.
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     assert_eq!(inbox.texts(1).await, ["bad"]);
     desk.shutdown().await;
 }
@@ -448,11 +340,7 @@ async fn t_297_a_shutdown_does_not_wait_for_a_backoff() {
 async fn t_297_a_handler_that_retries_for_ever_can_be_shut_down() {
     let script =
         Script::new(|_, _| std::future::ready(Err(Broken("again")))).on_error(|_| ErrorAction::Retry);
-    let desk = Desk::builder(MemoryStore::new())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "bad")).await.unwrap();
     until_state(&desk, "eager", HandlerState::Retrying).await;
     assert!(soon(desk.shutdown()).await.is_clean());
@@ -477,18 +365,12 @@ async fn n_023_a_slow_handler_delays_no_other() {
         .await
         .unwrap();
     for at in 0..100 {
-        desk.dispatch(note("a", at.to_string()))
-            .consistency(Strong)
-            .await
-            .unwrap();
+        desk.dispatch(note("a", at.to_string())).consistency(Strong).await.unwrap();
     }
     soon(begun.recv()).await.unwrap();
     assert_eq!(inbox.rest().len(), 100);
     let slow = status(&desk, "eager").await;
-    assert_eq!(
-        (slow.state, slow.position, slow.lag),
-        (HandlerState::Running, 0, 100)
-    );
+    assert_eq!((slow.state, slow.position, slow.lag), (HandlerState::Running, 0, 100));
     let report = desk.shutdown_within(Duration::from_millis(50)).await;
     assert_eq!(report.unfinished_handlers, ["eager"]);
 }

@@ -12,10 +12,7 @@ use tokio::sync::mpsc;
 #[tokio::test]
 async fn t_261_a_handler_without_a_name_is_refused() {
     let (script, _inbox) = Script::telling();
-    let started = Desk::builder(MemoryStore::new())
-        .event_handler_as("", Eager(script))
-        .start()
-        .await;
+    let started = Desk::builder(MemoryStore::new()).event_handler_as("", Eager(script)).start().await;
     let Err(StartError::Invalid { faults, .. }) = started else {
         panic!("started, or failed otherwise: {started:?}");
     };
@@ -50,10 +47,7 @@ impl Default for Listed {
 impl Listed {
     async fn on_noted(&self, event: &Noted) -> Result<(), Broken> {
         match &self.0 {
-            Some(sender) => sender
-                .send(event.text.clone())
-                .await
-                .map_err(|_| Broken("nobody listens")),
+            Some(sender) => sender.send(event.text.clone()).await.map_err(|_| Broken("nobody listens")),
             None => Ok(()),
         }
     }
@@ -74,10 +68,7 @@ async fn t_263_the_instance_given_to_the_builder_takes_the_place_of_the_default(
         .start()
         .await
         .unwrap();
-    desk.dispatch(note("a", "given"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "given")).consistency(Strong).await.unwrap();
     assert_eq!(texts.try_recv().unwrap(), "given");
     assert_eq!(desk.handlers().await.unwrap().len(), 1, "one handler, not two");
     desk.shutdown().await;
@@ -86,10 +77,7 @@ async fn t_263_the_instance_given_to_the_builder_takes_the_place_of_the_default(
 #[tokio::test]
 async fn t_263_a_listed_handler_is_made_by_default() {
     let desk = DeskWithListed::builder(MemoryStore::new()).start().await.unwrap();
-    desk.dispatch(note("a", "default"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "default")).consistency(Strong).await.unwrap();
     assert!(MADE_BY_DEFAULT.load(std::sync::atomic::Ordering::Relaxed) > 0);
     desk.shutdown().await;
 }
@@ -150,11 +138,7 @@ async fn t_278_where_the_present_was_at_the_first_start_is_remembered() {
     let writer = Desk::builder(store.clone()).node("writer").start().await.unwrap();
     writer.dispatch(note("a", "before")).await.unwrap();
     let (script, mut inbox) = Script::telling();
-    let reader = || {
-        Desk::builder(store.clone())
-            .node("reader")
-            .event_handler(Newcomer(script.clone()))
-    };
+    let reader = || Desk::builder(store.clone()).node("reader").event_handler(Newcomer(script.clone()));
 
     reader().start().await.unwrap().shutdown().await;
     writer.dispatch(note("a", "between")).await.unwrap();

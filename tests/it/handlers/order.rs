@@ -26,17 +26,12 @@ async fn g5_every_handler_sees_the_log_in_order_and_each_stream_without_a_hole()
         let desk = desk.clone();
         writers.spawn(async move {
             for text in 1..=NOTES {
-                desk.dispatch(note(&book.to_string(), text.to_string()))
-                    .await
-                    .unwrap();
+                desk.dispatch(note(&book.to_string(), text.to_string())).await.unwrap();
             }
         });
     }
     soon(writers.join_all()).await;
-    desk.dispatch(note("end", "end"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("end", "end")).consistency(Strong).await.unwrap();
 
     for mut inbox in inboxes {
         let mut position = 0;
@@ -48,11 +43,7 @@ async fn g5_every_handler_sees_the_log_in_order_and_each_stream_without_a_hole()
             let version = versions.entry(told.event.book.clone()).or_default();
             *version += 1;
             assert_eq!(told.context.stream_version(), *version);
-            assert_eq!(
-                told.event.text,
-                version.to_string(),
-                "what was written first comes first"
-            );
+            assert_eq!(told.event.text, version.to_string(), "what was written first comes first");
         }
         assert_eq!(inbox.rest(), ["end"]);
         assert!(versions.values().all(|version| *version == NOTES));
@@ -70,20 +61,13 @@ async fn g5_the_context_tells_where_the_event_comes_from() {
         .await
         .unwrap();
     desk.dispatch(Stamp { book: "a-1".into() }).await.unwrap();
-    let dispatched = desk
-        .dispatch(note("a-1", "x"))
-        .metadata("actor", "u-7")
-        .await
-        .unwrap();
+    let dispatched = desk.dispatch(note("a-1", "x")).metadata("actor", "u-7").await.unwrap();
     let Told { context, .. } = inbox.next().await;
     assert_eq!((context.position(), context.stream_version()), (2, 2));
     assert_eq!(context.stream_id().as_str(), "book-a-1");
     assert_eq!(context.aggregate_id(), "a-1");
     assert_eq!(context.event_type(), "desk.Noted");
-    assert_eq!(
-        (context.application(), context.handler()),
-        ("tenant-7", "careful")
-    );
+    assert_eq!((context.application(), context.handler()), ("tenant-7", "careful"));
     assert_eq!(context.attempt(), 1);
     assert_eq!(context.causation_id(), dispatched.command_id().into());
     assert_eq!(context.correlation_id(), dispatched.correlation_id());

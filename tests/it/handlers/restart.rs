@@ -28,10 +28,7 @@ async fn n_015_a_clean_stop_repeats_nothing_and_skips_nothing() {
     }
     let desk = builder().start().await.unwrap();
     assert_eq!(inbox.texts(100).await, expected);
-    desk.dispatch(note("a", "last"))
-        .consistency(Strong)
-        .await
-        .unwrap();
+    desk.dispatch(note("a", "last")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.rest(), ["last"], "nothing is repeated");
     desk.shutdown().await;
 }
@@ -66,17 +63,10 @@ async fn t_334_a_stop_lets_the_handler_finish_its_event() {
     .await;
     assert!(report.is_clean(), "{report}");
     assert_eq!(store.checkpoint("eager").await.unwrap(), Some(1));
-    assert!(
-        begun.try_recv().is_err(),
-        "the next event is left for the next start"
-    );
+    assert!(begun.try_recv().is_err(), "the next event is left for the next start");
 
     let desk = builder().start().await.unwrap();
-    assert_eq!(
-        soon(begun.recv()).await.unwrap(),
-        "2",
-        "the first is not repeated"
-    );
+    assert_eq!(soon(begun.recv()).await.unwrap(), "2", "the first is not repeated");
     go_on.notify_one();
     until_caught_up(&desk, "eager").await;
     desk.shutdown().await;
@@ -86,11 +76,7 @@ async fn t_334_a_stop_lets_the_handler_finish_its_event() {
 async fn n_015_events_that_nobody_wants_advance_the_checkpoint() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "wanted")).await.unwrap();
     for _ in 0..9 {
         desk.dispatch(Stamp { book: "a".into() }).await.unwrap();
@@ -107,11 +93,7 @@ async fn n_015_events_that_nobody_wants_advance_the_checkpoint() {
 async fn g6_a_handler_that_was_cut_off_begins_at_its_last_checkpoint() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
-    let desk = Desk::builder(store.clone())
-        .event_handler(Eager(script.clone()))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script.clone())).start().await.unwrap();
     for text in ["1", "2", "3"] {
         desk.dispatch(note("a", text)).consistency(eager()).await.unwrap();
     }
@@ -120,11 +102,7 @@ async fn g6_a_handler_that_was_cut_off_begins_at_its_last_checkpoint() {
     // As if the process had died before the last two were noted down.
     store.delete_checkpoint("eager").await.unwrap();
     store.save_checkpoint("eager", 1).await.unwrap();
-    let desk = Desk::builder(store)
-        .event_handler(Eager(script))
-        .start()
-        .await
-        .unwrap();
+    let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     assert_eq!(inbox.texts(2).await, ["2", "3"]);
     desk.shutdown().await;
 }
@@ -138,11 +116,7 @@ async fn g6_a_busy_handler_saves_its_checkpoint_on_the_way() {
         async move {
             let saved = store.checkpoint("eager").await.expect("the store answers");
             // Every second position is saved, so that the one before the last always is.
-            assert!(
-                saved.unwrap_or(0) + 2 >= context.position(),
-                "{saved:?} at {}",
-                context.position()
-            );
+            assert!(saved.unwrap_or(0) + 2 >= context.position(), "{saved:?} at {}", context.position());
             Ok(())
         }
     })

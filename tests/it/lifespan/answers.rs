@@ -47,14 +47,7 @@ async fn t_172_each_may_say_stop() {
     assert!(!is_alive(&hotel));
     hotel.dispatch(events(&[Stay::Forever])).await.unwrap();
     assert!(is_alive(&hotel));
-    assert!(
-        hotel
-            .dispatch(refused(Stay::Stop))
-            .await
-            .unwrap_err()
-            .rejection()
-            .is_some()
-    );
+    assert!(hotel.dispatch(refused(Stay::Stop)).await.unwrap_err().rejection().is_some());
     assert!(!is_alive(&hotel));
     hotel.shutdown().await;
 }
@@ -65,14 +58,7 @@ async fn t_173_a_look_at_the_state_prolongs_nothing() {
     let hotel = hotel().await;
     hotel.dispatch(events(&[Stay::Seconds(10)])).await.unwrap();
     seconds(9).await;
-    assert_eq!(
-        hotel
-            .aggregate_state::<super::domain::Guest>(1)
-            .await
-            .unwrap()
-            .version,
-        1
-    );
+    assert_eq!(hotel.aggregate_state::<super::domain::Guest>(1).await.unwrap().version, 1);
     seconds(2).await;
     assert!(!is_alive(&hotel));
     hotel.shutdown().await;
@@ -147,14 +133,7 @@ async fn t_178_a_lifespan_that_panics_changes_no_outcome() {
     let hotel = hotel().await;
     assert_eq!(hotel.dispatch(events(&[Stay::Panic])).await.unwrap().version(), 1);
     assert_eq!(hotel.dispatch(command(Stay::Panic)).await.unwrap().version(), 1);
-    assert!(
-        hotel
-            .dispatch(refused(Stay::Panic))
-            .await
-            .unwrap_err()
-            .rejection()
-            .is_some()
-    );
+    assert!(hotel.dispatch(refused(Stay::Panic)).await.unwrap_err().rejection().is_some());
     assert!(is_alive(&hotel), "the default holds");
     hotel.shutdown().await;
 }

@@ -12,17 +12,13 @@ use crate::support::tally::{Held, Tallies, add, add_held, look};
 async fn bounded(bound: usize, gate: Gate) -> (Tallies, MemoryStore) {
     let store = MemoryStore::new();
     let config = Config::new().max_live_aggregates(bound);
-    let builder = Tallies::builder(store.clone())
-        .config(config)
-        .command_handler(Held(gate));
+    let builder = Tallies::builder(store.clone()).config(config).command_handler(Held(gate));
     (builder.start().await.unwrap(), store)
 }
 
 fn live(tallies: &Tallies) -> Vec<String> {
     let live = tallies.live_aggregates();
-    live.into_iter()
-        .map(|live| live.stream_id.identity().to_owned())
-        .collect()
+    live.into_iter().map(|live| live.stream_id.identity().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -47,17 +43,11 @@ async fn the_bound_holds_for_many() {
     let (tallies, store) = bounded(16, Gate::default()).await;
     for round in 1..=2 {
         for id in 0..200 {
-            assert_eq!(
-                tallies.dispatch(add(&id.to_string(), 1)).await.unwrap().version(),
-                round
-            );
+            assert_eq!(tallies.dispatch(add(&id.to_string(), 1)).await.unwrap().version(), round);
             assert!(tallies.live_aggregates().len() <= 16);
         }
     }
-    assert_eq!(
-        tallies.health().await.unwrap().live_aggregates,
-        live(&tallies).len()
-    );
+    assert_eq!(tallies.health().await.unwrap().live_aggregates, live(&tallies).len());
     assert_eq!(sound_log(&store).await.len(), 400);
     tallies.shutdown().await;
 }

@@ -84,11 +84,7 @@ async fn a_busy_instance_stays() {
 async fn instances_leave_one_by_one() {
     let tallies = tallies(MemoryStore::new()).await;
     for id in 0..10 {
-        tallies
-            .dispatch(add(&id.to_string(), 1))
-            .consistency(Strong)
-            .await
-            .unwrap();
+        tallies.dispatch(add(&id.to_string(), 1)).consistency(Strong).await.unwrap();
         seconds(MINUTE).await;
     }
     seconds(20 * MINUTE - 30).await;

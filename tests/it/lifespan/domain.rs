@@ -103,27 +103,15 @@ pub async fn hotel() -> Hotel {
 
 /// With these events; what is not to be asked says the opposite of what is expected.
 pub fn events(events: &[Stay]) -> Visit {
-    Visit {
-        events: events.to_vec(),
-        command: Stay::Stop,
-        error: None,
-    }
+    Visit { events: events.to_vec(), command: Stay::Stop, error: None }
 }
 
 pub fn command(command: Stay) -> Visit {
-    Visit {
-        events: Vec::new(),
-        command,
-        error: None,
-    }
+    Visit { events: Vec::new(), command, error: None }
 }
 
 pub fn refused(error: Stay) -> Visit {
-    Visit {
-        events: vec![Stay::Stop],
-        command: Stay::Stop,
-        error: Some(error),
-    }
+    Visit { events: vec![Stay::Stop], command: Stay::Stop, error: Some(error) }
 }
 
 /// Lets so many seconds of paused time go by.

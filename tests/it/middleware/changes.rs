@@ -12,11 +12,7 @@ use super::domain::{Before, Lamps, Plan, Record, Switch, lamps, plan, switch};
 use crate::support::log::{events_of, sound_log};
 
 async fn changing(store: MemoryStore, change: fn(&mut DispatchContext)) -> (Lamps, Record) {
-    lamps(
-        store,
-        [Plan::default(), plan(Before::Change(change)), Plan::default()],
-    )
-    .await
+    lamps(store, [Plan::default(), plan(Before::Change(change)), Plan::default()]).await
 }
 
 // T-124
@@ -28,11 +24,7 @@ async fn t_124_metadata_of_a_layer_is_stored_and_told() {
         context.metadata_mut().insert("seen-by", "Middle");
     })
     .await;
-    let dispatched = lamps
-        .dispatch(switch(true))
-        .metadata("actor", "u-7")
-        .await
-        .unwrap();
+    let dispatched = lamps.dispatch(switch(true)).metadata("actor", "u-7").await.unwrap();
     let stored = &events_of(&store, "lamp-1").await[0].metadata;
     for metadata in [stored, dispatched.metadata()] {
         assert_eq!(metadata.get("seen-by"), Some(&json!("Middle")));
@@ -47,10 +39,7 @@ async fn a_layer_may_change_the_command_and_with_it_the_aggregate() {
     let store = MemoryStore::new();
     let (lamps, _) = changing(store.clone(), |context| {
         assert_eq!(context.command().name(), "Switch");
-        assert_eq!(
-            context.command().to_json().unwrap(),
-            json!({ "id": "1", "on": true })
-        );
+        assert_eq!(context.command().to_json().unwrap(), json!({ "id": "1", "on": true }));
         let command = context.command_mut().downcast_mut::<Switch>().unwrap();
         command.id = "2".to_owned();
     })
@@ -80,17 +69,7 @@ async fn a_layer_may_change_ids_and_options() {
     assert_eq!(event.metadata.command_causation_id(), Some(CAUSATION.into()));
     assert_eq!(record.take()[3], "handled", "strong consistency holds");
     let error = lamps.dispatch(switch(false)).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DispatchError::WrongExpectedVersion {
-                expected: 0,
-                actual: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, DispatchError::WrongExpectedVersion { expected: 0, actual: 1, .. }), "{error:?}");
     lamps.shutdown().await;
 }
 
@@ -101,11 +80,7 @@ async fn e_013_values_that_layers_leave_reach_each_other_and_the_caller() {
         let seen = context.extensions().get::<u32>().copied().unwrap_or_default();
         context.extensions_mut().insert(seen + 1);
     }
-    let plans = [
-        plan(Before::Change(count)),
-        plan(Before::Change(count)),
-        plan(Before::Change(count)),
-    ];
+    let plans = [plan(Before::Change(count)), plan(Before::Change(count)), plan(Before::Change(count))];
     let (lamps, _) = lamps(MemoryStore::new(), plans).await;
     let dispatched = lamps.dispatch(switch(true)).await.unwrap();
     assert_eq!(dispatched.extensions().get::<u32>(), Some(&3));

@@ -158,10 +158,7 @@ pub async fn lamps(store: impl Store, [outer, middle, inner]: [Plan; 3]) -> (Lam
 }
 
 pub fn plan(before: Before) -> Plan {
-    Plan {
-        before,
-        panic_after: false,
-    }
+    Plan { before, panic_after: false }
 }
 
 pub fn switch(on: bool) -> Switch {

@@ -13,19 +13,11 @@ async fn n_029_a_refusal_is_an_error_with_its_reason_and_its_layer() {
     let (lamps, record) = lamps(store.clone(), plans).await;
     let error = lamps.dispatch(switch(true)).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Halted);
-    let DispatchError::Halted {
-        middleware, source, ..
-    } = error
-    else {
+    let DispatchError::Halted { middleware, source, .. } = error else {
         panic!("{error:?}");
     };
     assert_eq!((middleware, source.to_string().as_str()), ("Middle", "not today"));
-    let expected = [
-        "Outer before",
-        "Middle before",
-        "Middle failed Halted",
-        "Outer failed Halted",
-    ];
+    let expected = ["Outer before", "Middle before", "Middle failed Halted", "Outer failed Halted"];
     assert_eq!(record.take(), expected);
     assert!(sound_log(&store).await.is_empty());
     assert!(lamps.live_aggregates().is_empty());
@@ -48,12 +40,7 @@ async fn t_125_a_layer_may_answer_by_itself() {
     assert_eq!(dispatched.extensions().get::<Answer>(), Some(&Answer("Middle")));
     assert_eq!((dispatched.version(), dispatched.state().on), (1, true));
     assert_eq!((dispatched.position(), dispatched.events().len()), (None, 0));
-    let expected = [
-        "Outer before",
-        "Middle before",
-        "Middle after v1",
-        "Outer after v1",
-    ];
+    let expected = ["Outer before", "Middle before", "Middle after v1", "Outer after v1"];
     assert_eq!(record.take(), expected);
     assert_eq!(sound_log(&store).await.len(), 1);
     lamps.shutdown().await;

@@ -9,11 +9,7 @@ use super::domain::{lamps, switch};
 async fn t_128_layers_form_an_onion_of_application_and_router() {
     let (lamps, record) = lamps(MemoryStore::new(), Default::default()).await;
     for version in 1..=2 {
-        lamps
-            .dispatch(switch(version == 1))
-            .consistency(Strong)
-            .await
-            .unwrap();
+        lamps.dispatch(switch(version == 1)).consistency(Strong).await.unwrap();
         let after = |layer| format!("{layer} after v{version}");
         let expected = [
             "Outer before".to_owned(),
@@ -62,10 +58,7 @@ async fn a_command_by_name_goes_through_the_same_layers() {
     let (lamps, record) = lamps(MemoryStore::new(), Default::default()).await;
     lamps.dispatch(switch(true)).consistency(Strong).await.unwrap();
     let typed = record.take();
-    lamps
-        .dispatch_json("Switch", json!({ "id": "2", "on": true }))
-        .await
-        .unwrap();
+    lamps.dispatch_json("Switch", json!({ "id": "2", "on": true })).await.unwrap();
     let mut by_name = record.take();
     by_name.retain(|note| note != "handled");
     assert_eq!(by_name.len(), 6);

@@ -15,16 +15,8 @@ async fn t_130_a_panic_before_is_a_typed_error() {
     let DispatchError::Panicked { place, message, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(
-        (place, message.as_str()),
-        (PanicPlace::Middleware("Middle"), "before")
-    );
-    let expected = [
-        "Outer before",
-        "Middle before",
-        "Middle failed Panicked",
-        "Outer failed Panicked",
-    ];
+    assert_eq!((place, message.as_str()), (PanicPlace::Middleware("Middle"), "before"));
+    let expected = ["Outer before", "Middle before", "Middle failed Panicked", "Outer failed Panicked"];
     assert_eq!(record.take(), expected);
     assert!(sound_log(&store).await.is_empty());
     lamps.shutdown().await;
@@ -33,14 +25,7 @@ async fn t_130_a_panic_before_is_a_typed_error() {
 // T-130: the events are stored by then, and the other layers are left all the same.
 #[tokio::test]
 async fn t_130_a_panic_after_changes_nothing() {
-    let plans = [
-        Plan::default(),
-        Plan {
-            before: Before::Pass,
-            panic_after: true,
-        },
-        Plan::default(),
-    ];
+    let plans = [Plan::default(), Plan { before: Before::Pass, panic_after: true }, Plan::default()];
     let (lamps, record) = lamps(MemoryStore::new(), plans).await;
     let dispatched = lamps.dispatch(switch(true)).await.unwrap();
     assert_eq!(dispatched.version(), 1);

@@ -58,10 +58,7 @@ fn check(lines: &[String], level: &str, texts: &[&str]) {
     let [start, end] = lines else {
         panic!("{lines:?}");
     };
-    assert!(
-        start.contains("DEBUG") && start.contains("dispatching"),
-        "{start}"
-    );
+    assert!(start.contains("DEBUG") && start.contains("dispatching"), "{start}");
     assert!(end.contains(level), "{end}");
     for text in texts {
         assert!(end.contains(text), "{text:?} is not in {end}");
@@ -78,24 +75,14 @@ async fn the_request_log_tells_each_outcome_at_its_level() {
         .with_writer(lines.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let builder = Tallies::builder(MemoryStore::new())
-        .middleware(RequestLog)
-        .middleware(Refuse);
+    let builder = Tallies::builder(MemoryStore::new()).middleware(RequestLog).middleware(Refuse);
     let tallies = builder.start().await.unwrap();
 
     tallies.dispatch(add("1", 1)).await.unwrap();
-    check(
-        &lines.take(),
-        "DEBUG",
-        &["dispatched", "tally-1", "cqrs.stream_version=1", "cqrs.events=1"],
-    );
+    check(&lines.take(), "DEBUG", &["dispatched", "tally-1", "cqrs.stream_version=1", "cqrs.events=1"]);
     tallies.dispatch(take("1", 9)).await.unwrap_err();
     check(&lines.take(), "INFO", &["dispatch failed", "1 is too little"]);
-    tallies
-        .dispatch(add("1", 1))
-        .metadata("refuse", true)
-        .await
-        .unwrap_err();
+    tallies.dispatch(add("1", 1)).metadata("refuse", true).await.unwrap_err();
     check(&lines.take(), "INFO", &["halted by Refuse", "read-only"]);
     tallies.dispatch(explode("1")).await.unwrap_err();
     check(&lines.take(), "WARN", &["1 exploded"]);
@@ -104,24 +91,9 @@ async fn the_request_log_tells_each_outcome_at_its_level() {
 
 #[tokio::test]
 async fn t_131_a_halt_before_the_request_log_is_answered_as_usual() {
-    let builder = Tallies::builder(MemoryStore::new())
-        .middleware(Refuse)
-        .middleware(RequestLog);
+    let builder = Tallies::builder(MemoryStore::new()).middleware(Refuse).middleware(RequestLog);
     let tallies = builder.start().await.unwrap();
-    let error = tallies
-        .dispatch(add("1", 1))
-        .metadata("refuse", true)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DispatchError::Halted {
-                middleware: "Refuse",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let error = tallies.dispatch(add("1", 1)).metadata("refuse", true).await.unwrap_err();
+    assert!(matches!(error, DispatchError::Halted { middleware: "Refuse", .. }), "{error:?}");
     tallies.shutdown().await;
 }

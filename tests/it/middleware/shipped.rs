@@ -89,11 +89,7 @@ async fn e_003_a_command_is_validated_with_and_without_the_layer() {
     for with_layer in [false, true] {
         let (store, count) = (MemoryStore::new(), Count::default());
         let builder = Notes::builder(store.clone());
-        let builder = if with_layer {
-            builder.middleware(Validation)
-        } else {
-            builder
-        };
+        let builder = if with_layer { builder.middleware(Validation) } else { builder };
         let notes = builder.middleware(count.clone()).start().await.unwrap();
         let DispatchError::Invalid { command, errors, .. } =
             notes.dispatch(write("", "long text")).await.unwrap_err()
@@ -115,13 +111,7 @@ async fn a_validation_that_panics_fails_its_command_only() {
     let notes = Notes::builder(MemoryStore::new()).start().await.unwrap();
     let error = notes.dispatch(write("panic", "")).await.unwrap_err();
     assert!(
-        matches!(
-            error,
-            DispatchError::Panicked {
-                place: cqrs::dispatch::PanicPlace::Command("Write"),
-                ..
-            }
-        ),
+        matches!(error, DispatchError::Panicked { place: cqrs::dispatch::PanicPlace::Command("Write"), .. }),
         "{error:?}"
     );
     notes.dispatch(write("title", "text")).await.unwrap();
@@ -137,14 +127,8 @@ async fn the_idempotency_layer_answers_before_the_layers_inside_it() {
     let first = tallies.dispatch(add("1", 1)).idempotency_key("k").await.unwrap();
     tallies.dispatch(add("1", 1)).await.unwrap();
     let second = tallies.dispatch(add("1", 1)).idempotency_key("k").await.unwrap();
-    assert_eq!(
-        (second.is_repeated(), second.version(), second.state().total),
-        (true, 1, 1)
-    );
-    assert_eq!(
-        (second.events(), second.position()),
-        (first.events(), first.position())
-    );
+    assert_eq!((second.is_repeated(), second.version(), second.state().total), (true, 1, 1));
+    assert_eq!((second.events(), second.position()), (first.events(), first.position()));
     assert_eq!(second.halted_by(), None, "the answer is the first dispatch's");
     assert_eq!(count.get(), 2);
     assert_eq!(sound_log(&store).await.len(), 2);
@@ -156,20 +140,14 @@ async fn the_idempotency_layer_can_insist_on_keys() {
     let store = MemoryStore::new();
     let builder = Tallies::builder(store.clone()).middleware(Idempotency::required());
     let tallies = builder.start().await.unwrap();
-    let DispatchError::Halted {
-        middleware, source, ..
-    } = tallies.dispatch(add("1", 1)).await.unwrap_err()
+    let DispatchError::Halted { middleware, source, .. } = tallies.dispatch(add("1", 1)).await.unwrap_err()
     else {
         panic!("accepted");
     };
     assert_eq!(middleware, "Idempotency");
     assert!(source.is::<MissingIdempotencyKey>());
     tallies.dispatch(add("1", 1)).idempotency_key("k").await.unwrap();
-    tallies
-        .dispatch(add("1", 1))
-        .command_id(cqrs::id::CommandId::new())
-        .await
-        .unwrap();
+    tallies.dispatch(add("1", 1)).command_id(cqrs::id::CommandId::new()).await.unwrap();
     assert_eq!(sound_log(&store).await.len(), 2);
     tallies.shutdown().await;
 }
@@ -191,22 +169,12 @@ async fn the_authorization_layer_lets_through_whom_its_policy_allows() {
     let store = MemoryStore::new();
     let builder = Tallies::builder(store.clone()).middleware(Authorization::new(OnlyAda));
     let tallies = builder.start().await.unwrap();
-    tallies
-        .dispatch(add("1", 1))
-        .metadata("actor", "ada")
-        .await
-        .unwrap();
+    tallies.dispatch(add("1", 1)).metadata("actor", "ada").await.unwrap();
     for (dispatch, reason) in [
-        (
-            tallies.dispatch(add("1", 1)).metadata("actor", "eve"),
-            "eve is not Ada",
-        ),
+        (tallies.dispatch(add("1", 1)).metadata("actor", "eve"), "eve is not Ada"),
         (tallies.dispatch(add("1", 1)), "nobody"),
     ] {
-        let DispatchError::Halted {
-            middleware, source, ..
-        } = dispatch.await.unwrap_err()
-        else {
+        let DispatchError::Halted { middleware, source, .. } = dispatch.await.unwrap_err() else {
             panic!("accepted");
         };
         assert_eq!(middleware, "Authorization");
@@ -256,29 +224,12 @@ impl Middleware for StuckAfter {
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_hangs_is_bounded_by_the_time_limit() {
     let store = MemoryStore::new();
-    let stuck = Tallies::builder(store.clone())
-        .middleware(Stuck)
-        .start()
-        .await
-        .unwrap();
+    let stuck = Tallies::builder(store.clone()).middleware(Stuck).start().await.unwrap();
     let error = stuck.dispatch(add("1", 1)).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DispatchError::Timeout {
-                outcome: TimeoutOutcome::DidNotRun,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, DispatchError::Timeout { outcome: TimeoutOutcome::DidNotRun, .. }), "{error:?}");
     assert!(sound_log(&store).await.is_empty());
     stuck.shutdown().await;
-    let stuck = Tallies::builder(store.clone())
-        .middleware(StuckAfter)
-        .start()
-        .await
-        .unwrap();
+    let stuck = Tallies::builder(store.clone()).middleware(StuckAfter).start().await.unwrap();
     assert_eq!(stuck.dispatch(add("1", 1)).await.unwrap().version(), 1);
     stuck.shutdown().await;
     let free = tallies(store).await;

@@ -85,10 +85,7 @@ pub fn number_of(event: &RecordedEvent) -> u32 {
 pub async fn stored(store: &MemoryStore) -> HashMap<u32, Vec<u64>> {
     let mut stored: HashMap<u32, Vec<u64>> = HashMap::new();
     for event in crate::support::log::sound_log(store).await {
-        stored
-            .entry(number_of(&event))
-            .or_default()
-            .push(event.stream_version);
+        stored.entry(number_of(&event)).or_default().push(event.stream_version);
     }
     stored
 }

@@ -28,41 +28,24 @@ async fn at_most<F: Future + Unpin>(mut future: F, polls: u32) -> Option<F::Outp
 macro_rules! check {
     ($program:ident) => {
         let store = MemoryStore::new();
-        let race = $program::Race::builder(ScriptedStore::slow(store.clone()))
-            .start()
-            .await
-            .unwrap();
+        let race = $program::Race::builder(ScriptedStore::slow(store.clone())).start().await.unwrap();
         let mut dispatches = JoinSet::new();
         for number in 0..1_000_u32 {
             let race = race.clone();
             dispatches.spawn(async move {
-                let dispatch = race
-                    .dispatch($program::Run {
-                        id: number % 4,
-                        number,
-                    })
-                    .into_future();
+                let dispatch = race.dispatch($program::Run { id: number % 4, number }).into_future();
                 let result = at_most(dispatch, number.wrapping_mul(2_654_435_761) % 7).await?;
                 Some((number, result.unwrap().version()))
             });
         }
         let told: Vec<_> = dispatches.join_all().await.into_iter().flatten().collect();
         for id in 0..4 {
-            let last = race
-                .dispatch($program::Run {
-                    id,
-                    number: 1_000 + id,
-                })
-                .await
-                .unwrap();
+            let last = race.dispatch($program::Run { id, number: 1_000 + id }).await.unwrap();
             assert_eq!(last.state().last, Some(1_000 + id));
         }
         assert!(race.shutdown().await.is_clean());
         let stored = stored(&store).await;
-        assert!(
-            stored.values().all(|versions| versions.len() == 1),
-            "stored twice"
-        );
+        assert!(stored.values().all(|versions| versions.len() == 1), "stored twice");
         for (number, version) in &told {
             assert_eq!(stored[number], [*version], "number {number}");
         }

@@ -9,10 +9,7 @@ macro_rules! check {
     ($program:ident) => {
         for _ in 0..20 {
             let store = MemoryStore::new();
-            let race = $program::Race::builder(ScriptedStore::slow(store.clone()))
-                .start()
-                .await
-                .unwrap();
+            let race = $program::Race::builder(ScriptedStore::slow(store.clone())).start().await.unwrap();
             let mut dispatches = JoinSet::new();
             for number in 0..100 {
                 let race = race.clone();

@@ -9,20 +9,12 @@ use crate::support::store::ScriptedStore;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn t_071_instances_that_stop_lose_no_command() {
     let store = MemoryStore::new();
-    let race = fleeting::Race::builder(ScriptedStore::slow(store.clone()))
-        .start()
-        .await
-        .unwrap();
+    let race = fleeting::Race::builder(ScriptedStore::slow(store.clone())).start().await.unwrap();
     let mut dispatches = JoinSet::new();
     for number in 0..2_000 {
         let race = race.clone();
         dispatches.spawn(async move {
-            let dispatch = race
-                .dispatch(fleeting::Run {
-                    id: number % 3,
-                    number,
-                })
-                .retry_attempts(0);
+            let dispatch = race.dispatch(fleeting::Run { id: number % 3, number }).retry_attempts(0);
             (number, dispatch.await.unwrap().version())
         });
     }
@@ -35,22 +27,13 @@ async fn t_071_instances_that_stop_lose_no_command() {
 async fn eviction_under_load_loses_no_command() {
     let store = MemoryStore::new();
     let config = Config::new().max_live_aggregates(4);
-    let race = plain::Race::builder(ScriptedStore::slow(store.clone()))
-        .config(config)
-        .start()
-        .await
-        .unwrap();
+    let race = plain::Race::builder(ScriptedStore::slow(store.clone())).config(config).start().await.unwrap();
     let mut dispatches = JoinSet::new();
     for number in 0..4_000 {
         let race = race.clone();
         dispatches.spawn(async move {
             // No retry: an instance beside another one of its stream would be told by a conflict.
-            let dispatch = race
-                .dispatch(plain::Run {
-                    id: number % 50,
-                    number,
-                })
-                .retry_attempts(0);
+            let dispatch = race.dispatch(plain::Run { id: number % 50, number }).retry_attempts(0);
             (number, dispatch.await.unwrap().version())
         });
     }
@@ -69,11 +52,7 @@ macro_rules! side_by_side {
         const EACH: u32 = 4_000;
         let store = MemoryStore::new();
         let config = Config::new().max_live_aggregates($bound);
-        let race = $program::Race::builder(store.clone())
-            .config(config)
-            .start()
-            .await
-            .unwrap();
+        let race = $program::Race::builder(store.clone()).config(config).start().await.unwrap();
         let mut callers = JoinSet::new();
         for caller in 0..4 {
             let race = race.clone();

@@ -78,10 +78,7 @@ application! {
 #[tokio::test]
 async fn t_054_a_router_carries_the_commands_of_the_routers_in_it() {
     let everything = Everything::builder(MemoryStore::new()).start().await.unwrap();
-    assert_eq!(
-        everything.commands(),
-        ["PingInner", "PingMiddle", "PingOuter", "PingSide"]
-    );
+    assert_eq!(everything.commands(), ["PingInner", "PingMiddle", "PingOuter", "PingSide"]);
     everything.dispatch(PingInner(1)).await.unwrap();
     everything.dispatch(PingMiddle(1)).await.unwrap();
     everything.dispatch(PingOuter(1)).await.unwrap();
@@ -156,14 +153,7 @@ async fn faults<A: Application>() -> Vec<StartFault> {
 #[tokio::test]
 async fn t_032_two_commands_of_one_name_are_refused_with_both_places() {
     let faults = faults::<Twice>().await;
-    let [
-        StartFault::DuplicateCommand {
-            name: "PingTwin",
-            first,
-            second,
-        },
-    ] = &faults[..]
-    else {
+    let [StartFault::DuplicateCommand { name: "PingTwin", first, second }] = &faults[..] else {
         panic!("{faults:?}");
     };
     assert!(first.contains("composite.rs:") && second.contains("composite.rs:"));
@@ -173,8 +163,5 @@ async fn t_032_two_commands_of_one_name_are_refused_with_both_places() {
 // T-053
 #[tokio::test]
 async fn t_053_a_router_that_is_listed_and_included_is_refused() {
-    assert_eq!(
-        faults::<ListedTwice>().await,
-        [StartFault::DuplicateRouter { name: "Inner" }]
-    );
+    assert_eq!(faults::<ListedTwice>().await, [StartFault::DuplicateRouter { name: "Inner" }]);
 }

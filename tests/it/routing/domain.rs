@@ -145,8 +145,5 @@ application! {
 
 /// The country that is used all over.
 pub fn number() -> PassportNumber {
-    PassportNumber {
-        country: "NL".to_owned(),
-        number: 7,
-    }
+    PassportNumber { country: "NL".to_owned(), number: 7 }
 }

@@ -49,22 +49,8 @@ async fn t_038_a_struct_with_a_display_is_an_identity() {
 async fn t_029_an_expression_and_a_function_are_identities() {
     check(ByExpression { number: number() }, "passport-NL").await;
     let country = || "NL".to_owned();
-    check(
-        ByFunction {
-            country: country(),
-            number: 7,
-        },
-        "passport-NL-7",
-    )
-    .await;
-    check(
-        ByClosure {
-            country: country(),
-            number: 7,
-        },
-        "passport-NL/7",
-    )
-    .await;
+    check(ByFunction { country: country(), number: 7 }, "passport-NL-7").await;
+    check(ByClosure { country: country(), number: 7 }, "passport-NL/7").await;
 }
 
 // T-027, T-041: what the command says goes before what its aggregate says.
@@ -95,25 +81,8 @@ async fn t_042_two_aggregate_types_with_one_identity_share_nothing() {
         assert_eq!((stamped.version(), signed.version()), (version, version));
         assert_eq!(signed.stream_id().as_str(), "Visa-1");
     }
-    assert_eq!(
-        passports
-            .aggregate_state::<Passport>("1")
-            .await
-            .unwrap()
-            .state
-            .stamps
-            .len(),
-        2
-    );
-    assert_eq!(
-        passports
-            .aggregate_state::<Visa>("1")
-            .await
-            .unwrap()
-            .state
-            .signatures,
-        2
-    );
+    assert_eq!(passports.aggregate_state::<Passport>("1").await.unwrap().state.stamps.len(), 2);
+    assert_eq!(passports.aggregate_state::<Visa>("1").await.unwrap().state.signatures, 2);
     assert_eq!(sound_log(&store).await.len(), 4);
     passports.shutdown().await;
 }
@@ -123,15 +92,9 @@ async fn t_042_two_aggregate_types_with_one_identity_share_nothing() {
 async fn the_state_behind_another_prefix_is_found_by_its_stream() {
     let passports = passports(MemoryStore::new()).await;
     passports.dispatch(PrefixByText { id: "1".into() }).await.unwrap();
-    let state = passports
-        .aggregate_state_of::<Passport>(stream("visa-1"))
-        .await
-        .unwrap();
+    let state = passports.aggregate_state_of::<Passport>(stream("visa-1")).await.unwrap();
     assert_eq!((state.version, state.state.stamps.len()), (1, 1));
-    assert_eq!(
-        passports.aggregate_state::<Passport>("1").await.unwrap().version,
-        0
-    );
+    assert_eq!(passports.aggregate_state::<Passport>("1").await.unwrap().version, 0);
     passports.shutdown().await;
 }
 
@@ -145,11 +108,7 @@ async fn refused(id: String) -> InvalidIdentity {
     assert!(passports.live_aggregates().is_empty());
     passports.shutdown().await;
     match error {
-        DispatchError::InvalidIdentity {
-            command: "ByField",
-            source,
-            ..
-        } => source,
+        DispatchError::InvalidIdentity { command: "ByField", source, .. } => source,
         other => panic!("{other:?}"),
     }
 }
@@ -163,19 +122,10 @@ async fn t_024_an_empty_identity_is_refused() {
 #[tokio::test]
 async fn an_identity_that_cannot_name_a_stream_is_refused() {
     let long = refused("x".repeat(300)).await;
-    assert!(
-        matches!(
-            long,
-            InvalidIdentity::StreamId(InvalidStreamId::TooLong { length: 309 })
-        ),
-        "{long:?}"
-    );
+    assert!(matches!(long, InvalidIdentity::StreamId(InvalidStreamId::TooLong { length: 309 })), "{long:?}");
     let control = refused("a\0b".to_owned()).await;
     assert!(
-        matches!(
-            control,
-            InvalidIdentity::StreamId(InvalidStreamId::ControlCharacter { at: 10, .. })
-        ),
+        matches!(control, InvalidIdentity::StreamId(InvalidStreamId::ControlCharacter { at: 10, .. })),
         "{control:?}"
     );
 }

@@ -101,10 +101,7 @@ struct Observed {
 
 impl Middleware for Observe {
     async fn before_dispatch(&self, context: &mut DispatchContext) -> Result<(), Halt> {
-        let observed = Observed {
-            timeout: context.timeout(),
-            consistency: context.consistency().clone(),
-        };
+        let observed = Observed { timeout: context.timeout(), consistency: context.consistency().clone() };
         context.extensions_mut().insert(observed);
         Ok(())
     }
@@ -114,26 +111,16 @@ impl Middleware for Observe {
 macro_rules! check {
     ($dispatch:expr, $seconds:expr, $consistency:expr) => {
         let dispatched = $dispatch.await.unwrap();
-        let expected = Observed {
-            timeout: $seconds.map(Duration::from_secs),
-            consistency: $consistency,
-        };
+        let expected = Observed { timeout: $seconds.map(Duration::from_secs), consistency: $consistency };
         assert_eq!(dispatched.extensions().get::<Observed>(), Some(&expected));
     };
 }
 
 #[tokio::test]
 async fn the_innermost_level_that_says_something_wins() {
-    let saying = SayingApplication::builder(MemoryStore::new())
-        .start()
-        .await
-        .unwrap();
+    let saying = SayingApplication::builder(MemoryStore::new()).start().await.unwrap();
     let call = || saying.dispatch(SayingCommand);
-    check!(
-        call().timeout(Duration::from_secs(1)).consistency(Strong),
-        Some(1),
-        Strong
-    );
+    check!(call().timeout(Duration::from_secs(1)).consistency(Strong), Some(1), Strong);
     check!(call().no_timeout(), None, Eventual);
     check!(call(), Some(2), Eventual);
     check!(saying.dispatch(SilentCommand), Some(3), Strong);
@@ -141,10 +128,7 @@ async fn the_innermost_level_that_says_something_wins() {
     check!(saying.dispatch(OfLonelyRouter), Some(4), Eventual);
     saying.shutdown().await;
 
-    let silent = SilentApplication::builder(MemoryStore::new())
-        .start()
-        .await
-        .unwrap();
+    let silent = SilentApplication::builder(MemoryStore::new()).start().await.unwrap();
     check!(silent.dispatch(OfLonelyRouter), Some(5), Eventual);
     silent.shutdown().await;
 }
@@ -155,11 +139,7 @@ macro_rules! attempts {
         $store.then((0..$attempts).map(|_| {
             Act::After(crate::support::log::append_to(
                 "Doer-1",
-                vec![crate::support::log::raw(
-                    "precedence.Done",
-                    1,
-                    &serde_json::Value::Null,
-                )],
+                vec![crate::support::log::raw("precedence.Done", 1, &serde_json::Value::Null)],
             ))
         }));
         match $dispatch.await {

@@ -17,10 +17,7 @@ async fn ignored(version: u64, change: impl FnOnce(&mut Snapshot)) {
     snapshots.forge_with(version, change).await;
     let garden = every_10::garden(&store, &snapshots).await;
     let dispatched = garden.dispatch(every_10::grow(1)).await.unwrap();
-    assert_eq!(
-        (dispatched.version(), dispatched.state().height),
-        (GROWN + 1, GROWN + 1)
-    );
+    assert_eq!((dispatched.version(), dispatched.state().height), (GROWN + 1, GROWN + 1));
     garden.shutdown().await;
 }
 
@@ -75,10 +72,7 @@ async fn t_192_a_store_that_cannot_load_leads_to_a_replay() {
     let garden = every_10::garden(&store, &snapshots).await;
     for version in 1..=3 {
         let dispatched = garden.dispatch(every_10::grow(1)).await.unwrap();
-        assert_eq!(
-            (dispatched.version(), dispatched.state().height),
-            (version, version)
-        );
+        assert_eq!((dispatched.version(), dispatched.state().height), (version, version));
     }
     garden.shutdown().await;
 }

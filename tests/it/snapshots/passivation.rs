@@ -30,17 +30,9 @@ async fn e_034_a_snapshot_when_the_lifespan_ends() {
 async fn a_snapshot_when_the_bound_pushes_an_instance_out() {
     let (store, snapshots) = (MemoryStore::new(), Snapshots::new());
     let builder = on_passivation::Garden::builder(store).snapshots(snapshots.clone());
-    let garden = builder
-        .config(Config::new().max_live_aggregates(1))
-        .start()
-        .await
-        .unwrap();
+    let garden = builder.config(Config::new().max_live_aggregates(1)).start().await.unwrap();
     garden.dispatch(on_passivation::grow(2)).await.unwrap();
-    let other = on_passivation::Grow {
-        id: 2,
-        by: 1,
-        in_winter: false,
-    };
+    let other = on_passivation::Grow { id: 2, by: 1, in_winter: false };
     garden.dispatch(other).await.unwrap();
     garden.shutdown().await;
     assert_eq!(snapshots.came(), [2]);
@@ -53,10 +45,7 @@ async fn t_176_a_snapshot_that_is_due_on_the_command_that_stops() {
     let (store, snapshots) = (MemoryStore::new(), Snapshots::new());
     let garden = stopping::garden(&store, &snapshots).await;
     for version in 1..=5 {
-        assert_eq!(
-            garden.dispatch(stopping::grow(1)).await.unwrap().version(),
-            version
-        );
+        assert_eq!(garden.dispatch(stopping::grow(1)).await.unwrap().version(), version);
         assert!(garden.live_aggregates().is_empty());
         // Saved in the background; the next load counts from it.
         snapshots.wait_for(usize::try_from(version / 2).unwrap()).await;

@@ -21,15 +21,8 @@ macro_rules! check {
         let garden = $program::garden(&store, &snapshots).await;
         let seen = garden.aggregate_state::<$program::Plant>(1).await.unwrap();
         assert_eq!((seen.version, seen.state.height), ($events, $height));
-        let dispatched = garden
-            .dispatch($program::grow(1))
-            .expected_version($events)
-            .await
-            .unwrap();
-        assert_eq!(
-            (dispatched.version(), dispatched.state().height),
-            ($events + 1, $height + 1)
-        );
+        let dispatched = garden.dispatch($program::grow(1)).expected_version($events).await.unwrap();
+        assert_eq!((dispatched.version(), dispatched.state().height), ($events + 1, $height + 1));
         garden.shutdown().await;
     };
 }
@@ -76,19 +69,9 @@ async fn t_188_a_snapshot_of_another_schema_version_is_ignored() {
     check!(second_version, 5, Some(2), 5);
     // And one of a newer program.
     let (store, snapshots) = planted(5, None).await;
-    snapshots
-        .forge_with(2, |snapshot| snapshot.schema_version = 9)
-        .await;
+    snapshots.forge_with(2, |snapshot| snapshot.schema_version = 9).await;
     let garden = every_10::garden(&store, &snapshots).await;
-    assert_eq!(
-        garden
-            .aggregate_state::<every_10::Plant>(1)
-            .await
-            .unwrap()
-            .state
-            .height,
-        5
-    );
+    assert_eq!(garden.aggregate_state::<every_10::Plant>(1).await.unwrap().state.height, 5);
     garden.shutdown().await;
 }
 
@@ -106,19 +89,9 @@ async fn t_188_it_is_replaced_when_the_next_is_due() {
 #[tokio::test]
 async fn a_snapshot_of_another_type_is_ignored() {
     let (store, snapshots) = planted(5, None).await;
-    snapshots
-        .forge_with(2, |snapshot| snapshot.state_type = "Stone".to_owned())
-        .await;
+    snapshots.forge_with(2, |snapshot| snapshot.state_type = "Stone".to_owned()).await;
     let garden = every_10::garden(&store, &snapshots).await;
-    assert_eq!(
-        garden
-            .aggregate_state::<every_10::Plant>(1)
-            .await
-            .unwrap()
-            .state
-            .height,
-        5
-    );
+    assert_eq!(garden.aggregate_state::<every_10::Plant>(1).await.unwrap().state.height, 5);
     garden.shutdown().await;
 }
 

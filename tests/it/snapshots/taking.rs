@@ -62,10 +62,7 @@ async fn t_186_a_snapshot_says_what_it_is() {
     garden.dispatch(every_10::grow(12)).await.unwrap();
     garden.shutdown().await;
     let kept = snapshots.kept().await.unwrap();
-    assert_eq!(
-        (kept.version, kept.schema_version, kept.state_type.as_str()),
-        (12, 1, "Plant")
-    );
+    assert_eq!((kept.version, kept.schema_version, kept.state_type.as_str()), (12, 1, "Plant"));
     assert_eq!(kept.data, r#"{"height":12}"#);
 }
 
@@ -76,14 +73,7 @@ async fn only_events_lead_to_snapshots() {
     let garden = every_3::garden(&store, &snapshots).await;
     garden.dispatch(every_3::grow(2)).await.unwrap();
     garden.dispatch(every_3::grow(0)).await.unwrap();
-    garden
-        .dispatch(every_3::Grow {
-            id: 1,
-            by: 1,
-            in_winter: true,
-        })
-        .await
-        .unwrap_err();
+    garden.dispatch(every_3::Grow { id: 1, by: 1, in_winter: true }).await.unwrap_err();
     garden.shutdown().await;
     assert!(snapshots.came().is_empty());
 }
@@ -97,14 +87,7 @@ async fn t_190_a_restart_takes_no_snapshot_by_itself() {
     garden.dispatch(every_10::grow(1)).await.unwrap();
     garden.shutdown().await;
     let garden = every_10::garden(&store, &snapshots).await;
-    garden
-        .dispatch(every_10::Grow {
-            id: 1,
-            by: 1,
-            in_winter: true,
-        })
-        .await
-        .unwrap_err();
+    garden.dispatch(every_10::Grow { id: 1, by: 1, in_winter: true }).await.unwrap_err();
     assert_eq!(garden.dispatch(every_10::grow(8)).await.unwrap().version(), 24);
     garden.shutdown().await;
     assert_eq!(snapshots.came(), [15]);
@@ -118,16 +101,10 @@ async fn t_190_a_restart_takes_no_snapshot_by_itself() {
 #[tokio::test]
 async fn a_slow_snapshot_delays_no_command() {
     let gate = Gate::shut();
-    let (store, snapshots) = (
-        MemoryStore::new(),
-        Snapshots::failing(Fault::Hold(gate.clone()), Fault::None),
-    );
+    let (store, snapshots) = (MemoryStore::new(), Snapshots::failing(Fault::Hold(gate.clone()), Fault::None));
     let garden = every_1::garden(&store, &snapshots).await;
     for version in 1..=20 {
-        assert_eq!(
-            garden.dispatch(every_1::grow(1)).await.unwrap().version(),
-            version
-        );
+        assert_eq!(garden.dispatch(every_1::grow(1)).await.unwrap().version(), version);
     }
     // Sixteen are written at a time; the others were put off to a later command.
     snapshots.wait_for(16).await;

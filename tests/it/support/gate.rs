@@ -14,10 +14,7 @@ struct Inner {
 
 impl Gate {
     pub fn shut() -> Self {
-        Self(Arc::new(Inner {
-            arrivals: Semaphore::new(0),
-            passes: Semaphore::new(0),
-        }))
+        Self(Arc::new(Inner { arrivals: Semaphore::new(0), passes: Semaphore::new(0) }))
     }
 
     /// Comes to the gate, and goes on when it lets one in.

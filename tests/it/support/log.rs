@@ -15,19 +15,13 @@ pub fn stream(id: &str) -> StreamId {
 
 /// The events of a stream.
 pub async fn events_of(store: &impl EventStore, stream_id: &str) -> Vec<RecordedEvent> {
-    store
-        .read_stream(&stream(stream_id), 1, Direction::Forward, usize::MAX)
-        .await
-        .unwrap()
+    store.read_stream(&stream(stream_id), 1, Direction::Forward, usize::MAX).await.unwrap()
 }
 
 /// The wire names of the events of a stream.
 pub async fn names_of(store: &impl EventStore, stream_id: &str) -> Vec<String> {
     let events = events_of(store, stream_id).await;
-    events
-        .into_iter()
-        .map(|event| event.event_type.into_owned())
-        .collect()
+    events.into_iter().map(|event| event.event_type.into_owned()).collect()
 }
 
 /// The whole log, whose positions and versions must have neither hole nor duplicate (G3, G4).
@@ -38,11 +32,7 @@ pub async fn sound_log(store: &impl EventStore) -> Vec<RecordedEvent> {
         assert_eq!(event.position, position, "a hole or a duplicate in the log");
         let version = versions.entry(event.stream_id.clone()).or_default();
         *version += 1;
-        assert_eq!(
-            event.stream_version, *version,
-            "a hole or a duplicate in {}",
-            event.stream_id
-        );
+        assert_eq!(event.stream_version, *version, "a hole or a duplicate in {}", event.stream_id);
     }
     log
 }

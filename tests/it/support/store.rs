@@ -48,11 +48,7 @@ impl ScriptedStore {
 
     /// A store that lets other tasks go first at each call, as one behind a network does.
     pub fn slow(inner: MemoryStore) -> Self {
-        Self {
-            inner,
-            is_slow: true,
-            ..Self::default()
-        }
+        Self { inner, is_slow: true, ..Self::default() }
     }
 
     async fn travel(&self) {
@@ -114,10 +110,7 @@ impl EventStore for ScriptedStore {
             Some(Act::LoseOutcome) => {
                 let append_id = append.id;
                 self.inner.append(append).await?;
-                Err(AppendError::OutcomeUnknown {
-                    append_id,
-                    source: "unplugged".into(),
-                })
+                Err(AppendError::OutcomeUnknown { append_id, source: "unplugged".into() })
             }
         }
     }

@@ -44,13 +44,9 @@ pub async fn t_211_any_version_takes_every_stream(store: Arc<dyn Store>) {
 /// No stream: the first append succeeds, the next one is told what there is. (M-002)
 pub async fn t_211_no_stream_takes_a_new_stream_only(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let first = store
-        .try_write(&account, ExpectedVersion::NoStream, events(2))
-        .await;
+    let first = store.try_write(&account, ExpectedVersion::NoStream, events(2)).await;
     assert_eq!(first.expect("the stream is new").streams[0].version, 2);
-    let second = store
-        .try_write(&account, ExpectedVersion::NoStream, events(1))
-        .await;
+    let second = store.try_write(&account, ExpectedVersion::NoStream, events(1)).await;
     assert_conflict(second, &account, ExpectedVersion::NoStream, 2);
     assert_eq!(store.version_of(&account).await, 2);
 }
@@ -58,24 +54,18 @@ pub async fn t_211_no_stream_takes_a_new_stream_only(store: Arc<dyn Store>) {
 /// An existing stream: a new one is refused and not begun. (M-002, `pg_005`)
 pub async fn t_211_stream_exists_takes_an_existing_stream_only(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let missing = store
-        .try_write(&account, ExpectedVersion::StreamExists, events(1))
-        .await;
+    let missing = store.try_write(&account, ExpectedVersion::StreamExists, events(1)).await;
     assert_conflict(missing, &account, ExpectedVersion::StreamExists, 0);
     assert_eq!(store.info(&account).await, None);
     store.write(&account, 1).await;
-    let existing = store
-        .try_write(&account, ExpectedVersion::StreamExists, events(1))
-        .await;
+    let existing = store.try_write(&account, ExpectedVersion::StreamExists, events(1)).await;
     assert_eq!(existing.expect("the stream exists").streams[0].version, 2);
 }
 
 /// An exact version: every other one is refused, naming both, and writes nothing. (M-003, N-040, `pg_006`)
 pub async fn t_212_a_wrong_exact_version_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let missing = store
-        .try_write(&account, ExpectedVersion::Exact(1), events(1))
-        .await;
+    let missing = store.try_write(&account, ExpectedVersion::Exact(1), events(1)).await;
     assert_conflict(missing, &account, ExpectedVersion::Exact(1), 0);
     store.write(&account, 3).await;
     for version in [0, 1, 2, 4, 7, i64::MAX as u64] {
@@ -85,9 +75,7 @@ pub async fn t_212_a_wrong_exact_version_is_refused(store: Arc<dyn Store>) {
     }
     assert_eq!(store.version_of(&account).await, 3);
     assert_eq!(store.position().await, 3);
-    let right = store
-        .try_write(&account, ExpectedVersion::Exact(3), events(1))
-        .await;
+    let right = store.try_write(&account, ExpectedVersion::Exact(3), events(1)).await;
     assert_eq!(right.expect("the version is as expected").streams[0].version, 4);
 }
 
@@ -111,25 +99,16 @@ pub async fn pg_008_exactly_0_is_a_new_stream(store: Arc<dyn Store>) {
     let expected = ExpectedVersion::Exact(0);
     let first = store.try_write(&account, expected, events(1)).await;
     assert_eq!(first.expect("the stream is new").streams[0].version, 1);
-    assert_conflict(
-        store.try_write(&account, expected, events(1)).await,
-        &account,
-        expected,
-        1,
-    );
+    assert_conflict(store.try_write(&account, expected, events(1)).await, &account, expected, 1);
 }
 
 /// A conflict is told from every other failure.
 pub async fn e_038_only_a_wrong_version_is_a_conflict(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let once = event(1);
-    let first = store
-        .try_write(&account, ExpectedVersion::NoStream, vec![once.clone()])
-        .await;
+    let first = store.try_write(&account, ExpectedVersion::NoStream, vec![once.clone()]).await;
     first.expect("the stream is new");
-    let conflict = store
-        .try_write(&account, ExpectedVersion::NoStream, events(1))
-        .await;
+    let conflict = store.try_write(&account, ExpectedVersion::NoStream, events(1)).await;
     assert!(conflict.expect_err("the stream exists").is_conflict());
     let duplicate = store.try_write(&account, ExpectedVersion::Any, vec![once]).await;
     assert!(!duplicate.expect_err("the event is stored").is_conflict());
@@ -142,16 +121,11 @@ pub async fn t_216_no_events_are_no_failure(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let onto_nothing = store.try_write(&account, ExpectedVersion::Any, Vec::new()).await;
     let onto_nothing = onto_nothing.expect("no event is a valid append");
-    assert_eq!(
-        (onto_nothing.streams[0].version, onto_nothing.streams[0].events),
-        (0, 0)
-    );
+    assert_eq!((onto_nothing.streams[0].version, onto_nothing.streams[0].events), (0, 0));
     assert_eq!(onto_nothing.position, 0);
     assert_eq!(store.info(&account).await, None);
     store.write(&account, 2).await;
-    let onto_two = store
-        .try_write(&account, ExpectedVersion::Exact(2), Vec::new())
-        .await;
+    let onto_two = store.try_write(&account, ExpectedVersion::Exact(2), Vec::new()).await;
     let onto_two = onto_two.expect("no event is a valid append");
     assert_eq!((onto_two.streams[0].version, onto_two.streams[0].events), (2, 0));
     assert_eq!(onto_two.position, 0);
@@ -163,20 +137,10 @@ pub async fn t_216_no_events_are_no_failure(store: Arc<dyn Store>) {
 pub async fn pg_130_no_events_still_expect(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let expected = ExpectedVersion::StreamExists;
-    assert_conflict(
-        store.try_write(&account, expected, Vec::new()).await,
-        &account,
-        expected,
-        0,
-    );
+    assert_conflict(store.try_write(&account, expected, Vec::new()).await, &account, expected, 0);
     store.write(&account, 2).await;
     let expected = ExpectedVersion::Exact(1);
-    assert_conflict(
-        store.try_write(&account, expected, Vec::new()).await,
-        &account,
-        expected,
-        2,
-    );
+    assert_conflict(store.try_write(&account, expected, Vec::new()).await, &account, expected, 2);
 }
 
 /// 5,000 events in one append.
@@ -193,13 +157,8 @@ async fn many_events_in_one_append(store: Arc<dyn Store>, count: usize) {
     let account = stream("account-1");
     let written = events(count);
     let order: Vec<_> = written.iter().map(|event| event.event_id).collect();
-    let appended = store
-        .try_write(&account, ExpectedVersion::NoStream, written)
-        .await;
-    assert_eq!(
-        appended.expect("many events are no failure").position,
-        count as u64
-    );
+    let appended = store.try_write(&account, ExpectedVersion::NoStream, written).await;
+    assert_eq!(appended.expect("many events are no failure").position, count as u64);
     let log = store.log().await;
     assert_eq!(positions(&log), one_to(count as u64));
     assert_eq!(versions(&log), one_to(count as u64));
@@ -215,16 +174,10 @@ pub async fn pg_026_the_log_is_in_the_order_of_the_calls(store: Arc<dyn Store>) 
         let written = events(1 + round % 3);
         expected.extend(written.iter().map(|event| (target.clone(), event.event_id)));
         let appended = store.try_write(target, ExpectedVersion::Any, written).await;
-        assert_eq!(
-            appended.expect("nothing is expected").position,
-            expected.len() as u64
-        );
+        assert_eq!(appended.expect("nothing is expected").position, expected.len() as u64);
     }
     let log = store.log().await;
-    let found: Vec<_> = log
-        .iter()
-        .map(|event| (event.stream_id.clone(), event.event_id))
-        .collect();
+    let found: Vec<_> = log.iter().map(|event| (event.stream_id.clone(), event.event_id)).collect();
     assert_eq!(found, expected);
     assert_eq!(positions(&log), one_to(expected.len() as u64));
     for target in &streams {
@@ -324,26 +277,18 @@ pub async fn pg_023_events_carry_the_time_of_recording(store: Arc<dyn Store>) {
     store.write(&account, 1).await;
     let latest = Utc::now() + tolerance;
     let log = store.log().await;
-    assert!(
-        log.iter()
-            .all(|event| (earliest..=latest).contains(&event.created_at))
-    );
+    assert!(log.iter().all(|event| (earliest..=latest).contains(&event.created_at)));
     assert!(log.is_sorted_by_key(|event| event.created_at));
     let info = store.info(&account).await.expect("the stream exists");
     assert!((earliest..=latest).contains(&info.created_at));
-    assert!(
-        info.created_at <= log[2].created_at,
-        "the stream is as old as its first event"
-    );
+    assert!(info.created_at <= log[2].created_at, "the stream is as old as its first event");
 }
 
 /// A stored event is refused when it comes again, at whatever version. (`pg_011`, `pg_012`)
 pub async fn c_020_a_stored_event_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let written = events(3);
-    let first = store
-        .try_write(&account, ExpectedVersion::NoStream, written.clone())
-        .await;
+    let first = store.try_write(&account, ExpectedVersion::NoStream, written.clone()).await;
     first.expect("the stream is new");
     for (expected, again) in [
         (ExpectedVersion::Any, vec![written[0].clone()]),
@@ -353,23 +298,16 @@ pub async fn c_020_a_stored_event_is_refused(store: Arc<dyn Store>) {
         let duplicate = store.try_write(&account, expected, again).await;
         assert_duplicate(duplicate, written[0].event_id);
     }
-    assert_eq!(
-        ids(&store.log().await),
-        written.iter().map(|event| event.event_id).collect::<Vec<_>>()
-    );
+    assert_eq!(ids(&store.log().await), written.iter().map(|event| event.event_id).collect::<Vec<_>>());
 }
 
 /// A stored event is refused in other streams too, and those stay as they are.
 pub async fn pg_013_a_stored_event_is_refused_in_another_stream(store: Arc<dyn Store>) {
     let (first, second) = (stream("account-1"), stream("account-2"));
     let stored = event(1);
-    let written = store
-        .try_write(&first, ExpectedVersion::Any, vec![stored.clone()])
-        .await;
+    let written = store.try_write(&first, ExpectedVersion::Any, vec![stored.clone()]).await;
     written.expect("the event is new");
-    let elsewhere = store
-        .try_write(&second, ExpectedVersion::Any, vec![event(2), stored.clone()])
-        .await;
+    let elsewhere = store.try_write(&second, ExpectedVersion::Any, vec![event(2), stored.clone()]).await;
     assert_duplicate(elsewhere, stored.event_id);
     assert_eq!(store.info(&second).await, None);
     assert_eq!(store.position().await, 1);
@@ -379,13 +317,8 @@ pub async fn pg_013_a_stored_event_is_refused_in_another_stream(store: Arc<dyn S
 pub async fn c_020_an_event_twice_in_one_append_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let twice = event(1);
-    let refused = store
-        .try_write(
-            &account,
-            ExpectedVersion::Any,
-            vec![twice.clone(), event(2), twice.clone()],
-        )
-        .await;
+    let refused =
+        store.try_write(&account, ExpectedVersion::Any, vec![twice.clone(), event(2), twice.clone()]).await;
     assert_duplicate(refused, twice.event_id);
     assert_eq!(store.info(&account).await, None);
     assert_eq!(store.position().await, 0);

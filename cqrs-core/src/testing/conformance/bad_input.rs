@@ -27,14 +27,8 @@ const ODD_NAMES: [&str; 12] = [
 /// A stream id is taken literally.
 pub async fn pg_062_stream_ids_are_taken_literally(store: Arc<dyn Store>) {
     for name in ODD_NAMES {
-        let written = store
-            .try_write(&stream(name), ExpectedVersion::NoStream, events(1))
-            .await;
-        assert_eq!(
-            written.expect("every name is a stream of its own").streams[0].version,
-            1,
-            "{name:?}"
-        );
+        let written = store.try_write(&stream(name), ExpectedVersion::NoStream, events(1)).await;
+        assert_eq!(written.expect("every name is a stream of its own").streams[0].version, 1, "{name:?}");
     }
     for (name, position) in ODD_NAMES.into_iter().zip(1..) {
         let read = store.events_of(&stream(name)).await;
@@ -45,15 +39,10 @@ pub async fn pg_062_stream_ids_are_taken_literally(store: Arc<dyn Store>) {
 
 /// So is the type of an event, also where a filter names it.
 pub async fn pg_062_event_types_are_taken_literally(store: Arc<dyn Store>) {
-    let written: Vec<EventData> = ODD_NAMES
-        .into_iter()
-        .enumerate()
-        .map(|(number, name)| event_of(name, number))
-        .collect();
+    let written: Vec<EventData> =
+        ODD_NAMES.into_iter().enumerate().map(|(number, name)| event_of(name, number)).collect();
     let order: Vec<_> = written.iter().map(|event| event.event_id).collect();
-    let appended = store
-        .try_write(&stream("account-1"), ExpectedVersion::Any, written)
-        .await;
+    let appended = store.try_write(&stream("account-1"), ExpectedVersion::Any, written).await;
     appended.expect("every name is a type");
     for (name, id) in ODD_NAMES.into_iter().zip(order) {
         let found = store.read_log(0, &EventFilter::types([name]), 10).await;
@@ -76,13 +65,7 @@ pub async fn pg_128_the_longest_stream_id_is_kept_whole(store: Arc<dyn Store>) {
 
 /// Stream ids that differ in case, or in how a letter is composed, are different streams.
 pub async fn stream_ids_differ_by_every_byte(store: Arc<dyn Store>) {
-    let names = [
-        "account-a",
-        "account-A",
-        "account-\u{e9}",
-        "account-e\u{301}",
-        "account-a ",
-    ];
+    let names = ["account-a", "account-A", "account-\u{e9}", "account-e\u{301}", "account-a "];
     for (count, name) in (1..).zip(names) {
         store.write(&stream(name), count).await;
     }
@@ -114,10 +97,7 @@ pub async fn pg_116_an_escaped_nul_is_kept_or_refused(store: Arc<dyn Store>) {
     in_metadata.metadata.insert("text", json!("a\u{0}b"));
     for odd in [in_payload, in_metadata] {
         let before = store.log().await.len();
-        match store
-            .try_write(&account, ExpectedVersion::Any, vec![odd.clone()])
-            .await
-        {
+        match store.try_write(&account, ExpectedVersion::Any, vec![odd.clone()]).await {
             Ok(_) => {
                 let kept = store.log().await.remove(before);
                 assert_eq!((kept.data, kept.metadata), (odd.data, odd.metadata));

@@ -30,26 +30,14 @@ pub async fn t_241_a_checkpoint_goes_forward_only(store: Arc<dyn Store>) {
 
 /// Every handler has its own, by the exact name.
 pub async fn checkpoints_of_handlers_do_not_mix(store: Arc<dyn Store>) {
-    let handlers = [
-        "balances",
-        "Balances",
-        "balances ",
-        "welcome-email",
-        "%",
-        "_",
-        "'; --",
-        "Zoë 🦀",
-    ];
+    let handlers = ["balances", "Balances", "balances ", "welcome-email", "%", "_", "'; --", "Zoë 🦀"];
     for (position, handler) in (1..).zip(handlers) {
         save(&store, handler, position).await;
     }
     for (position, handler) in (1..).zip(handlers) {
         assert_eq!(checkpoint(&store, handler).await, Some(position), "{handler:?}");
     }
-    store
-        .delete_checkpoint("%")
-        .await
-        .expect("checkpoints can be deleted");
+    store.delete_checkpoint("%").await.expect("checkpoints can be deleted");
     assert_eq!(checkpoint(&store, "%").await, None);
     assert_eq!(checkpoint(&store, "balances").await, Some(1));
 }

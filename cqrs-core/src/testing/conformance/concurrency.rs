@@ -30,9 +30,7 @@ async fn race(store: &Arc<dyn Store>, appends: Vec<Append>) -> Vec<Result<Append
 pub async fn t_218_writers_at_any_version_all_succeed(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for round in 1..=2_u64 {
-        let appends = (0..20)
-            .map(|_| append_of([to(&account, ExpectedVersion::Any, events(2))]))
-            .collect();
+        let appends = (0..20).map(|_| append_of([to(&account, ExpectedVersion::Any, events(2))])).collect();
         let mut ends: Vec<u64> = race(&store, appends)
             .await
             .into_iter()
@@ -50,31 +48,18 @@ pub async fn t_218_writers_at_any_version_all_succeed(store: Arc<dyn Store>) {
 /// Many writers at one exact version: exactly one succeeds, the others are told of a conflict.
 pub async fn pg_007_of_writers_at_one_version_one_wins(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    for expected in [
-        ExpectedVersion::NoStream,
-        ExpectedVersion::Exact(1),
-        ExpectedVersion::Exact(2),
-    ] {
+    for expected in [ExpectedVersion::NoStream, ExpectedVersion::Exact(1), ExpectedVersion::Exact(2)] {
         let before = store.version_of(&account).await;
-        let appends: Vec<Append> = (0..16)
-            .map(|number| append_of([to(&account, expected, vec![event(number)])]))
-            .collect();
+        let appends: Vec<Append> =
+            (0..16).map(|number| append_of([to(&account, expected, vec![event(number)])])).collect();
         let sent: Vec<_> = appends.clone();
         let results = race(&store, appends).await;
         let winners: Vec<usize> = (0..16).filter(|number| results[*number].is_ok()).collect();
         assert_eq!(winners.len(), 1, "{results:?}");
-        assert!(
-            results
-                .iter()
-                .flat_map(|result| result.as_ref().err())
-                .all(AppendError::is_conflict)
-        );
+        assert!(results.iter().flat_map(|result| result.as_ref().err()).all(AppendError::is_conflict));
         let latest = store.events_of(&account).await;
         assert_eq!(latest.len() as u64, before + 1);
-        let winner = Append {
-            id: sent[winners[0]].id,
-            writes: Vec::new(),
-        };
+        let winner = Append { id: sent[winners[0]].id, writes: Vec::new() };
         let first = store.append(winner).await.expect("the append was made");
         assert_eq!(first.streams[0].version, before + 1);
     }
@@ -90,20 +75,14 @@ pub async fn n_013_of_appends_of_one_id_one_is_made(store: Arc<dyn Store>) {
         .map(|result| result.expect("the append is made"))
         .collect();
     assert_eq!(outcomes.iter().filter(|outcome| !outcome.repeated).count(), 1);
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.streams == outcomes[0].streams)
-    );
+    assert!(outcomes.iter().all(|outcome| outcome.streams == outcomes[0].streams));
     assert!(outcomes.iter().all(|outcome| outcome.position == 2));
     assert_eq!(store.events_of(&account).await.len(), 2);
 }
 
 /// Appends that name the same streams in different orders all succeed. (`pg_125`)
 pub async fn pg_125_opposite_orders_do_not_deadlock(store: Arc<dyn Store>) {
-    let streams: Vec<_> = (0..4)
-        .map(|number| stream(&format!("account-{number}")))
-        .collect();
+    let streams: Vec<_> = (0..4).map(|number| stream(&format!("account-{number}"))).collect();
     let appends = (0..24)
         .map(|number| {
             let mut order = streams.clone();
@@ -126,11 +105,7 @@ pub async fn pg_125_opposite_orders_do_not_deadlock(store: Arc<dyn Store>) {
     for append in log.chunks(4) {
         let mut written: Vec<_> = append.iter().map(|event| &event.stream_id).collect();
         written.sort_unstable();
-        assert_eq!(
-            written,
-            streams.iter().collect::<Vec<_>>(),
-            "an append lies together in the log"
-        );
+        assert_eq!(written, streams.iter().collect::<Vec<_>>(), "an append lies together in the log");
     }
 }
 
@@ -140,11 +115,7 @@ pub async fn of_appends_that_share_a_guard_one_is_written(store: Arc<dyn Store>)
     let appends = (0..12)
         .map(|number| {
             append_of([
-                to(
-                    &stream(&format!("account-{number}")),
-                    ExpectedVersion::NoStream,
-                    events(2),
-                ),
+                to(&stream(&format!("account-{number}")), ExpectedVersion::NoStream, events(2)),
                 to(&guard, ExpectedVersion::NoStream, events(1)),
             ])
         })
@@ -162,21 +133,10 @@ pub async fn of_appends_that_share_a_guard_one_is_written(store: Arc<dyn Store>)
 pub async fn of_writers_of_one_state_one_wins(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for expected in 0..3 {
-        let appends = (0..12)
-            .map(|_| append_of([state(&account, expected, expected + 1)]))
-            .collect();
+        let appends = (0..12).map(|_| append_of([state(&account, expected, expected + 1)])).collect();
         let results = race(&store, appends).await;
-        assert_eq!(
-            results.iter().filter(|result| result.is_ok()).count(),
-            1,
-            "{results:?}"
-        );
-        assert!(
-            results
-                .iter()
-                .flat_map(|result| result.as_ref().err())
-                .all(AppendError::is_conflict)
-        );
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert!(results.iter().flat_map(|result| result.as_ref().err()).all(AppendError::is_conflict));
     }
     let kept = store.stored_state(&account).await.expect("states can be read");
     assert_eq!(kept.expect("there is a state").version, 3);
@@ -192,16 +152,9 @@ pub async fn c_020_of_appends_of_one_event_one_is_made(store: Arc<dyn Store>) {
         })
         .collect();
     let results = race(&store, appends).await;
-    assert_eq!(
-        results.iter().filter(|result| result.is_ok()).count(),
-        1,
-        "{results:?}"
-    );
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     for failure in results.into_iter().filter_map(Result::err) {
-        assert!(
-            matches!(failure, AppendError::DuplicateEvent { .. }),
-            "{failure:?}"
-        );
+        assert!(matches!(failure, AppendError::DuplicateEvent { .. }), "{failure:?}");
     }
     assert_eq!(ids(&store.log().await), [shared.event_id]);
 }
@@ -214,22 +167,15 @@ pub async fn pg_035_of_links_of_the_same_events_one_wins(store: Arc<dyn Store>) 
     let mut callers = JoinSet::new();
     for _ in 0..8 {
         let (store, start) = (Arc::clone(&store), Arc::clone(&start));
-        let link = Link {
-            stream_id: target.clone(),
-            expected: ExpectedVersion::Any,
-            positions: vec![1, 2, 3],
-        };
+        let link =
+            Link { stream_id: target.clone(), expected: ExpectedVersion::Any, positions: vec![1, 2, 3] };
         callers.spawn(async move {
             start.wait().await;
             store.link(link).await
         });
     }
     let results = callers.join_all().await;
-    assert_eq!(
-        results.iter().filter(|result| result.is_ok()).count(),
-        1,
-        "{results:?}"
-    );
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     for failure in results.into_iter().filter_map(Result::err) {
         assert!(matches!(failure, AppendError::InvalidLink { .. }), "{failure:?}");
     }
@@ -239,9 +185,8 @@ pub async fn pg_035_of_links_of_the_same_events_one_wins(store: Arc<dyn Store>) 
 /// Callers that give up leave whole appends behind, or none.
 pub async fn pg_117_a_caller_that_gives_up_leaves_no_half_append(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let appends: Vec<Append> = (0..20)
-        .map(|_| append_of([to(&account, ExpectedVersion::Any, events(3))]))
-        .collect();
+    let appends: Vec<Append> =
+        (0..20).map(|_| append_of([to(&account, ExpectedVersion::Any, events(3))])).collect();
     let mut callers = JoinSet::new();
     for append in appends.clone() {
         let store = Arc::clone(&store);
@@ -250,10 +195,7 @@ pub async fn pg_117_a_caller_that_gives_up_leaves_no_half_append(store: Arc<dyn 
     callers.abort_all();
     while callers.join_next().await.is_some() {}
     for append in appends {
-        let outcome = store
-            .append(append)
-            .await
-            .expect("the append is made, now or before");
+        let outcome = store.append(append).await.expect("the append is made, now or before");
         assert_eq!(outcome.streams[0].events, 3);
     }
     assert_eq!(versions(&store.events_of(&account).await), one_to(60));

@@ -9,10 +9,7 @@ use crate::store::Direction::{Backward, Forward};
 use crate::store::{AppendError, Deletion, ExpectedVersion, Store, StreamId, StreamStatus};
 
 async fn close(store: &Arc<dyn Store>, stream_id: &StreamId) {
-    store
-        .delete_stream(stream_id, ExpectedVersion::Any, Deletion::Soft)
-        .await
-        .expect("the stream exists");
+    store.delete_stream(stream_id, ExpectedVersion::Any, Deletion::Soft).await.expect("the stream exists");
 }
 
 /// A deleted stream can neither be read, nor appended to, nor linked into.
@@ -61,30 +58,19 @@ pub async fn pg_060_a_deleted_stream_says_so(store: Arc<dyn Store>) {
     close(&store, &account).await;
     let after = store.info(&account).await.expect("the stream is known");
     assert_eq!(after.status, StreamStatus::Deleted);
-    assert_eq!(
-        (after.version, after.created_at),
-        (before.version, before.created_at)
-    );
+    assert_eq!((after.version, after.created_at), (before.version, before.created_at));
     assert_eq!(after.stream_id, account);
 }
 
 /// A deletion expects as an append does; what is not as expected stays open.
 pub async fn pg_066_a_deletion_expects_a_version(store: Arc<dyn Store>) {
-    for (number, right) in [
-        ExpectedVersion::Exact(2),
-        ExpectedVersion::Any,
-        ExpectedVersion::StreamExists,
-    ]
-    .into_iter()
-    .enumerate()
+    for (number, right) in [ExpectedVersion::Exact(2), ExpectedVersion::Any, ExpectedVersion::StreamExists]
+        .into_iter()
+        .enumerate()
     {
         let account = stream(&format!("account-{number}"));
         store.write(&account, 2).await;
-        for wrong in [
-            ExpectedVersion::Exact(1),
-            ExpectedVersion::Exact(3),
-            ExpectedVersion::NoStream,
-        ] {
+        for wrong in [ExpectedVersion::Exact(1), ExpectedVersion::Exact(3), ExpectedVersion::NoStream] {
             let refused = store.delete_stream(&account, wrong, Deletion::Soft).await;
             assert_conflict(refused, &account, wrong, 2);
         }
@@ -98,11 +84,7 @@ pub async fn pg_066_a_deletion_expects_a_version(store: Arc<dyn Store>) {
 /// A stream that does not exist cannot be deleted, whatever is expected.
 pub async fn pg_066_a_missing_stream_cannot_be_deleted(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    for expected in [
-        ExpectedVersion::Any,
-        ExpectedVersion::NoStream,
-        ExpectedVersion::Exact(3),
-    ] {
+    for expected in [ExpectedVersion::Any, ExpectedVersion::NoStream, ExpectedVersion::Exact(3)] {
         match store.delete_stream(&account, expected, Deletion::Soft).await {
             Err(AppendError::StreamNotFound { stream_id }) => assert_eq!(stream_id, account),
             other => panic!("expected a missing stream, found {other:?}"),
@@ -116,9 +98,7 @@ pub async fn pg_066_a_stream_is_deleted_once(store: Arc<dyn Store>) {
     let account = stream("account-1");
     store.write(&account, 1).await;
     close(&store, &account).await;
-    let again = store
-        .delete_stream(&account, ExpectedVersion::Any, Deletion::Soft)
-        .await;
+    let again = store.delete_stream(&account, ExpectedVersion::Any, Deletion::Soft).await;
     assert_deleted(again, &account);
 }
 

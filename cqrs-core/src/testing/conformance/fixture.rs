@@ -44,11 +44,7 @@ pub(super) fn events(count: usize) -> Vec<EventData> {
 
 /// The write of events to a stream.
 pub(super) fn to(stream_id: &StreamId, expected: ExpectedVersion, events: Vec<EventData>) -> StreamWrite {
-    StreamWrite::Events {
-        stream_id: stream_id.clone(),
-        expected,
-        events,
-    }
+    StreamWrite::Events { stream_id: stream_id.clone(), expected, events }
 }
 
 /// The write of a state that holds its version.
@@ -64,10 +60,7 @@ pub(super) fn state(stream_id: &StreamId, expected: u64, version: u64) -> Stream
 
 /// An append of several writes, with an id of its own.
 pub(super) fn append_of(writes: impl Into<Vec<StreamWrite>>) -> Append {
-    Append {
-        id: CommandId::new(),
-        writes: writes.into(),
-    }
+    Append { id: CommandId::new(), writes: writes.into() }
 }
 
 /// The calls that most cases make, and that must succeed in them.
@@ -138,21 +131,15 @@ impl Calls for Arc<dyn Store> {
         direction: Direction,
         limit: usize,
     ) -> Vec<RecordedEvent> {
-        self.read_stream(stream_id, from, direction, limit)
-            .await
-            .expect("an open stream can be read")
+        self.read_stream(stream_id, from, direction, limit).await.expect("an open stream can be read")
     }
 
     async fn log(&self) -> Vec<RecordedEvent> {
-        self.read_log(0, &EventFilter::all(), usize::MAX)
-            .await
-            .expect("the log can be read")
+        self.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the log can be read")
     }
 
     async fn info(&self, stream_id: &StreamId) -> Option<StreamInfo> {
-        self.stream_info(stream_id)
-            .await
-            .expect("a stream can be looked up")
+        self.stream_info(stream_id).await.expect("a stream can be looked up")
     }
 
     async fn version_of(&self, stream_id: &StreamId) -> u64 {
@@ -206,10 +193,7 @@ pub(super) fn assert_conflict<T: std::fmt::Debug>(
             stream_id: found_stream,
             expected: found_expected,
             actual: found_actual,
-        }) => assert_eq!(
-            (&found_stream, found_expected, found_actual),
-            (stream_id, expected, actual)
-        ),
+        }) => assert_eq!((&found_stream, found_expected, found_actual), (stream_id, expected, actual)),
         other => panic!("expected a version conflict, found {other:?}"),
     }
 }

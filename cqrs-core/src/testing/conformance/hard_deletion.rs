@@ -55,9 +55,7 @@ pub async fn pg_067_the_name_may_be_used_again(store: Arc<dyn Store>) {
     let account = stream("account-1");
     store.write(&account, 3).await;
     erase(&store, &account).await;
-    let again = store
-        .try_write(&account, ExpectedVersion::NoStream, events(2))
-        .await;
+    let again = store.try_write(&account, ExpectedVersion::NoStream, events(2)).await;
     let again = again.expect("the stream is gone");
     assert_eq!((again.streams[0].version, again.position), (2, 5));
     let read = store.events_of(&account).await;
@@ -70,9 +68,7 @@ pub async fn pg_060_an_erased_stream_does_not_exist(store: Arc<dyn Store>) {
     store.write(&account, 3).await;
     erase(&store, &account).await;
     assert_eq!(store.info(&account).await, None);
-    let existing = store
-        .try_write(&account, ExpectedVersion::StreamExists, events(1))
-        .await;
+    let existing = store.try_write(&account, ExpectedVersion::StreamExists, events(1)).await;
     assert_conflict(existing, &account, ExpectedVersion::StreamExists, 0);
 }
 
@@ -80,18 +76,12 @@ pub async fn pg_060_an_erased_stream_does_not_exist(store: Arc<dyn Store>) {
 pub async fn pg_066_an_erasure_expects_a_version(store: Arc<dyn Store>) {
     let account = stream("account-1");
     store.write(&account, 2).await;
-    for wrong in [
-        ExpectedVersion::Exact(1),
-        ExpectedVersion::Exact(3),
-        ExpectedVersion::NoStream,
-    ] {
+    for wrong in [ExpectedVersion::Exact(1), ExpectedVersion::Exact(3), ExpectedVersion::NoStream] {
         let refused = store.delete_stream(&account, wrong, Deletion::Hard).await;
         assert_conflict(refused, &account, wrong, 2);
     }
     assert_eq!(store.events_of(&account).await.len(), 2);
-    let erased = store
-        .delete_stream(&account, ExpectedVersion::Exact(2), Deletion::Hard)
-        .await;
+    let erased = store.delete_stream(&account, ExpectedVersion::Exact(2), Deletion::Hard).await;
     erased.expect("the version is as expected");
     assert!(store.log().await.is_empty());
 }
@@ -102,25 +92,13 @@ pub async fn pg_066_what_is_gone_or_closed_cannot_be_erased(store: Arc<dyn Store
     store.write(&erased, 1).await;
     store.write(&closed, 1).await;
     erase(&store, &erased).await;
-    let again = store
-        .delete_stream(&erased, ExpectedVersion::Any, Deletion::Hard)
-        .await;
-    assert!(
-        matches!(again, Err(AppendError::StreamNotFound { .. })),
-        "{again:?}"
-    );
-    let soft = store
-        .delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft)
-        .await;
+    let again = store.delete_stream(&erased, ExpectedVersion::Any, Deletion::Hard).await;
+    assert!(matches!(again, Err(AppendError::StreamNotFound { .. })), "{again:?}");
+    let soft = store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft).await;
     soft.expect("the stream exists");
-    let hard = store
-        .delete_stream(&closed, ExpectedVersion::Any, Deletion::Hard)
-        .await;
+    let hard = store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Hard).await;
     assert_deleted(hard, &closed);
-    assert_eq!(
-        store.info(&closed).await.map(|info| info.status),
-        Some(StreamStatus::Deleted)
-    );
+    assert_eq!(store.info(&closed).await.map(|info| info.status), Some(StreamStatus::Deleted));
     assert_eq!(positions(&store.log().await), [2]);
 }
 
@@ -134,10 +112,7 @@ pub async fn pg_046_the_log_is_read_over_holes(store: Arc<dyn Store>) {
     erase(&store, &erased).await;
     let mut found = Vec::new();
     let mut after = 0;
-    while let [event] = &store
-        .read_log(after, &EventFilter::all(), 1)
-        .await
-        .expect("the log can be read")[..]
+    while let [event] = &store.read_log(after, &EventFilter::all(), 1).await.expect("the log can be read")[..]
     {
         found.push(event.position);
         after = event.position;
@@ -149,9 +124,7 @@ pub async fn pg_046_the_log_is_read_over_holes(store: Arc<dyn Store>) {
 pub async fn pg_046_a_filter_passes_over_holes(store: Arc<dyn Store>) {
     let (kept, erased) = (stream("account-1"), stream("account-2"));
     for target in [&erased, &kept, &erased, &kept] {
-        let written = store
-            .try_write(target, ExpectedVersion::Any, vec![event_of("Opened", 1)])
-            .await;
+        let written = store.try_write(target, ExpectedVersion::Any, vec![event_of("Opened", 1)]).await;
         written.expect("nothing is expected");
     }
     erase(&store, &erased).await;
@@ -180,9 +153,7 @@ pub async fn pg_046_links_keep_the_places_of_erased_events(store: Arc<dyn Store>
     assert_eq!(positions(&store.page(&report, 1, Forward, 2).await), [1]);
     assert_eq!(positions(&store.page(&report, 3, Forward, 2).await), [2]);
     assert_eq!(store.write(&report, 1).await.streams[0].version, 6);
-    let conflict = store
-        .try_write(&report, ExpectedVersion::Exact(2), events(1))
-        .await;
+    let conflict = store.try_write(&report, ExpectedVersion::Exact(2), events(1)).await;
     assert_conflict(conflict, &report, ExpectedVersion::Exact(2), 6);
 }
 
@@ -222,18 +193,9 @@ pub async fn an_erased_stream_leaves_no_snapshot(store: Arc<dyn Store>) {
         data: Bytes::from_static(b"{}"),
         created_at: DateTime::<Utc>::UNIX_EPOCH,
     };
-    store
-        .save_snapshot(snapshot)
-        .await
-        .expect("snapshots can be saved");
+    store.save_snapshot(snapshot).await.expect("snapshots can be saved");
     erase(&store, &account).await;
-    assert_eq!(
-        store
-            .latest_snapshot(&account)
-            .await
-            .expect("snapshots can be read"),
-        None
-    );
+    assert_eq!(store.latest_snapshot(&account).await.expect("snapshots can be read"), None);
 }
 
 /// A repeated append is answered even when its events were erased since, and does not bring them back.

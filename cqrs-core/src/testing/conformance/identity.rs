@@ -30,10 +30,7 @@ pub async fn the_first_application_owns_the_store(store: Arc<dyn Store>) {
     }
     for other in ["Bank", "bank ", ""] {
         let refused = store.bind(other).await;
-        assert!(
-            matches!(refused, Err(BindError::OwnedByAnother { .. })),
-            "{other:?}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(BindError::OwnedByAnother { .. })), "{other:?}: {refused:?}");
     }
 }
 

@@ -16,10 +16,8 @@ pub async fn two_stores_have_two_identities(first: Arc<dyn Store>, second: Arc<d
 /// The same append, with the same ids and streams, happens in each.
 pub async fn n_008_one_append_happens_in_each_store(first: Arc<dyn Store>, second: Arc<dyn Store>) {
     let account = stream("account-1");
-    let append = append_of([
-        to(&account, ExpectedVersion::NoStream, events(2)),
-        state(&stream("state-1"), 0, 1),
-    ]);
+    let append =
+        append_of([to(&account, ExpectedVersion::NoStream, events(2)), state(&stream("state-1"), 0, 1)]);
     for store in [&first, &second] {
         let made = store.append(append.clone()).await.expect("the stream is new");
         assert!(!made.repeated);
@@ -33,15 +31,9 @@ pub async fn n_008_one_append_happens_in_each_store(first: Arc<dyn Store>, secon
 /// Nothing that is kept in one is found in the other.
 pub async fn nothing_crosses_from_store_to_store(first: Arc<dyn Store>, second: Arc<dyn Store>) {
     let account = stream("account-1");
-    let append = append_of([
-        to(&account, ExpectedVersion::Any, events(2)),
-        state(&stream("state-1"), 0, 1),
-    ]);
+    let append = append_of([to(&account, ExpectedVersion::Any, events(2)), state(&stream("state-1"), 0, 1)]);
     first.append(append.clone()).await.expect("nothing is expected");
-    first
-        .save_checkpoint("balances", 2)
-        .await
-        .expect("checkpoints can be saved");
+    first.save_checkpoint("balances", 2).await.expect("checkpoints can be saved");
     let snapshot = Snapshot {
         stream_id: account.clone(),
         version: 2,
@@ -50,38 +42,14 @@ pub async fn nothing_crosses_from_store_to_store(first: Arc<dyn Store>, second: 
         data: Bytes::from_static(b"{}"),
         created_at: DateTime::<Utc>::UNIX_EPOCH,
     };
-    first
-        .save_snapshot(snapshot)
-        .await
-        .expect("snapshots can be saved");
+    first.save_snapshot(snapshot).await.expect("snapshots can be saved");
     first.bind("bank").await.expect("the store has no owner");
 
     assert!(second.log().await.is_empty());
     assert_eq!(second.info(&account).await, None);
-    assert_eq!(
-        second.outcome(append.id).await.expect("outcomes can be read"),
-        None
-    );
-    assert_eq!(
-        second
-            .stored_state(&stream("state-1"))
-            .await
-            .expect("states can be read"),
-        None
-    );
-    assert_eq!(
-        second
-            .checkpoint("balances")
-            .await
-            .expect("checkpoints can be read"),
-        None
-    );
-    assert_eq!(
-        second
-            .latest_snapshot(&account)
-            .await
-            .expect("snapshots can be read"),
-        None
-    );
+    assert_eq!(second.outcome(append.id).await.expect("outcomes can be read"), None);
+    assert_eq!(second.stored_state(&stream("state-1")).await.expect("states can be read"), None);
+    assert_eq!(second.checkpoint("balances").await.expect("checkpoints can be read"), None);
+    assert_eq!(second.latest_snapshot(&account).await.expect("snapshots can be read"), None);
     second.bind("shop").await.expect("the store has no owner");
 }

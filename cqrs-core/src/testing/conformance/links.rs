@@ -35,29 +35,19 @@ pub async fn pg_031_a_linked_event_is_identical(store: Arc<dyn Store>) {
 pub async fn pg_032_a_link_expects_a_version(store: Arc<dyn Store>) {
     let (source, target) = (stream("account-1"), stream("report-1"));
     store.write(&source, 4).await;
-    let link = |expected, position| Link {
-        stream_id: target.clone(),
-        expected,
-        positions: vec![position],
-    };
+    let link = |expected, position| Link { stream_id: target.clone(), expected, positions: vec![position] };
     for expected in [ExpectedVersion::Exact(1), ExpectedVersion::StreamExists] {
         assert_conflict(store.link(link(expected, 1)).await, &target, expected, 0);
     }
     assert_eq!(store.info(&target).await, None);
     let first = store.link(link(ExpectedVersion::NoStream, 1)).await;
     assert_eq!(first.expect("the stream is new"), 1);
-    for expected in [
-        ExpectedVersion::NoStream,
-        ExpectedVersion::Exact(0),
-        ExpectedVersion::Exact(2),
-    ] {
+    for expected in [ExpectedVersion::NoStream, ExpectedVersion::Exact(0), ExpectedVersion::Exact(2)] {
         assert_conflict(store.link(link(expected, 2)).await, &target, expected, 1);
     }
-    for (expected, version) in [
-        (ExpectedVersion::Exact(1), 2),
-        (ExpectedVersion::Any, 3),
-        (ExpectedVersion::StreamExists, 4),
-    ] {
+    for (expected, version) in
+        [(ExpectedVersion::Exact(1), 2), (ExpectedVersion::Any, 3), (ExpectedVersion::StreamExists, 4)]
+    {
         let linked = store.link(link(expected, version)).await;
         assert_eq!(linked.expect("the version is as expected"), version);
     }
@@ -68,12 +58,7 @@ pub async fn pg_033_one_unknown_position_refuses_all(store: Arc<dyn Store>) {
     let (source, target) = (stream("account-1"), stream("report-1"));
     store.write(&source, 2).await;
     for unknown in [0, 3, i64::MAX as u64, u64::MAX] {
-        for mixed in [
-            vec![unknown],
-            vec![1, 2, unknown],
-            vec![unknown, 1, 2],
-            vec![1, unknown, 2],
-        ] {
+        for mixed in [vec![unknown], vec![1, 2, unknown], vec![unknown, 1, 2], vec![1, unknown, 2]] {
             assert_invalid_link(store.try_link(&target, &mixed).await, unknown);
         }
     }
@@ -161,10 +146,7 @@ pub async fn no_links_begin_no_stream(store: Arc<dyn Store>) {
     let none = store.try_link(&target, &[]).await;
     assert_eq!(none.expect("no link is a valid link"), 0);
     assert_eq!(store.info(&target).await, None);
-    let link = Link {
-        stream_id: target.clone(),
-        expected: ExpectedVersion::StreamExists,
-        positions: Vec::new(),
-    };
+    let link =
+        Link { stream_id: target.clone(), expected: ExpectedVersion::StreamExists, positions: Vec::new() };
     assert_conflict(store.link(link).await, &target, ExpectedVersion::StreamExists, 0);
 }

@@ -236,10 +236,7 @@ mod tests {
                     continue;
                 };
                 let name = rest.split('(').next().unwrap();
-                assert!(
-                    list.lines().any(|line| line.trim() == name),
-                    "case {name} is not listed"
-                );
+                assert!(list.lines().any(|line| line.trim() == name), "case {name} is not listed");
             }
         }
     }

@@ -23,10 +23,7 @@
 //! without the macro too. Cases begin with an empty store, use several threads, and never sleep. Names that
 //! begin with a letter and a number refer to the scenarios from which the suite was collected.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "panicking is how a case fails, and the only way"
-)]
+#![expect(clippy::missing_panics_doc, reason = "panicking is how a case fails, and the only way")]
 
 pub mod append;
 pub mod bad_input;

@@ -25,10 +25,7 @@ pub async fn several_streams_are_written_in_order(store: Arc<dyn Store>) {
         .iter()
         .map(|written| (written.stream_id.as_str(), written.version, written.events))
         .collect();
-    assert_eq!(
-        outcome,
-        [("account-3", 1, 1), ("account-2", 4, 2), ("account-1", 3, 3)]
-    );
+    assert_eq!(outcome, [("account-3", 1, 1), ("account-2", 4, 2), ("account-1", 3, 3)]);
     assert_eq!(appended.position, 8);
     assert_eq!(positions(&store.events_of(&third).await), [3]);
     assert_eq!(positions(&store.events_of(&second).await), [1, 2, 4, 5]);
@@ -42,13 +39,7 @@ pub async fn one_failed_expectation_refuses_all(store: Arc<dyn Store>) {
     store.write(&wrong, 2).await;
     for place in 0..3 {
         let mut writes: Vec<StreamWrite> = (0..2)
-            .map(|number| {
-                to(
-                    &stream(&format!("account-{number}")),
-                    ExpectedVersion::NoStream,
-                    events(2),
-                )
-            })
+            .map(|number| to(&stream(&format!("account-{number}")), ExpectedVersion::NoStream, events(2)))
             .collect();
         writes.insert(place, to(&wrong, ExpectedVersion::Exact(1), events(1)));
         let refused = store.append(append_of(writes)).await;
@@ -63,9 +54,7 @@ pub async fn one_failed_expectation_refuses_all(store: Arc<dyn Store>) {
 pub async fn one_duplicate_event_refuses_all(store: Arc<dyn Store>) {
     let (first, second) = (stream("account-1"), stream("account-2"));
     let stored = event(1);
-    let written = store
-        .try_write(&first, ExpectedVersion::Any, vec![stored.clone()])
-        .await;
+    let written = store.try_write(&first, ExpectedVersion::Any, vec![stored.clone()]).await;
     written.expect("the event is new");
     let twice = event(2);
     for (in_first, in_second) in [(event(3), stored), (twice.clone(), twice)] {
@@ -87,10 +76,7 @@ pub async fn one_duplicate_event_refuses_all(store: Arc<dyn Store>) {
 pub async fn one_deleted_stream_refuses_all(store: Arc<dyn Store>) {
     let (open, closed) = (stream("account-1"), stream("account-2"));
     store.write(&closed, 1).await;
-    store
-        .delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft)
-        .await
-        .expect("the stream exists");
+    store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft).await.expect("the stream exists");
     let refused = store
         .append(append_of([
             to(&open, ExpectedVersion::Any, events(1)),
@@ -105,14 +91,8 @@ pub async fn one_deleted_stream_refuses_all(store: Arc<dyn Store>) {
 pub async fn a_stream_named_twice_is_refused(store: Arc<dyn Store>) {
     let (first, second) = (stream("account-1"), stream("account-2"));
     let pairs = [
-        [
-            to(&first, ExpectedVersion::Any, events(1)),
-            to(&first, ExpectedVersion::Any, events(1)),
-        ],
-        [
-            to(&first, ExpectedVersion::Any, events(1)),
-            to(&first, ExpectedVersion::Any, Vec::new()),
-        ],
+        [to(&first, ExpectedVersion::Any, events(1)), to(&first, ExpectedVersion::Any, events(1))],
+        [to(&first, ExpectedVersion::Any, events(1)), to(&first, ExpectedVersion::Any, Vec::new())],
         [to(&first, ExpectedVersion::Any, events(1)), state(&first, 0, 1)],
         [state(&first, 0, 1), state(&first, 1, 2)],
     ];
@@ -128,10 +108,7 @@ pub async fn a_stream_named_twice_is_refused(store: Arc<dyn Store>) {
     }
     assert_eq!(store.position().await, 0);
     assert_eq!(store.info(&first).await, None);
-    assert_eq!(
-        store.stored_state(&first).await.expect("states can be read"),
-        None
-    );
+    assert_eq!(store.stored_state(&first).await.expect("states can be read"), None);
 }
 
 /// A write without events among others only expects: it can refuse the others, and reports the version.
@@ -155,17 +132,10 @@ pub async fn a_write_without_events_guards_the_others(store: Arc<dyn Store>) {
 
 /// A hundred streams in one append.
 pub async fn a_hundred_streams_in_one_append(store: Arc<dyn Store>) {
-    let streams: Vec<_> = (0..100)
-        .map(|number| stream(&format!("account-{number}")))
-        .collect();
-    let writes: Vec<_> = streams
-        .iter()
-        .map(|stream_id| to(stream_id, ExpectedVersion::NoStream, events(2)))
-        .collect();
-    let appended = store
-        .append(append_of(writes))
-        .await
-        .expect("all streams are new");
+    let streams: Vec<_> = (0..100).map(|number| stream(&format!("account-{number}"))).collect();
+    let writes: Vec<_> =
+        streams.iter().map(|stream_id| to(stream_id, ExpectedVersion::NoStream, events(2))).collect();
+    let appended = store.append(append_of(writes)).await.expect("all streams are new");
     assert_eq!(appended.position, 200);
     for (index, stream_id) in (0_u64..).zip(&streams) {
         let events = store.events_of(stream_id).await;

@@ -11,10 +11,7 @@ async fn log_page(
     filter: &EventFilter,
     limit: usize,
 ) -> Vec<RecordedEvent> {
-    store
-        .read_log(after, filter, limit)
-        .await
-        .expect("the log can be read")
+    store.read_log(after, filter, limit).await.expect("the log can be read")
 }
 
 /// The log holds all events in the order of their positions, each with its origin.
@@ -24,16 +21,9 @@ pub async fn pg_042_the_log_holds_all_events_with_their_origin(store: Arc<dyn St
     store.write(&second, 1).await;
     store.write(&first, 1).await;
     let log = store.log().await;
-    let origins: Vec<_> = log
-        .iter()
-        .map(|event| (event.position, event.stream_id.as_str(), event.stream_version))
-        .collect();
-    let expected = [
-        (1, "account-1", 1),
-        (2, "account-1", 2),
-        (3, "account-2", 1),
-        (4, "account-1", 3),
-    ];
+    let origins: Vec<_> =
+        log.iter().map(|event| (event.position, event.stream_id.as_str(), event.stream_version)).collect();
+    let expected = [(1, "account-1", 1), (2, "account-1", 2), (3, "account-2", 1), (4, "account-1", 3)];
     assert_eq!(origins, expected);
     for after in [4, 5, i64::MAX as u64, u64::MAX] {
         assert!(log_page(&store, after, &EventFilter::all(), 10).await.is_empty());
@@ -47,10 +37,7 @@ pub async fn pg_043_pages_have_neither_overlap_nor_hole(store: Arc<dyn Store>) {
     }
     let all = EventFilter::all();
     assert_eq!(positions(&log_page(&store, 0, &all, 10).await), one_to(10));
-    assert_eq!(
-        positions(&log_page(&store, 10, &all, 10).await),
-        (11..=20).collect::<Vec<_>>()
-    );
+    assert_eq!(positions(&log_page(&store, 10, &all, 10).await), (11..=20).collect::<Vec<_>>());
     assert!(log_page(&store, 20, &all, 10).await.is_empty());
 }
 
@@ -67,20 +54,8 @@ pub async fn c_017_a_page_begins_behind_its_position(store: Arc<dyn Store>) {
 /// A filter lets its types pass; the limit counts what passes.
 pub async fn a_filter_lets_its_types_pass(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let types = [
-        "Opened",
-        "Withdrawn",
-        "Deposited",
-        "Withdrawn",
-        "Withdrawn",
-        "Closed",
-        "opened",
-    ];
-    let written = types
-        .iter()
-        .enumerate()
-        .map(|(number, name)| event_of(name, number))
-        .collect();
+    let types = ["Opened", "Withdrawn", "Deposited", "Withdrawn", "Withdrawn", "Closed", "opened"];
+    let written = types.iter().enumerate().map(|(number, name)| event_of(name, number)).collect();
     let appended = store.try_write(&account, ExpectedVersion::Any, written).await;
     appended.expect("nothing is expected");
     let withdrawn = EventFilter::types(["Withdrawn"]);
@@ -109,10 +84,7 @@ pub async fn a_filter_finds_few_among_many(store: Arc<dyn Store>) {
     let appended = store.try_write(&account, ExpectedVersion::Any, written).await;
     appended.expect("nothing is expected");
     let rare = EventFilter::types(["Rare"]);
-    assert_eq!(
-        positions(&log_page(&store, 0, &rare, 10).await),
-        [3_000, 6_000, 9_000]
-    );
+    assert_eq!(positions(&log_page(&store, 0, &rare, 10).await), [3_000, 6_000, 9_000]);
     assert_eq!(positions(&log_page(&store, 3_000, &rare, 1).await), [6_000]);
     let common = EventFilter::types(["Common"]);
     assert_eq!(log_page(&store, 0, &common, usize::MAX).await.len(), 8_997);
@@ -125,9 +97,7 @@ pub async fn the_head_is_the_latest_position(store: Arc<dyn Store>) {
     store.write(&account, 3).await;
     assert_eq!(store.position().await, 3);
     store.write(&account, 0).await;
-    let refused = store
-        .try_write(&account, ExpectedVersion::NoStream, vec![event_of("Lost", 1)])
-        .await;
+    let refused = store.try_write(&account, ExpectedVersion::NoStream, vec![event_of("Lost", 1)]).await;
     assert!(refused.is_err());
     assert_eq!(store.position().await, 3);
     store.write(&stream("account-2"), 1).await;
@@ -138,13 +108,8 @@ pub async fn the_head_is_the_latest_position(store: Arc<dyn Store>) {
 pub async fn n_040_failures_leave_no_hole(store: Arc<dyn Store>) {
     let account = stream("account-1");
     for round in 1..=5_u64 {
-        let refused = store
-            .try_write(
-                &account,
-                ExpectedVersion::Exact(round + 7),
-                vec![event_of("Lost", 1)],
-            )
-            .await;
+        let refused =
+            store.try_write(&account, ExpectedVersion::Exact(round + 7), vec![event_of("Lost", 1)]).await;
         assert!(refused.is_err());
         assert_eq!(store.write(&account, 1).await.position, round);
     }

@@ -23,17 +23,12 @@ pub async fn t_215_streams_do_not_mix(store: Arc<dyn Store>) {
     let (first, second) = (stream("account-1"), stream("account-10"));
     let (in_first, in_second) = (events(3), events(2));
     for (target, written) in [(&first, &in_first), (&second, &in_second)] {
-        let appended = store
-            .try_write(target, ExpectedVersion::NoStream, written.clone())
-            .await;
+        let appended = store.try_write(target, ExpectedVersion::NoStream, written.clone()).await;
         appended.expect("the stream is new");
     }
     for (target, written) in [(&first, in_first), (&second, in_second)] {
         let read = store.events_of(target).await;
-        assert_eq!(
-            ids(&read),
-            written.iter().map(|event| event.event_id).collect::<Vec<_>>()
-        );
+        assert_eq!(ids(&read), written.iter().map(|event| event.event_id).collect::<Vec<_>>());
         assert_eq!(versions(&read), one_to(written.len() as u64));
         assert!(read.iter().all(|event| event.stream_id == *target));
     }
@@ -58,33 +53,18 @@ pub async fn t_215_pages_put_together_are_the_stream(store: Arc<dyn Store>) {
 pub async fn pg_040_forward_begins_at_a_version(store: Arc<dyn Store>) {
     let account = stream("account-1");
     store.write(&account, 10).await;
-    assert_eq!(
-        versions(&store.page(&account, 1, Forward, 5).await),
-        [1, 2, 3, 4, 5]
-    );
-    assert_eq!(
-        versions(&store.page(&account, 6, Forward, 5).await),
-        [6, 7, 8, 9, 10]
-    );
+    assert_eq!(versions(&store.page(&account, 1, Forward, 5).await), [1, 2, 3, 4, 5]);
+    assert_eq!(versions(&store.page(&account, 6, Forward, 5).await), [6, 7, 8, 9, 10]);
     assert_eq!(versions(&store.page(&account, 8, Forward, 5).await), [8, 9, 10]);
-    assert_eq!(
-        versions(&store.page(&account, 0, Forward, usize::MAX).await),
-        one_to(10)
-    );
+    assert_eq!(versions(&store.page(&account, 0, Forward, usize::MAX).await), one_to(10));
 }
 
 /// Backward: from a version down, or from the end.
 pub async fn pg_041_backward_begins_at_a_version_or_the_end(store: Arc<dyn Store>) {
     let account = stream("account-1");
     store.write(&account, 4).await;
-    assert_eq!(
-        versions(&store.page(&account, u64::MAX, Backward, 10).await),
-        [4, 3, 2, 1]
-    );
-    assert_eq!(
-        versions(&store.page(&account, u64::MAX, Backward, 2).await),
-        [4, 3]
-    );
+    assert_eq!(versions(&store.page(&account, u64::MAX, Backward, 10).await), [4, 3, 2, 1]);
+    assert_eq!(versions(&store.page(&account, u64::MAX, Backward, 2).await), [4, 3]);
     assert_eq!(versions(&store.page(&account, 99, Backward, 1).await), [4]);
     assert_eq!(versions(&store.page(&account, 2, Backward, 10).await), [2, 1]);
     assert!(store.page(&account, 0, Backward, 10).await.is_empty());
@@ -110,10 +90,7 @@ pub async fn w_013_a_range_spans_appends(store: Arc<dyn Store>) {
     store.write(&account, 3).await;
     assert_eq!(versions(&store.page(&account, 4, Forward, 2).await), [4, 5]);
     assert_eq!(versions(&store.page(&account, 9, Forward, 2).await), [9, 10]);
-    assert_eq!(
-        versions(&store.page(&account, 11, Backward, 3).await),
-        [11, 10, 9]
-    );
+    assert_eq!(versions(&store.page(&account, 11, Backward, 3).await), [11, 10, 9]);
 }
 
 /// Behind the end there is nothing.
@@ -165,9 +142,7 @@ pub async fn pg_060_a_stream_describes_itself(store: Arc<dyn Store>) {
 /// Both directions give the same events.
 pub async fn both_directions_give_the_same_events(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    let appended = store
-        .try_write(&account, ExpectedVersion::Any, vec![event(1), event(2), event(3)])
-        .await;
+    let appended = store.try_write(&account, ExpectedVersion::Any, vec![event(1), event(2), event(3)]).await;
     appended.expect("nothing is expected");
     let mut backward = store.page(&account, u64::MAX, Backward, 10).await;
     backward.reverse();

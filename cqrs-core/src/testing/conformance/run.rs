@@ -40,8 +40,5 @@ fn runtime() -> Runtime {
 }
 
 async fn within_the_limit(case: impl Future<Output = ()>) {
-    assert!(
-        tokio::time::timeout(LIMIT, case).await.is_ok(),
-        "the case did not end within {LIMIT:?}"
-    );
+    assert!(tokio::time::timeout(LIMIT, case).await.is_ok(), "the case did not end within {LIMIT:?}");
 }

@@ -20,17 +20,11 @@ fn snapshot(stream_id: &StreamId, version: u64, schema_version: u32) -> Snapshot
 }
 
 async fn save(store: &Arc<dyn Store>, snapshot: &Snapshot) {
-    store
-        .save_snapshot(snapshot.clone())
-        .await
-        .expect("snapshots can be saved");
+    store.save_snapshot(snapshot.clone()).await.expect("snapshots can be saved");
 }
 
 async fn latest(store: &Arc<dyn Store>, stream_id: &StreamId) -> Option<Snapshot> {
-    store
-        .latest_snapshot(stream_id)
-        .await
-        .expect("snapshots can be read")
+    store.latest_snapshot(stream_id).await.expect("snapshots can be read")
 }
 
 /// A snapshot comes back as it was given.
@@ -67,10 +61,7 @@ pub async fn a_snapshot_of_another_schema_version_replaces_any(store: Arc<dyn St
     let account = stream("account-1");
     for (version, schema_version) in [(7, 1), (5, 2), (4, 1), (9, 3)] {
         save(&store, &snapshot(&account, version, schema_version)).await;
-        assert_eq!(
-            latest(&store, &account).await,
-            Some(snapshot(&account, version, schema_version))
-        );
+        assert_eq!(latest(&store, &account).await, Some(snapshot(&account, version, schema_version)));
     }
 }
 
@@ -80,10 +71,7 @@ pub async fn snapshots_of_streams_do_not_mix(store: Arc<dyn Store>) {
     save(&store, &snapshot(&first, 3, 1)).await;
     assert_eq!(latest(&store, &second).await, None);
     save(&store, &snapshot(&second, 2, 1)).await;
-    store
-        .delete_snapshot(&first)
-        .await
-        .expect("snapshots can be deleted");
+    store.delete_snapshot(&first).await.expect("snapshots can be deleted");
     assert_eq!(latest(&store, &first).await, None);
     assert_eq!(latest(&store, &second).await, Some(snapshot(&second, 2, 1)));
 }
@@ -91,15 +79,9 @@ pub async fn snapshots_of_streams_do_not_mix(store: Arc<dyn Store>) {
 /// Deleting forgets the versions too, and there need not be a snapshot.
 pub async fn a_snapshot_can_be_deleted(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    store
-        .delete_snapshot(&account)
-        .await
-        .expect("there need not be a snapshot");
+    store.delete_snapshot(&account).await.expect("there need not be a snapshot");
     save(&store, &snapshot(&account, 7, 1)).await;
-    store
-        .delete_snapshot(&account)
-        .await
-        .expect("snapshots can be deleted");
+    store.delete_snapshot(&account).await.expect("snapshots can be deleted");
     assert_eq!(latest(&store, &account).await, None);
     save(&store, &snapshot(&account, 2, 1)).await;
     assert_eq!(latest(&store, &account).await, Some(snapshot(&account, 2, 1)));

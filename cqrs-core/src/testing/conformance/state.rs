@@ -11,15 +11,10 @@ use crate::store::{AppendError, ExpectedVersion, Snapshot, Store, StoredState, S
 /// A state comes back as it was given, and the next one replaces it.
 pub async fn a_state_is_kept_and_replaced(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    assert_eq!(
-        store.stored_state(&account).await.expect("states can be read"),
-        None
-    );
-    for (expected, version, schema_version, data) in [
-        (0, 3, 1, r#"{ "b": "é", "a": 1 }"#),
-        (3, 4, 2, "[]"),
-        (4, 10, 1, "null"),
-    ] {
+    assert_eq!(store.stored_state(&account).await.expect("states can be read"), None);
+    for (expected, version, schema_version, data) in
+        [(0, 3, 1, r#"{ "b": "é", "a": 1 }"#), (3, 4, 2, "[]"), (4, 10, 1, "null")]
+    {
         let append = append_of([StreamWrite::State {
             stream_id: account.clone(),
             expected,
@@ -29,19 +24,12 @@ pub async fn a_state_is_kept_and_replaced(store: Arc<dyn Store>) {
         }]);
         let appended = store.append(append).await.expect("the version is as expected");
         assert_eq!(appended.streams[0].stream_id, account);
-        assert_eq!(
-            (appended.streams[0].version, appended.streams[0].events),
-            (version, 0)
-        );
+        assert_eq!((appended.streams[0].version, appended.streams[0].events), (version, 0));
         assert_eq!((appended.position, appended.repeated), (0, false));
         let kept = store.stored_state(&account).await.expect("states can be read");
         assert_eq!(
             kept,
-            Some(StoredState {
-                version,
-                schema_version,
-                data: Bytes::from_static(data.as_bytes()),
-            })
+            Some(StoredState { version, schema_version, data: Bytes::from_static(data.as_bytes()) })
         );
     }
 }
@@ -51,10 +39,7 @@ pub async fn a_state_of_another_version_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let missing = store.append(append_of([state(&account, 1, 2)])).await;
     assert_conflict(missing, &account, ExpectedVersion::Exact(1), 0);
-    store
-        .append(append_of([state(&account, 0, 2)]))
-        .await
-        .expect("there is no state");
+    store.append(append_of([state(&account, 0, 2)])).await.expect("there is no state");
     for expected in [0, 1, 3] {
         let refused = store.append(append_of([state(&account, expected, 9)])).await;
         assert_conflict(refused, &account, ExpectedVersion::Exact(expected), 2);
@@ -66,10 +51,7 @@ pub async fn a_state_of_another_version_is_refused(store: Arc<dyn Store>) {
 /// The version of a state must grow: otherwise two writers could pass at one version.
 pub async fn a_state_whose_version_does_not_grow_is_refused(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    store
-        .append(append_of([state(&account, 0, 2)]))
-        .await
-        .expect("there is no state");
+    store.append(append_of([state(&account, 0, 2)])).await.expect("there is no state");
     for version in [0, 1, 2] {
         let refused = store.append(append_of([state(&account, 2, version)])).await;
         assert!(
@@ -84,10 +66,7 @@ pub async fn a_state_whose_version_does_not_grow_is_refused(store: Arc<dyn Store
 /// The log and the streams do not know of states.
 pub async fn a_state_is_no_event(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    store
-        .append(append_of([state(&account, 0, 5)]))
-        .await
-        .expect("there is no state");
+    store.append(append_of([state(&account, 0, 5)])).await.expect("there is no state");
     assert_eq!(store.position().await, 0);
     assert_eq!(store.info(&account).await, None);
     assert!(store.events_of(&account).await.is_empty());
@@ -97,17 +76,8 @@ pub async fn a_state_is_no_event(store: Arc<dyn Store>) {
 /// Snapshots are a cache and never stand for a state.
 pub async fn a_state_is_no_snapshot(store: Arc<dyn Store>) {
     let account = stream("account-1");
-    store
-        .append(append_of([state(&account, 0, 5)]))
-        .await
-        .expect("there is no state");
-    assert_eq!(
-        store
-            .latest_snapshot(&account)
-            .await
-            .expect("snapshots can be read"),
-        None
-    );
+    store.append(append_of([state(&account, 0, 5)])).await.expect("there is no state");
+    assert_eq!(store.latest_snapshot(&account).await.expect("snapshots can be read"), None);
     let snapshot = Snapshot {
         stream_id: account.clone(),
         version: 9,
@@ -116,14 +86,8 @@ pub async fn a_state_is_no_snapshot(store: Arc<dyn Store>) {
         data: Bytes::from_static(b"{}"),
         created_at: DateTime::<Utc>::UNIX_EPOCH,
     };
-    store
-        .save_snapshot(snapshot)
-        .await
-        .expect("snapshots can be saved");
-    store
-        .delete_snapshot(&account)
-        .await
-        .expect("snapshots can be deleted");
+    store.save_snapshot(snapshot).await.expect("snapshots can be saved");
+    store.delete_snapshot(&account).await.expect("snapshots can be deleted");
     let kept = store.stored_state(&account).await.expect("states can be read");
     assert_eq!(kept.expect("there is a state").version, 5);
 }
@@ -138,22 +102,9 @@ pub async fn states_and_events_are_written_together(store: Arc<dyn Store>) {
         ])
     };
     let made = store.append(both(0, 0)).await.expect("all is as expected");
-    assert_eq!(
-        (made.streams[0].version, made.streams[1].version, made.position),
-        (1, 1, 1)
-    );
-    assert_conflict(
-        store.append(both(1, 0)).await,
-        &ledger,
-        ExpectedVersion::Exact(0),
-        1,
-    );
-    assert_conflict(
-        store.append(both(0, 1)).await,
-        &account,
-        ExpectedVersion::Exact(0),
-        1,
-    );
+    assert_eq!((made.streams[0].version, made.streams[1].version, made.position), (1, 1, 1));
+    assert_conflict(store.append(both(1, 0)).await, &ledger, ExpectedVersion::Exact(0), 1);
+    assert_conflict(store.append(both(0, 1)).await, &account, ExpectedVersion::Exact(0), 1);
     let kept = store.stored_state(&account).await.expect("states can be read");
     assert_eq!(kept.expect("there is a state").version, 1);
     assert_eq!(store.version_of(&ledger).await, 1);

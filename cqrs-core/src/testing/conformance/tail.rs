@@ -14,10 +14,7 @@ async fn follow(store: &Arc<dyn Store>, after: u64, count: usize, page: usize) -
     while read.len() < count {
         let announced = *head.borrow_and_update();
         let after = read.last().map_or(after, |event| event.position);
-        let next = store
-            .read_log(after, &EventFilter::all(), page)
-            .await
-            .expect("the log can be read");
+        let next = store.read_log(after, &EventFilter::all(), page).await.expect("the log can be read");
         // The announcement was seen before the log was read: whatever it names must be there.
         let reached = next.last().map_or(after, |event| event.position);
         assert!(
@@ -51,9 +48,7 @@ pub async fn n_039_a_reader_at_the_head_misses_nothing(store: Arc<dyn Store>) {
             for _ in 0..APPENDS {
                 store.write(&account, 2).await;
                 // One that fails between them must not leave a hole.
-                let refused = store
-                    .try_write(&account, ExpectedVersion::NoStream, events(1))
-                    .await;
+                let refused = store.try_write(&account, ExpectedVersion::NoStream, events(1)).await;
                 assert!(refused.is_err());
             }
         });
