@@ -182,3 +182,28 @@ fn is_same(one: &EventSchema, other: &EventSchema) -> bool {
 fn place(schema: &EventSchema) -> String {
     format!("{}:{}", schema.file, schema.line)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Upcast, Upcaster};
+
+    const UPCASTERS: &[Upcaster] =
+        &[Upcaster::new(1, |payload| Ok(Upcast::Next(payload))).producing(&["Nobody"])];
+    const SALE: EventSchema = EventSchema::new("Sale", 3).upcasters(UPCASTERS).at("sale.rs", 1);
+    const OTHER_SALE: EventSchema = EventSchema::new("Sold", 1).aliases(&["Sale"]).at("other.rs", 2);
+
+    #[test]
+    fn every_fault_is_found_once() {
+        let mut registry = EventRegistry::default();
+        for schema in [&SALE, &OTHER_SALE, &SALE, &OTHER_SALE] {
+            registry.register(schema);
+        }
+        registry.check_upcasters();
+        let faults: Vec<_> = registry.faults().iter().map(ToString::to_string).collect();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(faults[0].contains("\"Sale\"") && faults[0].contains("version 2"), "{faults:?}");
+        assert!(faults[1].contains("sale.rs:1") && faults[1].contains("other.rs:2"), "{faults:?}");
+        assert!(faults[2].contains("\"Nobody\""), "{faults:?}");
+    }
+}

@@ -6,8 +6,9 @@ use cqrs::id::CommandId;
 use cqrs::prelude::*;
 use cqrs::store::{Append, EventStore as _, StreamWrite};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::support::log::{sound_log, stream};
+use crate::support::log::{raw, sound_log, stream, write};
 use crate::support::store::{Act, ScriptedStore};
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -140,4 +141,17 @@ async fn a_state_that_cannot_be_read_is_an_error_and_stays() {
     assert!(matches!(error, ReplayError::State { aggregate: "Settings", version: 1, .. }), "{error:?}");
     let error = unreadable(3, r#"{"value":1}"#).await;
     assert!(matches!(error, ReplayError::StateVersion { found: 3, expected: 2, .. }), "{error:?}");
+}
+
+// An aggregate that had events would silently begin anew.
+#[tokio::test]
+async fn an_aggregate_with_events_cannot_become_state_stored() {
+    let store = MemoryStore::new();
+    write(&store, "settings-1", vec![raw("settings.Set", 1, &json!({ "to": 7 }))]).await;
+    let preferences = preferences(store.clone()).await;
+    let error = preferences.dispatch(set(&[1])).await.unwrap_err();
+    let DispatchError::Replay { source, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*source, ReplayError::NotStateStored { aggregate: "Settings" }), "{source:?}");
+    preferences.shutdown().await;
+    assert_eq!(store.stored_state(&stream("settings-1")).await.unwrap(), None);
 }

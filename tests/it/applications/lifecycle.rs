@@ -12,6 +12,7 @@ use cqrs::store::{BindError, CheckpointStore as _};
 
 use super::faulty_store::{Call, Fault, FaultyStore};
 use crate::handlers::domain::*;
+use crate::support::gate::Gate;
 
 // CA-001 (1)
 #[tokio::test]
@@ -146,8 +147,35 @@ async fn when_the_last_handle_is_dropped_the_application_ends() {
     assert_eq!(inbox.rest(), ["one handle is left"]);
     // The handler's instance goes with its task: nobody can tell anything any more.
     soon(inbox.closed()).await;
-    let desk = Desk::builder(store.clone()).start().await.unwrap();
+    let desk = until(async || Desk::builder(store.clone()).start().await.ok()).await;
     assert_eq!(desk.aggregate_state::<Book>("a").await.unwrap().version, 1);
+    desk.shutdown().await;
+}
+
+// G6: the next instance must not handle an event that a handler of the last one is still at.
+#[tokio::test]
+async fn the_name_stays_taken_until_the_last_handler_has_ended() {
+    let store = MemoryStore::new();
+    let gate = Gate::shut();
+    let script = Script::new({
+        let gate = gate.clone();
+        move |_, _| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        }
+    });
+    let desk = Desk::builder(store.clone()).event_handler(Eager(script)).start().await.unwrap();
+    desk.dispatch(note("a", "long")).await.unwrap();
+    soon(gate.arrival()).await;
+    drop(desk);
+    let again = Desk::builder(store.clone()).start().await;
+    assert!(matches!(again, Err(StartError::AlreadyRunning { .. })), "{again:?}");
+    gate.open();
+    let desk = until(async || Desk::builder(store.clone()).start().await.ok()).await;
+    assert_eq!(store.checkpoint("eager").await.unwrap(), Some(1), "the event is not handled again");
     desk.shutdown().await;
 }
 

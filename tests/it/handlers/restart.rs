@@ -138,3 +138,17 @@ async fn g6_a_busy_handler_saves_its_checkpoint_on_the_way() {
 fn eager() -> Consistency {
     Consistency::Handlers(vec!["eager".into()])
 }
+
+// R-029, C-039: a handler that only foreign events pass by is carried along, and that is saved too.
+#[tokio::test(start_paused = true)]
+async fn c_039_a_handler_that_nothing_wakes_saves_how_far_it_was_carried() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
+    let foreign: Vec<_> = (0..500).map(|_| "{}".to_owned()).collect();
+    write(&store, "elsewhere-1", "nobody.Knows", &foreign).await;
+    // Not a stop, and not an event for it: the checkpoint moves by itself.
+    until(async || (store.checkpoint("careful").await.unwrap() == Some(500)).then_some(())).await;
+    assert_eq!(inbox.rest(), [""; 0]);
+    drop(desk);
+}
