@@ -70,6 +70,7 @@ pub(crate) enum Pushed<A: Aggregate> {
 }
 
 /// What the task of an instance does next.
+#[expect(clippy::large_enum_variant, reason = "it is returned and taken apart at once, never kept")]
 pub(crate) enum Next<A: Aggregate> {
     Job(Job<A>),
     /// Nothing waits, and the instance stays.

@@ -34,14 +34,11 @@ impl EventContext {
     /// The handle does not keep the application running. `None` when the handler runs in an application of
     /// another type.
     ///
-    /// ```ignore
-    /// #[event_handler(name = "welcome-gift", interested_in = [AccountOpened])]
-    /// impl WelcomeGift {
-    ///     async fn on_opened(&self, event: &AccountOpened, context: &EventContext) -> Result<(), GiftError> {
-    ///         let bank: Bank = context.app().ok_or(GiftError::WrongApplication)?;
-    ///         bank.dispatch(Deposit { account_id: event.account_id.clone(), amount: 5 }).await?;
-    ///         Ok(())
-    ///     }
+    /// ```
+    /// # use cqrs_core::application::Application;
+    /// # use cqrs_core::event::EventContext;
+    /// fn the_bank<Bank: Application>(context: &EventContext) -> Result<Bank, &'static str> {
+    ///     context.app().ok_or("this handler runs in another application")
     /// }
     /// ```
     #[must_use]
