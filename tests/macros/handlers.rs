@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cqrs::aggregate::DefaultLifespan;
-use cqrs::handler::StartFrom;
+use cqrs::handler::{HandlerConsistency, StartFrom};
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +189,8 @@ fn options_become_constants() {
     assert_eq!(Watch::START_FROM, StartFrom::Position(0));
     assert_eq!(Mixed::START_FROM, StartFrom::Current);
     assert_eq!(Sure::START_FROM, StartFrom::Origin);
-    assert_eq!((Watch::CONSISTENCY, Sure::CONSISTENCY), (Strong, Eventual));
+    assert_eq!(Watch::CONSISTENCY, HandlerConsistency::Strong);
+    assert_eq!(Sure::CONSISTENCY, HandlerConsistency::Eventual);
     assert_eq!((Counter::NAME, Counter::STREAM_PREFIX), ("counter", "counter"));
     let settings = format!("{:?}", Counter::settings());
     assert!(settings.contains("Every(100)") && settings.contains('8'), "{settings}");

@@ -2,9 +2,8 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dispatch::Consistency;
 use crate::event::{EventRegistry, EventSchema, EventSet};
-use crate::handler::{EventHandler, HandlerRunner, StartFrom};
+use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, StartFrom};
 use crate::store::EventFilter;
 
 /// A place for an event handler in an application: its type, and how to make an instance when the
@@ -55,7 +54,7 @@ impl HandlerDefinition {
             name: Arc::from(name),
             type_name: type_name::<H>(),
             start_from: H::START_FROM,
-            strong: H::CONSISTENCY == Consistency::Strong,
+            strong: H::CONSISTENCY == HandlerConsistency::Strong,
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),

@@ -18,7 +18,6 @@ pub(crate) use status::{HandlerBoard, HandlerProgress};
 
 use std::error::Error;
 
-use crate::dispatch::Consistency;
 use crate::event::{EventContext, EventSet};
 
 /// Where a handler begins that has never run.
@@ -32,6 +31,16 @@ pub enum StartFrom {
     Current,
     /// At the first event behind this position.
     Position(u64),
+}
+
+/// Whether a dispatch with strong consistency waits for a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HandlerConsistency {
+    /// It does not, unless it names the handler.
+    #[default]
+    Eventual,
+    /// It does, when the handler is interested in one of the events.
+    Strong,
 }
 
 /// Reacts to events, as `#[event_handler]` makes it.
@@ -79,7 +88,7 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     const START_FROM: StartFrom = StartFrom::Origin;
 
     /// Whether a dispatch with strong consistency waits for it.
-    const CONSISTENCY: Consistency = Consistency::Eventual;
+    const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
 
     /// The events that it is interested in.
     type Event: EventSet;

@@ -83,7 +83,7 @@ fn consistency(model: &Model) -> Option<TokenStream> {
     let krate = &model.krate;
     model.strong.then(|| {
         quote! {
-            const CONSISTENCY: #krate::dispatch::Consistency = #krate::dispatch::Consistency::Strong;
+            const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
     })
 }

@@ -108,7 +108,7 @@ fn an_event_handler() {
                 const START_FROM: ::cqrs::handler::StartFrom = ::cqrs::handler::StartFrom::Position(
                     42,
                 );
-                const CONSISTENCY: ::cqrs::dispatch::Consistency = ::cqrs::dispatch::Consistency::Strong;
+                const CONSISTENCY: ::cqrs::handler::HandlerConsistency = ::cqrs::handler::HandlerConsistency::Strong;
                 type Event = __Event;
                 type Error = MailError;
                 async fn handle(

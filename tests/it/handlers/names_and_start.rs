@@ -1,7 +1,7 @@
 //! Names and starting places of handlers.
 
 use cqrs::application::{StartError, StartFault};
-use cqrs::handler::StartFrom;
+use cqrs::handler::{HandlerConsistency, StartFrom};
 
 use super::domain::*;
 use cqrs::MemoryStore;
@@ -24,9 +24,9 @@ async fn t_261_a_handler_without_a_name_is_refused() {
 
 #[test]
 fn t_262_a_handler_is_eventual_and_starts_from_the_origin_unless_it_says_otherwise() {
-    assert_eq!(Eager::CONSISTENCY, Eventual);
+    assert_eq!(Eager::CONSISTENCY, HandlerConsistency::Eventual);
     assert_eq!(Eager::START_FROM, StartFrom::Origin);
-    assert_eq!(Careful::CONSISTENCY, Strong);
+    assert_eq!(Careful::CONSISTENCY, HandlerConsistency::Strong);
     assert_eq!(Newcomer::START_FROM, StartFrom::Current);
     assert_eq!(Latecomer::START_FROM, StartFrom::Position(2));
 }
