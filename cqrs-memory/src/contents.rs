@@ -3,7 +3,8 @@ use std::ops::ControlFlow;
 
 use cqrs_core::id::{CommandId, EventId};
 use cqrs_core::store::{
-    Appended, BindError, Direction, EventFilter, RecordedEvent, Snapshot, StoreError, StoredState, StreamId,
+    Appended, BindError, Direction, EventFilter, LogPage, RecordedEvent, Snapshot, StoreError, StoredState,
+    StreamId,
 };
 
 use crate::id_hash::IdHash;
@@ -75,12 +76,11 @@ impl Contents {
     /// See [`Log::scan`].
     pub(crate) fn scan_log(
         &self,
-        after: u64,
         span: usize,
         filter: &EventFilter,
         limit: usize,
-        page: &mut Vec<RecordedEvent>,
-    ) -> ControlFlow<(), u64> {
-        self.log.scan(after, span, filter, limit, page)
+        page: &mut LogPage,
+    ) -> ControlFlow<()> {
+        self.log.scan(span, filter, limit, page)
     }
 }

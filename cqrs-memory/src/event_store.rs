@@ -1,10 +1,8 @@
-use std::ops::ControlFlow;
-
 use async_trait::async_trait;
 use cqrs_core::id::CommandId;
 use cqrs_core::store::{
     Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
-    Link, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
 
@@ -50,20 +48,13 @@ impl EventStore for MemoryStore {
         self.lock().read_stream(stream_id, from, direction, limit)
     }
 
-    async fn read_log(
-        &self,
-        after: u64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let mut page = Vec::new();
-        let mut after = after;
+    async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError> {
+        let mut page = LogPage::new(Vec::new(), after);
         // Events that were seen are immutable and later ones only come behind them, so that a page put
         // together under several locks is still one read of the log.
-        while page.len() < limit {
-            match self.lock().scan_log(after, PLACES_PER_LOCK, filter, limit, &mut page) {
-                ControlFlow::Continue(position) => after = position,
-                ControlFlow::Break(()) => break,
+        while page.events.len() < limit {
+            if self.lock().scan_log(PLACES_PER_LOCK, filter, limit, &mut page).is_break() {
+                break;
             }
         }
         Ok(page)

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use cqrs_core::store::{EventFilter, RecordedEvent};
+use cqrs_core::store::{EventFilter, LogPage, RecordedEvent};
 
 /// All events by position. A hard-deleted event leaves its place empty, so that no position is used twice.
 #[derive(Debug, Default)]
@@ -45,29 +45,28 @@ impl Log {
         Some(event)
     }
 
-    /// Looks at no more than `span` places behind `after` and adds the events that pass the filter to `page`
-    /// until it holds `limit`. Continues with the position up to which it looked, or breaks when the page is
-    /// full or the log at its end.
+    /// Looks at no more than `span` places behind the page's end and adds the events that pass the filter to
+    /// it, until it holds `limit`. Breaks when the page is full or the log at its end.
     pub(crate) fn scan(
         &self,
-        after: u64,
         span: usize,
         filter: &EventFilter,
         limit: usize,
-        page: &mut Vec<RecordedEvent>,
-    ) -> ControlFlow<(), u64> {
-        let Some(rest) = usize::try_from(after).ok().and_then(|start| self.events.get(start..)) else {
+        page: &mut LogPage,
+    ) -> ControlFlow<()> {
+        let Some(rest) = usize::try_from(page.read_to).ok().and_then(|start| self.events.get(start..)) else {
             return ControlFlow::Break(());
         };
         let (window, last) = if rest.len() > span { (&rest[..span], false) } else { (rest, true) };
-        let room = limit.saturating_sub(page.len());
+        let room = limit.saturating_sub(page.events.len());
         let found = window.iter().flatten().filter(|event| filter.accepts(&event.event_type));
-        page.extend(found.take(room).cloned());
-        if last || page.len() >= limit {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(after + window.len() as u64)
+        page.events.extend(found.take(room).cloned());
+        if let Some(end) = page.events.last().filter(|_| page.events.len() >= limit) {
+            page.read_to = end.position;
+            return ControlFlow::Break(());
         }
+        page.read_to += window.len() as u64;
+        if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -100,37 +99,42 @@ mod tests {
         log
     }
 
-    fn positions(page: &[RecordedEvent]) -> Vec<u64> {
-        page.iter().map(|event| event.position).collect()
+    /// Scans a window of `span` places; gives what the page holds then and how far it reaches.
+    fn scan(log: &Log, span: usize, filter: &EventFilter, limit: usize, page: &mut LogPage) -> (bool, u64) {
+        (log.scan(span, filter, limit, page).is_continue(), page.read_to)
+    }
+
+    fn positions(page: &LogPage) -> Vec<u64> {
+        page.events.iter().map(|event| event.position).collect()
     }
 
     #[test]
     fn a_scan_goes_on_behind_its_window() {
-        let log = log_of(&["A", "B", "A", "B", "A"]);
+        let log = log_of(&["A", "B", "A", "B", "B"]);
         let filter = EventFilter::types(["A"]);
-        let mut page = Vec::new();
-        assert_eq!(log.scan(0, 2, &filter, 10, &mut page), ControlFlow::Continue(2));
-        assert_eq!(log.scan(2, 2, &filter, 10, &mut page), ControlFlow::Continue(4));
-        assert_eq!(log.scan(4, 2, &filter, 10, &mut page), ControlFlow::Break(()));
-        assert_eq!(positions(&page), [1, 3, 5]);
+        let mut page = LogPage::new(Vec::new(), 0);
+        assert_eq!(scan(&log, 2, &filter, 10, &mut page), (true, 2));
+        assert_eq!(scan(&log, 2, &filter, 10, &mut page), (true, 4));
+        assert_eq!(scan(&log, 2, &filter, 10, &mut page), (false, 5));
+        assert_eq!(positions(&page), [1, 3]);
     }
 
     #[test]
     fn a_scan_stops_when_the_page_is_full() {
         let log = log_of(&["A", "A", "A"]);
-        let mut page = Vec::new();
-        assert_eq!(log.scan(0, 3, &EventFilter::all(), 2, &mut page), ControlFlow::Break(()));
+        let mut page = LogPage::new(Vec::new(), 0);
+        assert_eq!(scan(&log, 3, &EventFilter::all(), 2, &mut page), (false, 2));
         assert_eq!(positions(&page), [1, 2]);
     }
 
     #[test]
     fn a_scan_behind_the_end_finds_nothing() {
-        let mut page = Vec::new();
         for after in [3, 4, u64::MAX] {
-            let flow = log_of(&["A", "A", "A"]).scan(after, 10, &EventFilter::all(), 10, &mut page);
-            assert_eq!(flow, ControlFlow::Break(()));
+            let mut page = LogPage::new(Vec::new(), after);
+            let log = log_of(&["A", "A", "A"]);
+            assert_eq!(scan(&log, 10, &EventFilter::all(), 10, &mut page), (false, after));
+            assert_eq!(positions(&page), Vec::<u64>::new());
         }
-        assert_eq!(positions(&page), Vec::<u64>::new());
     }
 
     #[test]

@@ -161,7 +161,7 @@ async fn t_246_reset_forgets_everything() {
     assert!(head.has_changed().unwrap());
     assert_eq!(*head.borrow_and_update(), 0);
     assert_eq!(EventStore::head(&store).await.unwrap(), 0);
-    assert!(store.read_log(0, &EventFilter::all(), 10).await.unwrap().is_empty());
+    assert!(store.read_log(0, &EventFilter::all(), 10).await.unwrap().events.is_empty());
     assert_eq!(store.stream_info(&account).await.unwrap(), None);
     assert_eq!(store.stream_info(&closed).await.unwrap(), None);
     assert_eq!(store.stored_state(&stream("state-1")).await.unwrap(), None);
@@ -192,7 +192,7 @@ async fn pg_023_events_carry_the_time_of_the_clock() {
     let account = stream("account-1");
     store.append(append(&account, 2)).await.unwrap();
     store.append(append(&account, 1)).await.unwrap();
-    let log = store.read_log(0, &EventFilter::all(), 10).await.unwrap();
+    let log = store.read_log(0, &EventFilter::all(), 10).await.unwrap().events;
     let seconds: Vec<i64> = log.iter().map(|event| event.created_at.timestamp()).collect();
     assert_eq!(seconds, [100, 100, 101]);
     let info = store.stream_info(&account).await.unwrap().unwrap();

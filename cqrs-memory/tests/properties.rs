@@ -161,7 +161,7 @@ fn essence(event: &RecordedEvent) -> (u64, StreamId, u64, EventId) {
 }
 
 async fn log_of(store: &MemoryStore) -> Vec<RecordedEvent> {
-    store.read_log(0, &EventFilter::all(), usize::MAX).await.unwrap()
+    store.read_log(0, &EventFilter::all(), usize::MAX).await.unwrap().events
 }
 
 async fn check_against_model(store: &MemoryStore, model: &Model) {
@@ -276,7 +276,7 @@ proptest! {
             let mut read = Vec::new();
             let mut after = 0;
             loop {
-                let found = store.read_log(after, &filter, page).await.unwrap();
+                let found = store.read_log(after, &filter, page).await.unwrap().events;
                 let Some(last) = found.last() else { break };
                 assert!(found.len() <= page);
                 after = last.position;

@@ -66,7 +66,7 @@ pub async fn tell() -> Result<(), Box<dyn Error>> {
     bank.dispatch(CloseAccount { account_id: account_id() }).await?;
 
     println!("\nThe log, from its beginning:");
-    for event in store.read_log(0, &EventFilter::all(), 100).await? {
+    for event in store.read_log(0, &EventFilter::all(), 100).await?.events {
         let data = String::from_utf8_lossy(&event.data);
         println!(
             "  {:2}  {:<12} {:2}  {:<15} {data}",

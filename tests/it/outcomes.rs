@@ -9,8 +9,8 @@ use cqrs::id::CommandId;
 use cqrs::prelude::*;
 use cqrs::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
-    ExpectedVersion, Link, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity, StoredState,
-    StreamId, StreamInfo,
+    ExpectedVersion, Link, LogPage, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity,
+    StoredState, StreamId, StreamInfo,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -141,12 +141,7 @@ impl EventStore for Faulty {
         }
     }
 
-    async fn read_log(
-        &self,
-        after: u64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError> {
         self.inner.read_log(after, filter, limit).await
     }
 

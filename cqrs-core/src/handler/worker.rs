@@ -72,7 +72,7 @@ impl HandlerRunner {
                     self.handle_some(handler, &batch.events, checkpoint).await?;
                     self.advance(batch.last);
                 }
-                Buffered::Behind { until } => match self.catch_up(handler, until, checkpoint).await {
+                Buffered::Behind => match self.catch_up(handler, checkpoint).await {
                     Ok(handled) => {
                         handled?;
                         pause = MIN_PAUSE;
@@ -104,20 +104,17 @@ impl HandlerRunner {
         }
     }
 
-    /// Reads a page of the handler's own, up to position `until`, and handles it.
+    /// Reads a page of the handler's own, and handles it.
     async fn catch_up<H: EventHandler>(
         &self,
         handler: &H,
-        until: u64,
         checkpoint: &mut Checkpoint,
     ) -> Result<Result<(), End>, crate::store::StoreError> {
-        let events = self.store.read_log(self.position(), &self.subscriber.filter, self.page).await?;
-        let full = events.len() >= self.page;
-        let last = events.last().map_or(until, |event| event.position);
-        if let Err(end) = self.handle_some(handler, &events, checkpoint).await {
+        let page = self.store.read_log(self.position(), &self.subscriber.filter, self.page).await?;
+        if let Err(end) = self.handle_some(handler, &page.events, checkpoint).await {
             return Ok(Err(end));
         }
-        self.advance(if full { last } else { last.max(until) });
+        self.advance(page.read_to);
         Ok(Ok(()))
     }
 

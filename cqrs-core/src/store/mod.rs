@@ -23,6 +23,6 @@ pub use checkpoint::CheckpointStore;
 pub use error::{AppendError, BindError, StoreError};
 pub use filter::{Direction, EventFilter};
 pub use port::{EventStore, Store, StoreIdentity};
-pub use recorded::{RecordedEvent, StreamInfo, StreamStatus};
+pub use recorded::{LogPage, RecordedEvent, StreamInfo, StreamStatus};
 pub use snapshot::{Snapshot, SnapshotStore, StoredState};
 pub use stream_id::{InvalidStreamId, StreamId};

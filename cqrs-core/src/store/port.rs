@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use crate::id::CommandId;
 use crate::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
-    ExpectedVersion, Link, RecordedEvent, SnapshotStore, StoreError, StoredState, StreamId, StreamInfo,
+    ExpectedVersion, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState, StreamId,
+    StreamInfo,
 };
 
 /// Tells whether two handles lead to the same store.
@@ -71,13 +72,10 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// At most `limit` events of the log behind position `after` that pass the filter, oldest first.
-    async fn read_log(
-        &self,
-        after: u64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError>;
+    /// The events of the log behind position `after` that pass the filter, at most `limit` of them; a store may
+    /// end a page earlier, for instance when events are large. The page says how far it reaches; one that
+    /// reaches no further than `after` is the end of the log for now.
+    async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError>;
 
     /// The position that was given last; 0 when none was. It stays when that event is hard-deleted.
     async fn head(&self) -> Result<u64, StoreError>;

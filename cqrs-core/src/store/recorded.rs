@@ -34,6 +34,24 @@ pub struct RecordedEvent {
     pub created_at: DateTime<Utc>,
 }
 
+/// A stretch of the log, as it was read at once.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LogPage {
+    /// The events that pass the filter, oldest first.
+    pub events: Vec<RecordedEvent>,
+    /// How far the stretch reaches: no event that passes lies between the last one given and here.
+    pub read_to: u64,
+}
+
+impl LogPage {
+    /// A stretch that ends at position `read_to`.
+    #[must_use]
+    pub fn new(events: Vec<RecordedEvent>, read_to: u64) -> Self {
+        Self { events, read_to }
+    }
+}
+
 /// What a store knows of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -29,8 +29,8 @@ pub(crate) struct Batch {
 pub(crate) enum Buffered {
     /// The stretch of the log that holds the next position.
     Batch(Arc<Batch>),
-    /// The next position has left the buffer: the reader has to read the log by itself up to here.
-    Behind { until: u64 },
+    /// The next position has left the buffer: the reader has to read the log by itself.
+    Behind,
     /// There is nothing newer.
     AtEnd,
 }
@@ -81,7 +81,7 @@ impl Buffer {
         }
         let begin = self.batches.front().map_or(self.last, |batch| batch.after);
         if position < begin {
-            return Buffered::Behind { until: begin };
+            return Buffered::Behind;
         }
         let index = self.batches.partition_point(|batch| batch.last <= position);
         Buffered::Batch(Arc::clone(&self.batches[index]))
@@ -101,7 +101,7 @@ mod tests {
         let mut buffer = Buffer::new(100, 5);
         buffer.push(batch(5, 8));
         buffer.push(batch(8, 9));
-        assert!(matches!(buffer.after(4), Buffered::Behind { until: 5 }));
+        assert!(matches!(buffer.after(4), Buffered::Behind));
         assert!(matches!(buffer.after(5), Buffered::Batch(batch) if batch.last == 8));
         assert!(matches!(buffer.after(7), Buffered::Batch(batch) if batch.last == 8));
         assert!(matches!(buffer.after(8), Buffered::Batch(batch) if batch.last == 9));
@@ -112,7 +112,7 @@ mod tests {
     fn the_oldest_stretch_goes_when_there_is_too_much() {
         let mut buffer = Buffer::new(25, 0);
         (0..4).for_each(|at| buffer.push(batch(at, at + 1)));
-        assert!(matches!(buffer.after(0), Buffered::Behind { until: 2 }));
+        assert!(matches!(buffer.after(0), Buffered::Behind));
         assert!(matches!(buffer.after(2), Buffered::Batch(_)));
         assert!(buffer.bytes <= 25);
     }

@@ -64,12 +64,9 @@ impl Follow {
     pub async fn try_next(&mut self) -> Result<Option<RecordedEvent>, StoreError> {
         if self.page.is_empty() {
             self.head.mark_unchanged();
-            // Asked first: a page that is not full reaches at least this far.
-            let head = self.store.head().await?;
             let page = self.store.read_log(self.read_to, &self.filter, PAGE).await?;
-            let last = page.last().map_or(self.read_to, |event| event.position);
-            self.read_to = if page.len() < PAGE { last.max(head) } else { last };
-            self.page = page.into();
+            self.read_to = page.read_to;
+            self.page = page.events.into();
         }
         let event = self.page.pop_front();
         if let Some(event) = &event {

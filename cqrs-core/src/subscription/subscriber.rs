@@ -38,8 +38,8 @@ impl Subscriber {
             rest.pending = true;
             drop(rest);
             self.wake.notify_one();
-        } else if rest.asleep && !rest.pending && rest.clear_to == batch.after {
-            rest.clear_to = batch.last;
+        } else if rest.asleep && !rest.pending && rest.clear_to >= batch.after {
+            rest.clear_to = rest.clear_to.max(batch.last);
             drop(rest);
             self.moved.notify_waiters();
         }

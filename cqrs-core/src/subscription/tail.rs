@@ -91,16 +91,11 @@ impl Tail {
     async fn read_to_end(&self) -> Result<(), StoreError> {
         loop {
             let after = self.last();
-            // Asked first: whatever is read below reaches at least this far when the page is not full.
-            let head = self.store.head().await?;
-            if head <= after {
+            let page = self.store.read_log(after, &self.filter, self.page).await?;
+            if page.read_to <= after {
                 return Ok(());
             }
-            let events = self.store.read_log(after, &self.filter, self.page).await?;
-            let full = events.len() >= self.page;
-            let read = events.last().map_or(after, |event| event.position);
-            let last = if full { read } else { read.max(head) };
-            let batch = Arc::new(Batch::new(after, last, events));
+            let batch = Arc::new(Batch::new(after, page.read_to, page.events));
             self.lock().push(Arc::clone(&batch));
             self.subscribers.iter().for_each(|subscriber| subscriber.announce(&batch));
         }

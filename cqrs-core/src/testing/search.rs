@@ -94,16 +94,16 @@ impl Scope {
         let mut after = self.after;
         loop {
             let page = core.store.read_log(after, &filter, PAGE).await?;
-            for recorded in page.iter().filter(|recorded| self.includes(recorded)) {
+            for recorded in page.events.iter().filter(|recorded| self.includes(recorded)) {
                 found.append(&mut matching(core, recorded, &mut matches)?);
                 if first_only && !found.is_empty() {
                     return Ok(found);
                 }
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = last.position,
-                _ => return Ok(found),
+            if page.read_to <= after {
+                return Ok(found);
             }
+            after = page.read_to;
         }
     }
 
@@ -112,9 +112,11 @@ impl Scope {
         let mut events = Vec::new();
         let mut after = self.after;
         while let Ok(page) = core.store.read_log(after, &EventFilter::all(), PAGE).await {
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            events.extend(page.into_iter().filter(|event| self.includes(event)));
+            if page.read_to <= after {
+                break;
+            }
+            after = page.read_to;
+            events.extend(page.events.into_iter().filter(|event| self.includes(event)));
         }
         let mut text = format!("{self} holds {} events", events.len());
         if events.len() > SHOWN {

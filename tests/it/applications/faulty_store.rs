@@ -8,8 +8,8 @@ use cqrs::MemoryStore;
 use cqrs::id::CommandId;
 use cqrs::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
-    ExpectedVersion, Link, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity, StoredState,
-    StreamId, StreamInfo,
+    ExpectedVersion, Link, LogPage, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity,
+    StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
 
@@ -108,12 +108,7 @@ impl EventStore for FaultyStore {
         self.inner.read_stream(stream_id, from, direction, limit).await
     }
 
-    async fn read_log(
-        &self,
-        after: u64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError> {
         self.enter(Call::ReadLog).await?;
         self.inner.read_log(after, filter, limit).await
     }

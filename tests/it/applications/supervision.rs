@@ -55,14 +55,14 @@ async fn g10_reading_for_all_is_never_given_up() {
 async fn ca_004_a_store_that_is_away_for_an_hour_is_asked_with_growing_pauses() {
     let store = FaultyStore::default();
     let (desk, mut inbox) = desk(&store).await;
-    store.fail(Call::Head, Fault::Unavailable, usize::MAX);
+    store.fail(Call::ReadLog, Fault::Unavailable, usize::MAX);
     desk.dispatch(note("a", "x")).await.unwrap();
-    let before = store.calls(Call::Head);
+    let before = store.calls(Call::ReadLog);
     tokio::time::advance(Duration::ZERO).await;
     tokio::time::sleep(Duration::from_secs(3_600)).await;
-    let calls = store.calls(Call::Head) - before;
+    let calls = store.calls(Call::ReadLog) - before;
     assert!((500..1_000).contains(&calls), "{calls} calls in an hour: about one in five seconds");
-    store.heal(Call::Head);
+    store.heal(Call::ReadLog);
     desk.dispatch(note("a", "y"))
         .consistency(Strong)
         .consistency_timeout(Duration::from_secs(60))

@@ -276,7 +276,7 @@ pub fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> impl Future<Output 
 
 /// The whole log.
 pub async fn log(store: &MemoryStore) -> Vec<RecordedEvent> {
-    store.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the store answers")
+    store.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the store answers").events
 }
 
 /// Writes events as another program would, whatever they contain.

@@ -26,7 +26,7 @@ pub async fn names_of(store: &impl EventStore, stream_id: &str) -> Vec<String> {
 
 /// The whole log, whose positions and versions must have neither hole nor duplicate (G3, G4).
 pub async fn sound_log(store: &impl EventStore) -> Vec<RecordedEvent> {
-    let log = store.read_log(0, &EventFilter::all(), usize::MAX).await.unwrap();
+    let log = store.read_log(0, &EventFilter::all(), usize::MAX).await.unwrap().events;
     let mut versions: HashMap<StreamId, u64> = HashMap::new();
     for (event, position) in log.iter().zip(1..) {
         assert_eq!(event.position, position, "a hole or a duplicate in the log");

@@ -135,7 +135,7 @@ impl Calls for Arc<dyn Store> {
     }
 
     async fn log(&self) -> Vec<RecordedEvent> {
-        self.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the log can be read")
+        self.read_log(0, &EventFilter::all(), usize::MAX).await.expect("the log can be read").events
     }
 
     async fn info(&self, stream_id: &StreamId) -> Option<StreamInfo> {

@@ -112,7 +112,8 @@ pub async fn pg_046_the_log_is_read_over_holes(store: Arc<dyn Store>) {
     erase(&store, &erased).await;
     let mut found = Vec::new();
     let mut after = 0;
-    while let [event] = &store.read_log(after, &EventFilter::all(), 1).await.expect("the log can be read")[..]
+    while let [event] =
+        &store.read_log(after, &EventFilter::all(), 1).await.expect("the log can be read").events[..]
     {
         found.push(event.position);
         after = event.position;
@@ -129,7 +130,7 @@ pub async fn pg_046_a_filter_passes_over_holes(store: Arc<dyn Store>) {
     }
     erase(&store, &erased).await;
     let filter = EventFilter::types(["Opened"]);
-    let page = store.read_log(0, &filter, 10).await.expect("the log can be read");
+    let page = store.read_log(0, &filter, 10).await.expect("the log can be read").events;
     assert_eq!(positions(&page), [2, 4]);
 }
 

@@ -11,7 +11,7 @@ async fn log_page(
     filter: &EventFilter,
     limit: usize,
 ) -> Vec<RecordedEvent> {
-    store.read_log(after, filter, limit).await.expect("the log can be read")
+    store.read_log(after, filter, limit).await.expect("the log can be read").events
 }
 
 /// The log holds all events in the order of their positions, each with its origin.
@@ -39,6 +39,40 @@ pub async fn pg_043_pages_have_neither_overlap_nor_hole(store: Arc<dyn Store>) {
     assert_eq!(positions(&log_page(&store, 0, &all, 10).await), one_to(10));
     assert_eq!(positions(&log_page(&store, 10, &all, 10).await), (11..=20).collect::<Vec<_>>());
     assert!(log_page(&store, 20, &all, 10).await.is_empty());
+}
+
+/// A page tells how far it reaches, past events that do not pass; the end is a page that reaches no further.
+pub async fn c_039_a_page_tells_how_far_it_reaches(store: Arc<dyn Store>) {
+    let account = stream("account-1");
+    let types = ["Opened", "Deposited", "Opened", "Deposited", "Deposited"];
+    let written = types.iter().enumerate().map(|(number, name)| event_of(name, number)).collect();
+    let appended = store.try_write(&account, ExpectedVersion::Any, written).await;
+    appended.expect("nothing is expected");
+    for name in ["Opened", "Unknown"] {
+        let filter = EventFilter::types([name]);
+        for limit in [1, 2, 10] {
+            let mut after = 0;
+            let mut found = Vec::new();
+            loop {
+                let page = store.read_log(after, &filter, limit).await.expect("the log can be read");
+                let reached = page.read_to;
+                assert!(page.events.iter().all(|event| after < event.position && event.position <= reached));
+                assert!(page.events.len() <= limit);
+                found.extend(positions(&page.events));
+                if reached <= after {
+                    break;
+                }
+                after = reached;
+            }
+            assert_eq!(after, 5, "{name} by {limit}: it ends at the end of the log");
+            let expected: &[u64] = if name == "Opened" { &[1, 3] } else { &[] };
+            assert_eq!(found, expected, "{name} by {limit}");
+        }
+    }
+    for after in [5, 6, u64::MAX] {
+        let page = store.read_log(after, &EventFilter::all(), 10).await.expect("the log can be read");
+        assert!(page.events.is_empty() && page.read_to == after, "{after}: {page:?}");
+    }
 }
 
 /// A page begins behind the position it is asked for, and ends at its limit.

@@ -14,7 +14,8 @@ async fn follow(store: &Arc<dyn Store>, after: u64, count: usize, page: usize) -
     while read.len() < count {
         let announced = *head.borrow_and_update();
         let after = read.last().map_or(after, |event| event.position);
-        let next = store.read_log(after, &EventFilter::all(), page).await.expect("the log can be read");
+        let next =
+            store.read_log(after, &EventFilter::all(), page).await.expect("the log can be read").events;
         // The announcement was seen before the log was read: whatever it names must be there.
         let reached = next.last().map_or(after, |event| event.position);
         assert!(
