@@ -36,7 +36,7 @@ async fn tenants() -> Vec<Tenant> {
     tenants
 }
 
-// G9, CA-003 (2), CA-006 (1), N-008, T-012, T-014, DEF-006
+// G9, CA-003 (2), CA-006 (1), N-008, T-012, T-014, T-015, DEF-006
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ca_006_equal_ids_handlers_and_keys_make_three_independent_logs() {
     let mut tenants = tenants().await;

@@ -82,7 +82,7 @@ async fn ca_001_all_faults_are_told_at_once() {
     Desk::builder(store).name("other").start().await.unwrap().shutdown().await;
 }
 
-// CA-001 (4)
+// CA-001 (4), T-234
 #[tokio::test]
 async fn ca_001_a_handler_given_under_the_name_of_a_listed_one_is_refused() {
     let (script, _inbox) = Script::telling();

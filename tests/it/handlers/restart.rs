@@ -9,7 +9,7 @@ use cqrs::store::CheckpointStore as _;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
-// G6, T-279, N-015, DEF-012
+// G6, T-239, T-241, T-279, N-015, DEF-012
 #[tokio::test]
 async fn n_015_a_clean_stop_repeats_nothing_and_skips_nothing() {
     let store = MemoryStore::new();
