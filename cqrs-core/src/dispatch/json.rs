@@ -9,9 +9,8 @@ use serde_json::Value;
 use crate::ambient::Ambient;
 use crate::application::Core;
 use crate::command::Command;
-use crate::dispatch::{
-    CallOptions, DispatchDefaults, DispatchError, Dispatched, Rejection, Request, dispatch,
-};
+use crate::dispatch::setters::option_setters;
+use crate::dispatch::{CallOptions, DispatchError, Dispatched, Rejection, Request, dispatch};
 use crate::event::EventSet as _;
 use crate::id::{CommandId, CorrelationId};
 use crate::panics;
@@ -67,41 +66,7 @@ impl DispatchJson {
         Self { core, name: name.to_owned(), data, call: CallOptions::default(), ambient }
     }
 
-    /// Sets the options that commands, routers and applications can set as well.
-    pub fn options(mut self, options: DispatchDefaults) -> Self {
-        self.call.defaults = options;
-        self
-    }
-
-    /// The version that the aggregate must have.
-    pub fn expected_version(mut self, version: u64) -> Self {
-        self.call.expected_version = Some(version);
-        self
-    }
-
-    /// Attaches a value to the command; it is stored with each of its events.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.call.metadata.insert(name, value);
-        self
-    }
-
-    /// The command's id; drawn unless set.
-    pub fn command_id(mut self, id: CommandId) -> Self {
-        self.call.command_id = Some(id);
-        self
-    }
-
-    /// A key under which the command is executed at most once, whatever its id.
-    pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
-        self.call.idempotency_key = Some(CommandId::from_key(key.as_ref()));
-        self
-    }
-
-    /// What the command belongs together with.
-    pub fn correlation_id(mut self, id: CorrelationId) -> Self {
-        self.call.correlation_id = Some(id);
-        self
-    }
+    option_setters!();
 
     async fn run(self) -> Result<JsonDispatched, DispatchError<Rejection>> {
         let Self { core, name, data, call, ambient } = self;

@@ -14,6 +14,7 @@ mod json;
 mod options;
 mod outcome;
 mod pipeline;
+mod setters;
 
 pub use builder::Dispatch;
 pub use error::{DispatchError, PanicPlace, Pending, Rejection, TimeoutOutcome};

@@ -1,5 +1,5 @@
 use cqrs::MemoryStore;
-use cqrs::dispatch::{DispatchDefaults, JsonDispatched, TimeoutOutcome};
+use cqrs::dispatch::{JsonDispatched, TimeoutOutcome};
 use cqrs::id::{CommandId, CorrelationId};
 use cqrs::middleware::FailureKind;
 use cqrs::prelude::*;
@@ -54,7 +54,7 @@ async fn a_time_limit_holds_for_a_command_by_name() {
     let tallies = builder.start().await.unwrap();
     let limit = Duration::from_millis(20);
     let dispatch = tallies.dispatch_json("AddHeld", json!({ "id": "1", "amount": 1 }));
-    let error = dispatch.options(DispatchDefaults::new().timeout(limit)).await.unwrap_err();
+    let error = dispatch.timeout(limit).await.unwrap_err();
     assert!(
         matches!(error, DispatchError::Timeout { outcome: TimeoutOutcome::DidNotRun, limit: told, .. } if told == limit),
         "{error:?}"
