@@ -29,6 +29,8 @@ pub mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod backoff;
+mod error_text;
 mod panics;
 mod services;
 

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -160,7 +161,7 @@ struct TailTask {
 }
 
 impl Supervised for TailTask {
-    fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
+    fn run(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.tail.run(self.stop.clone()))
     }
 
@@ -176,7 +177,7 @@ struct SweepTask {
 }
 
 impl Supervised for SweepTask {
-    fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
+    fn run(&self) -> BoxFuture<'_, ()> {
         Box::pin(sweep::run(&self.core.aggregates, self.stop.clone()))
     }
 
@@ -192,7 +193,7 @@ struct HandlerTask {
 }
 
 impl Supervised for HandlerTask {
-    fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
+    fn run(&self) -> BoxFuture<'_, ()> {
         self.handler.start.run(self.runner.clone())
     }
 

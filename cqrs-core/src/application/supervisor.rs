@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// What a supervised task tells about itself.
 pub(crate) trait Supervised: Send {
     /// Runs until it is done; called again after a crash.
-    fn run(&self) -> futures_util::future::BoxFuture<'_, ()>;
+    fn run(&self) -> BoxFuture<'_, ()>;
 
     /// It crashed and will be run again.
     fn restarting(&self, _panic: &str) {}
@@ -74,7 +75,7 @@ mod tests {
     }
 
     impl Supervised for Crashing<'_> {
-        fn run(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        fn run(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {
                 assert!(self.runs.fetch_add(1, Ordering::SeqCst) >= self.crashes, "on purpose");
             })

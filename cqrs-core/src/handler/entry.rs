@@ -2,6 +2,8 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::event::{EventRegistry, EventSchema, EventSet};
 use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, StartFrom};
 use crate::store::EventFilter;
@@ -71,13 +73,13 @@ impl fmt::Debug for HandlerDefinition {
 /// Runs a handler whose type is no longer known.
 pub(crate) trait StartHandler: Send + Sync {
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
-    fn run(&self, runner: HandlerRunner) -> futures_util::future::BoxFuture<'static, ()>;
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
 }
 
 struct Instance<H>(Arc<H>);
 
 impl<H: EventHandler> StartHandler for Instance<H> {
-    fn run(&self, runner: HandlerRunner) -> futures_util::future::BoxFuture<'static, ()> {
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
         Box::pin(async move { runner.run(&*handler).await })
     }

@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,6 +6,8 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::ambient::Ambient;
+use crate::backoff::Backoff;
+use crate::error_text::error_text;
 use crate::event::{DecodeError, Decoded, EventContext, decode};
 use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
 use crate::panics;
@@ -20,10 +21,6 @@ enum End {
     /// The handler gave up at an event.
     Failed,
 }
-
-/// How long a handler waits after the store failed, doubled each time up to [`MAX_PAUSE`].
-const MIN_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
 const IDLE_SAVE: Duration = Duration::from_secs(30);
@@ -62,7 +59,7 @@ impl HandlerRunner {
         handler: &H,
         checkpoint: &mut Checkpoint,
     ) -> Result<std::convert::Infallible, End> {
-        let mut pause = MIN_PAUSE;
+        let mut backoff = Backoff::new();
         loop {
             if self.stop.is_cancelled() {
                 return Err(End::Stopped);
@@ -75,7 +72,7 @@ impl HandlerRunner {
                 Buffered::Behind => match self.catch_up(handler, checkpoint).await {
                     Ok(handled) => {
                         handled?;
-                        pause = MIN_PAUSE;
+                        backoff.reset();
                     }
                     Err(error) => {
                         tracing::warn!(
@@ -83,8 +80,7 @@ impl HandlerRunner {
                             error = &error as &dyn std::error::Error,
                             "the log could not be read, trying again"
                         );
-                        self.wait(pause).await?;
-                        pause = (pause * 2).min(MAX_PAUSE);
+                        self.wait(backoff.pause()).await?;
                     }
                 },
                 Buffered::AtEnd => {
@@ -237,13 +233,7 @@ impl HandlerRunner {
     }
 
     fn report<E: std::error::Error + 'static>(&self, failure: &HandlerFailure<E>, action: ErrorAction) {
-        let mut text = failure.error.to_string();
-        let mut source = failure.error.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
+        let text = error_text(&failure.error);
         let (position, attempt) = (failure.context.position(), failure.attempt);
         match action {
             ErrorAction::Stop => {

@@ -1,7 +1,8 @@
 use std::any::{TypeId, type_name};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use crate::middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt, Middleware};
 
@@ -34,8 +35,6 @@ pub(crate) fn short_name(path: &'static str) -> &'static str {
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
 }
-
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The twin of [`Middleware`] that can be a `dyn`.
 pub(crate) trait DynMiddleware: Send + Sync {

@@ -1,6 +1,4 @@
-use std::error::Error;
-use std::fmt::Write as _;
-
+use crate::error_text::error_text;
 use crate::middleware::{DispatchContext, DispatchFailure, DispatchOutcome, FailureKind, Halt, Middleware};
 
 /// Logs each dispatch with `tracing`: its start and success at debug level, a refusal by the domain or by a
@@ -40,7 +38,7 @@ impl Middleware for RequestLog {
                     cqrs.application = context.application(),
                     cqrs.command = context.command().name(),
                     cqrs.command_id = %context.command_id(),
-                    error = chain(failure.error),
+                    error = error_text(failure.error),
                     elapsed_secs = context.elapsed().as_secs_f64(),
                     "dispatch failed"
                 )
@@ -51,16 +49,4 @@ impl Middleware for RequestLog {
             _ => log!(warn),
         }
     }
-}
-
-/// The texts of an error and of its sources.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a string does not fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }

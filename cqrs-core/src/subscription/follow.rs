@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::store::{EventFilter, EventStore, RecordedEvent, StoreError};
+use crate::subscription::head::head_may_have_moved;
 
 /// Reads a store's log from a position on, and then waits for what comes: no event is skipped or repeated
 /// at the seam.
@@ -47,10 +48,7 @@ impl Follow {
             if let Some(event) = self.try_next().await? {
                 return Ok(event);
             }
-            match tokio::time::timeout(POLL, self.head.changed()).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(_)) => tokio::time::sleep(POLL).await,
-            }
+            head_may_have_moved(&mut self.head, POLL).await;
         }
     }
 

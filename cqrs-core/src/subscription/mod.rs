@@ -9,6 +9,7 @@
 
 mod buffer;
 mod follow;
+mod head;
 mod subscriber;
 mod tail;
 

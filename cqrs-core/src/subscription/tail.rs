@@ -2,11 +2,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
 use crate::store::{EventFilter, EventStore, StoreError};
 use crate::subscription::buffer::{Batch, Buffer};
+use crate::subscription::head::head_may_have_moved;
 use crate::subscription::{Buffered, Subscriber};
 
 /// Reads the log once for all handlers of an application instance.
@@ -18,10 +19,6 @@ pub(crate) struct Tail {
     buffer: Mutex<Buffer>,
     subscribers: Vec<Arc<Subscriber>>,
 }
-
-/// How long the reader waits after the store failed, doubled each time up to [`MAX_PAUSE`].
-const MIN_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 impl Tail {
     /// A tail that begins at `head`; what lies before is behind it.
@@ -54,7 +51,7 @@ impl Tail {
             return;
         }
         let mut head = self.store.watch_head();
-        let mut pause = MIN_PAUSE;
+        let mut backoff = Backoff::new();
         loop {
             let read = tokio::select! {
                 () = stop.cancelled() => return,
@@ -67,23 +64,14 @@ impl Tail {
                 );
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep(backoff.pause()) => {}
                 }
-                pause = (pause * 2).min(MAX_PAUSE);
                 continue;
             }
-            pause = MIN_PAUSE;
-            // Woken by the store, or looking by itself in case the store did not notice a write by others.
+            backoff.reset();
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = timeout(self.poll, head.changed()) => {
-                    if let Ok(Err(_)) = changed {
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            () = tokio::time::sleep(self.poll) => {}
-                        }
-                    }
-                }
+                () = head_may_have_moved(&mut head, self.poll) => {}
             }
         }
     }
