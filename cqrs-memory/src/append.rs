@@ -19,17 +19,21 @@ impl Contents {
             return Ok(first);
         }
         self.check_append(&append)?;
-        let now = clock.now();
+        Ok(self.make(append, clock.now()))
+    }
+
+    /// Makes an append that was checked.
+    pub(crate) fn make(&mut self, append: Append, now: DateTime<Utc>) -> Appended {
         let streams: Vec<WrittenStream> =
             append.writes.into_iter().map(|write| self.write(write, now)).collect();
         let wrote_events = streams.iter().any(|stream| stream.events > 0);
         let appended =
             Appended { streams, position: if wrote_events { self.log.head() } else { 0 }, repeated: false };
         self.outcomes.insert(append.id, appended.clone());
-        Ok(appended)
+        appended
     }
 
-    fn check_append(&self, append: &Append) -> Result<(), AppendError> {
+    pub(crate) fn check_append(&self, append: &Append) -> Result<(), AppendError> {
         check_streams_differ(append)?;
         for write in &append.writes {
             self.check_write(write)?;

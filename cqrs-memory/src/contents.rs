@@ -13,8 +13,9 @@ use crate::stream::Stream;
 
 /// All that a store holds, behind its one lock.
 ///
-/// Writing is spread over the files of its operations: `append.rs`, `link.rs`, `delete.rs`. Each checks all
-/// there is to check before it changes anything.
+/// Writing is spread over the files of its operations: `append.rs`, `append_all.rs`, `link.rs`,
+/// `delete.rs`. Each checks all there is to check before it changes anything; several appends as one do so one by one,
+/// and are taken back when one of them fails.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) log: Log,

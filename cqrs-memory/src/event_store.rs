@@ -34,6 +34,18 @@ impl EventStore for MemoryStore {
         Ok(appended)
     }
 
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let (appended, watched) = {
+            let mut contents = self.lock();
+            let appended = contents.append_all(appends, self.clock())?;
+            (appended, self.note_head(&contents))
+        };
+        if watched {
+            self.announce();
+        }
+        Ok(appended)
+    }
+
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
         Ok(self.lock().outcome(id))
     }

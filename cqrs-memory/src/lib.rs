@@ -50,6 +50,7 @@
 //! bounds the events.
 
 mod append;
+mod append_all;
 mod builder;
 mod checkpoint;
 mod contents;

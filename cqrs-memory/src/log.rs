@@ -45,6 +45,11 @@ impl Log {
         Some(event)
     }
 
+    /// Takes the last event back: its position is given again.
+    pub(crate) fn take_back(&mut self) -> Option<RecordedEvent> {
+        self.events.pop().flatten()
+    }
+
     /// Looks at no more than `span` places behind the page's end and adds the events that pass the filter to
     /// it, until it holds `limit`. Breaks when the page is full or the log at its end.
     pub(crate) fn scan(

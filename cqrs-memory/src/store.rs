@@ -87,8 +87,8 @@ impl MemoryStore {
         self.shared.allow_hard_deletion
     }
 
-    /// The contents. A thread that panicked while it held them has changed nothing: every change is checked
-    /// before it is begun, and cannot fail from then on. So a poisoned lock is taken over.
+    /// The contents. A thread that panicked while it held them has changed nothing: what can panic, the clock, is
+    /// asked before a change is begun. So a poisoned lock is taken over.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Contents> {
         self.shared.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }

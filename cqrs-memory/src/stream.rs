@@ -36,6 +36,12 @@ impl Stream {
         self.positions.push(position);
     }
 
+    /// Takes the last place back; tells whether there is none left.
+    pub(crate) fn take_back(&mut self) -> bool {
+        self.positions.pop();
+        self.positions.is_empty()
+    }
+
     pub(crate) fn push_link(&mut self, position: u64) {
         self.positions.push(position);
         self.linked.get_or_insert_default().insert(position);

@@ -88,6 +88,7 @@ fn event_id(id: u16) -> EventId {
 #[derive(Clone, Debug, PartialEq)]
 enum Outcome {
     Made(Appended),
+    AlreadyAppended,
     StreamTwice,
     Conflict,
     Duplicate,
@@ -97,16 +98,25 @@ impl From<Result<Appended, AppendError>> for Outcome {
     fn from(result: Result<Appended, AppendError>) -> Self {
         match result {
             Ok(appended) => Self::Made(appended),
-            Err(AppendError::StreamTwice { .. }) => Self::StreamTwice,
-            Err(AppendError::WrongExpectedVersion { .. }) => Self::Conflict,
-            Err(AppendError::DuplicateEvent { .. }) => Self::Duplicate,
-            Err(other) => panic!("no append of these can fail so: {other}"),
+            Err(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<AppendError> for Outcome {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::AlreadyAppended { .. } => Self::AlreadyAppended,
+            AppendError::StreamTwice { .. } => Self::StreamTwice,
+            AppendError::WrongExpectedVersion { .. } => Self::Conflict,
+            AppendError::DuplicateEvent { .. } => Self::Duplicate,
+            other => panic!("no append of these can fail so: {other}"),
         }
     }
 }
 
 /// A list of who wrote what, and nothing to look it up with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Model {
     log: Vec<(u8, u16)>,
     outcomes: HashMap<u8, Appended>,
@@ -152,6 +162,24 @@ impl Model {
         };
         self.outcomes.insert(planned.id, appended.clone());
         Outcome::Made(appended)
+    }
+
+    /// Several appends as one, on a copy that takes the place of the model when all are made.
+    fn append_all(&mut self, plan: &[Planned]) -> Result<Vec<Appended>, Outcome> {
+        let ids: HashSet<u8> = plan.iter().map(|planned| planned.id).collect();
+        if ids.len() < plan.len() || ids.iter().any(|id| self.outcomes.contains_key(id)) {
+            return Err(Outcome::AlreadyAppended);
+        }
+        let mut after = self.clone();
+        let mut made = Vec::new();
+        for planned in plan {
+            match after.append(planned) {
+                Outcome::Made(appended) => made.push(appended),
+                failure => return Err(failure),
+            }
+        }
+        *self = after;
+        Ok(made)
     }
 }
 
@@ -216,6 +244,25 @@ proptest! {
                 assert_eq!(outcome, model.append(planned), "{planned:?}");
             }
             check_against_model(&store, &model).await;
+        });
+    }
+
+    /// Several as one, one after the other: all or none of them.
+    #[test]
+    fn appends_as_one_do_what_the_model_does(plan in vec(vec(planned(), 0..5), 0..30)) {
+        run(async {
+            let store = MemoryStore::new();
+            let mut model = Model::default();
+            for planned in &plan {
+                let appends = planned.iter().map(Planned::append).collect();
+                let outcomes = store.append_all(appends).await.map_err(Outcome::from);
+                assert_eq!(outcomes, model.append_all(planned), "{planned:?}");
+                for Planned { id, .. } in planned {
+                    let known = store.outcome(CommandId::from(Uuid::from_u128((*id).into()))).await.unwrap();
+                    assert_eq!(known.is_some(), model.outcomes.contains_key(id));
+                }
+                check_against_model(&store, &model).await;
+            }
         });
     }
 

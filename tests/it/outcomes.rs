@@ -116,6 +116,13 @@ impl EventStore for Faulty {
         appended
     }
 
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let appended = self.inner.append_all(appends).await;
+        let fault = self.next_if(|fault| matches!(fault, Fault::AppendPanics));
+        assert!(fault.is_none(), "on purpose");
+        appended
+    }
+
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
         let outcome = self.inner.outcome(id).await;
         match self.next_if(|fault| matches!(fault, Fault::Outcome | Fault::OutcomeIsLate(..))) {

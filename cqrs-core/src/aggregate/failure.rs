@@ -69,6 +69,9 @@ pub(crate) fn store_error<E>(
     let stream_id = stream_id.clone();
     let source = Box::new(error);
     match *source {
+        AppendError::TooLarge { bytes, limit, .. } => {
+            DispatchError::TooLarge { command_id, stream_id, size: bytes, limit }
+        }
         AppendError::OutcomeUnknown { .. } => DispatchError::OutcomeUnknown { command_id, stream_id, source },
         _ => DispatchError::Store { command_id, stream_id, source },
     }

@@ -103,6 +103,20 @@ pub enum DispatchError<E> {
         /// The limit.
         limit: usize,
     },
+    /// The events, or the state, are larger together than the store takes at once.
+    #[error(
+        "command {command_id}: the events of stream {stream_id:?} have {size} bytes, the store takes {limit}"
+    )]
+    TooLarge {
+        /// The command's id.
+        command_id: CommandId,
+        /// The stream of the aggregate.
+        stream_id: StreamId,
+        /// Their size, as the store counts.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// An event, or the state of a state-stored aggregate, has no JSON form.
     #[error("command {command_id}: {what} cannot be encoded")]
     Unencodable {
@@ -323,6 +337,7 @@ impl<E> DispatchError<E> {
             Self::Invalid { .. }
             | Self::InvalidIdentity { .. }
             | Self::PayloadTooLarge { .. }
+            | Self::TooLarge { .. }
             | Self::Unencodable { .. }
             | Self::IdReused { .. }
             | Self::UnknownHandler { .. }
@@ -364,6 +379,9 @@ impl<E> DispatchError<E> {
             }
             Self::PayloadTooLarge { command_id, event_type, size, limit } => {
                 DispatchError::PayloadTooLarge { command_id, event_type, size, limit }
+            }
+            Self::TooLarge { command_id, stream_id, size, limit } => {
+                DispatchError::TooLarge { command_id, stream_id, size, limit }
             }
             Self::Unencodable { command_id, what, source } => {
                 DispatchError::Unencodable { command_id, what, source }

@@ -42,6 +42,22 @@ pub enum AppendError {
         /// The event.
         event_id: EventId,
     },
+    /// One of several appends that are made as one was made before, or comes twice.
+    #[error("append {append_id} was made before, or comes twice")]
+    AlreadyAppended {
+        /// The append.
+        append_id: CommandId,
+    },
+    /// The append is larger than the store takes.
+    #[error("append {append_id} has {bytes} bytes, the store takes {limit}")]
+    TooLarge {
+        /// The append.
+        append_id: CommandId,
+        /// Its size, as the store counts.
+        bytes: usize,
+        /// The largest size that the store takes.
+        limit: usize,
+    },
     /// A position that is to be linked holds no event, or is linked in that stream already.
     #[error("stream {stream_id:?}: position {position} cannot be linked: {reason}")]
     InvalidLink {

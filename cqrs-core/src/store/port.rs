@@ -49,6 +49,16 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// again. Every expectation is checked before anything is written, also that of a write without events.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
+    /// Makes several appends as one: all of them, in their order, or none.
+    ///
+    /// Each sees what the ones before it wrote, is remembered under its own id, and gets its own outcome; none of
+    /// the outcomes is a repeated one. Their events lie together in the log, in order. No append at all is allowed.
+    ///
+    /// An id that the store knows already, or that comes twice, refuses all of them as
+    /// [`AppendError::AlreadyAppended`], before anything else is looked at. When one of them fails, all fail with its
+    /// error, and none is remembered.
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError>;
+
     /// The outcome of an earlier append, if there was one; its `repeated` is set.
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError>;
 

@@ -94,6 +94,11 @@ impl EventStore for FaultyStore {
         self.inner.append(append).await
     }
 
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        self.enter(Call::Append).await?;
+        self.inner.append_all(appends).await
+    }
+
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
         self.inner.outcome(id).await
     }

@@ -88,6 +88,23 @@ async fn a_failing_store_is_an_error_and_the_next_command_works() {
     tallies.shutdown().await;
 }
 
+#[tokio::test]
+async fn an_append_that_the_store_finds_too_large_is_the_commands_own_fault() {
+    let store = ScriptedStore::new([Act::TooLarge]);
+    let tallies = tallies(store.clone()).await;
+    let error = tallies.dispatch(add("1", 1)).await.unwrap_err();
+    let DispatchError::TooLarge { stream_id, size, limit, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((stream_id.as_str(), *size, *limit), ("tally-1", 1_001, 1_000));
+    assert_eq!(error.kind(), FailureKind::Invalid);
+    assert!(!error.is_outcome_unknown() && !error.is_conflict());
+    let next = tallies.dispatch(add("1", 2)).await.unwrap();
+    assert_eq!((next.version(), next.state().total), (1, 2));
+    assert_eq!(sound_log(&store.inner).await.len(), 1);
+    tallies.shutdown().await;
+}
+
 // D2: a commit that nobody saw is told as unknown; the same id again tells what became of it.
 #[tokio::test]
 async fn a_lost_outcome_is_unknown_and_the_same_id_again_tells() {

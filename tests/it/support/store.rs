@@ -25,6 +25,8 @@ pub enum Act {
     After(Append),
     /// The store fails, and nothing is written.
     Fail,
+    /// It is larger than the store takes.
+    TooLarge,
     /// The connection is lost behind the commit: it is made, but nobody knows.
     LoseOutcome,
 }
@@ -49,6 +51,43 @@ impl ScriptedStore {
     /// A store that lets other tasks go first at each call, as one behind a network does.
     pub fn slow(inner: MemoryStore) -> Self {
         Self { inner, is_slow: true, ..Self::default() }
+    }
+
+    /// Makes an append, or several as one, as the script says.
+    async fn play<T>(
+        &self,
+        append_id: CommandId,
+        append: impl Future<Output = Result<T, AppendError>>,
+    ) -> Result<T, AppendError> {
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let act = self.script.lock().unwrap().pop_front();
+        self.travel().await;
+        match act {
+            None => {
+                let appended = append.await;
+                self.travel().await;
+                appended
+            }
+            Some(Act::HoldBefore(gate)) => {
+                gate.pass().await;
+                append.await
+            }
+            Some(Act::HoldAfter(gate)) => {
+                let appended = append.await;
+                gate.pass().await;
+                appended
+            }
+            Some(Act::After(first)) => {
+                self.inner.append(first).await?;
+                append.await
+            }
+            Some(Act::Fail) => Err(StoreError::Unavailable("unplugged".into()).into()),
+            Some(Act::TooLarge) => Err(AppendError::TooLarge { append_id, bytes: 1_001, limit: 1_000 }),
+            Some(Act::LoseOutcome) => {
+                append.await?;
+                Err(AppendError::OutcomeUnknown { append_id, source: "unplugged".into() })
+            }
+        }
     }
 
     async fn travel(&self) {
@@ -84,35 +123,13 @@ impl EventStore for ScriptedStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.appends.fetch_add(1, Ordering::SeqCst);
-        let act = self.script.lock().unwrap().pop_front();
-        self.travel().await;
-        match act {
-            None => {
-                let appended = self.inner.append(append).await;
-                self.travel().await;
-                appended
-            }
-            Some(Act::HoldBefore(gate)) => {
-                gate.pass().await;
-                self.inner.append(append).await
-            }
-            Some(Act::HoldAfter(gate)) => {
-                let appended = self.inner.append(append).await;
-                gate.pass().await;
-                appended
-            }
-            Some(Act::After(first)) => {
-                self.inner.append(first).await?;
-                self.inner.append(append).await
-            }
-            Some(Act::Fail) => Err(StoreError::Unavailable("unplugged".into()).into()),
-            Some(Act::LoseOutcome) => {
-                let append_id = append.id;
-                self.inner.append(append).await?;
-                Err(AppendError::OutcomeUnknown { append_id, source: "unplugged".into() })
-            }
-        }
+        let append_id = append.id;
+        self.play(append_id, self.inner.append(append)).await
+    }
+
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let append_id = appends[0].id;
+        self.play(append_id, self.inner.append_all(appends)).await
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {

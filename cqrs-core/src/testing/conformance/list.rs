@@ -49,6 +49,27 @@ macro_rules! store_conformance {
                 pg_013_a_stored_event_is_refused_in_another_stream
                 c_020_an_event_twice_in_one_append_is_refused
             }
+            append_all {
+                appends_as_one_lie_in_their_order
+                events_of_appends_as_one_read_back_identical
+                an_exact_version_counts_the_appends_before
+                a_stream_exists_for_the_appends_behind_its_first
+                one_conflict_refuses_all_appends
+                one_deleted_stream_refuses_all_appends
+                an_id_that_is_known_refuses_all_appends
+                appends_as_one_are_not_made_again
+                an_id_that_comes_twice_refuses_all_appends
+                an_event_in_two_appends_refuses_all
+                outcomes_of_appends_as_one_can_be_asked_for
+                states_of_appends_as_one_follow_each_other
+                appends_without_events_are_made_too
+                no_appends_are_no_failure
+                one_append_as_one_is_an_append
+                a_thousand_appends_as_one
+                appends_as_one_from_many_callers_stay_whole
+                of_appends_as_one_at_one_version_one_caller_wins
+                appends_as_one_are_announced_as_a_whole
+            }
             idempotency {
                 a_repeated_append_gives_the_first_outcome
                 an_id_stands_for_its_first_append_whatever_it_holds_later
@@ -215,6 +236,7 @@ mod tests {
         let list = include_str!("list.rs");
         let groups = [
             include_str!("append.rs"),
+            include_str!("append_all.rs"),
             include_str!("idempotency.rs"),
             include_str!("multi_stream.rs"),
             include_str!("state.rs"),

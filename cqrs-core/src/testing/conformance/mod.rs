@@ -26,6 +26,7 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a case fails, and the only way")]
 
 pub mod append;
+pub mod append_all;
 pub mod bad_input;
 pub mod checkpoints;
 pub mod concurrency;
