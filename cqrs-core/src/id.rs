@@ -80,6 +80,11 @@ identifier! {
     CausationId
 }
 
+identifier! {
+    /// Identifies an application instance that runs, the owner of leases; drawn at each start.
+    NodeId
+}
+
 impl CommandId {
     /// The id that belongs to a caller's own key, such as an idempotency key of a request: equal keys give
     /// equal ids (a UUID of version 5).

@@ -43,7 +43,7 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// The clock that events are stamped with; [`SystemClock`] without this. It is asked while the store is
+    /// The clock that events are stamped with and that leases run out by; [`SystemClock`] without this. It is asked while the store is
     /// locked, and must not use the store itself.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

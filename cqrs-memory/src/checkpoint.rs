@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use cqrs_core::store::{CheckpointStore, StoreError};
+use cqrs_core::store::{CheckpointError, CheckpointStore, StoreError};
 
 use crate::MemoryStore;
 
@@ -9,8 +9,11 @@ impl CheckpointStore for MemoryStore {
         Ok(self.lock().checkpoints.get(handler).copied())
     }
 
-    async fn save_checkpoint(&self, handler: &str, position: u64) -> Result<(), StoreError> {
+    async fn save_checkpoint(&self, handler: &str, position: u64, epoch: u64) -> Result<(), CheckpointError> {
         let mut contents = self.lock();
+        if contents.leases.get(handler).is_none_or(|lease| lease.epoch != epoch) {
+            return Err(CheckpointError::Fenced { handler: handler.to_owned(), epoch });
+        }
         match contents.checkpoints.get_mut(handler) {
             Some(kept) => *kept = position.max(*kept),
             None => {

@@ -57,6 +57,7 @@ mod contents;
 mod delete;
 mod event_store;
 mod id_hash;
+mod lease;
 mod link;
 mod log;
 mod snapshot;

@@ -26,6 +26,8 @@ struct Shared {
     /// The position of the latest event. Written under the lock of `contents`, read without it.
     head: AtomicU64,
     watch: watch::Sender<u64>,
+    /// How many leases were given back.
+    releases: watch::Sender<u64>,
     /// Whether anybody ever watched the head. Written and read under the lock of `contents`.
     watched: AtomicBool,
 }
@@ -56,12 +58,13 @@ impl MemoryStore {
                 contents: Mutex::new(Contents::new(max_events)),
                 head: AtomicU64::new(0),
                 watch: watch::Sender::new(0),
+                releases: watch::Sender::new(0),
                 watched: AtomicBool::new(false),
             }),
         }
     }
 
-    /// Forgets everything: streams, states, snapshots, checkpoints, outcomes of appends and the owner.
+    /// Forgets everything: streams, states, snapshots, checkpoints, leases, outcomes of appends and the owner.
     /// Positions begin at 1 again.
     ///
     /// For tests that share a store. An application that runs on the store notices that the log went back,
@@ -72,6 +75,7 @@ impl MemoryStore {
             contents.clear();
             self.shared.head.store(0, Ordering::Release);
         }
+        self.announce_release();
         self.announce();
     }
 
@@ -103,6 +107,15 @@ impl MemoryStore {
     pub(crate) fn note_head(&self, contents: &MutexGuard<'_, Contents>) -> bool {
         self.shared.head.store(contents.log.head(), Ordering::Release);
         self.shared.watched.load(Ordering::Relaxed)
+    }
+
+    /// Wakes whoever watches the leases. To be called without the lock.
+    pub(crate) fn announce_release(&self) {
+        self.shared.releases.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn subscribe_releases(&self) -> watch::Receiver<u64> {
+        self.shared.releases.subscribe()
     }
 
     /// Wakes whoever watches the head. To be called without the lock, so that those who wake can take it.

@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cqrs_core::clock::Clock;
 use cqrs_core::event::Metadata;
-use cqrs_core::id::{CausationId, CommandId, CorrelationId, EventId};
+use cqrs_core::id::{CausationId, CommandId, CorrelationId, EventId, NodeId};
 use cqrs_core::store::{
     Append, AppendError, CheckpointStore, Deletion, Direction, EventData, EventFilter, EventStore,
-    ExpectedVersion, Link, Snapshot, SnapshotStore, StreamId, StreamWrite,
+    ExpectedVersion, LeaseStore, Link, Snapshot, SnapshotStore, StreamId, StreamWrite,
 };
 use cqrs_memory::MemoryStore;
 
@@ -116,7 +117,7 @@ async fn an_erased_event_may_come_again() {
     assert_eq!(store.append(again).await.unwrap().position, 2);
 }
 
-/// Streams, states, snapshots, checkpoints, outcomes and the owner go; positions begin at 1 again.
+/// Streams, states, snapshots, checkpoints, leases, outcomes and the owner go; positions begin at 1 again.
 #[tokio::test]
 async fn t_246_reset_forgets_everything() {
     let store = MemoryStore::builder().max_events(4).build();
@@ -135,7 +136,9 @@ async fn t_246_reset_forgets_everything() {
         }],
     };
     store.append(state).await.unwrap();
-    store.save_checkpoint("balances", 4).await.unwrap();
+    let node = NodeId::new();
+    let epoch = store.acquire_lease("balances", node, Duration::from_secs(60)).await.unwrap().unwrap();
+    store.save_checkpoint("balances", 4, epoch).await.unwrap();
     let snapshot = Snapshot {
         stream_id: account.clone(),
         version: 4,
@@ -152,7 +155,7 @@ async fn t_246_reset_forgets_everything() {
         .unwrap();
     store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft).await.unwrap();
     let identity = EventStore::identity(&store);
-    let mut head = store.watch_head();
+    let (mut head, leases) = (store.watch_head(), store.watch_leases());
     assert_eq!(*head.borrow_and_update(), 4);
 
     store.reset();
@@ -166,6 +169,8 @@ async fn t_246_reset_forgets_everything() {
     assert_eq!(store.stream_info(&closed).await.unwrap(), None);
     assert_eq!(store.stored_state(&stream("state-1")).await.unwrap(), None);
     assert_eq!(store.checkpoint("balances").await.unwrap(), None);
+    assert!(leases.has_changed().unwrap(), "who waits for the lease is woken");
+    assert_eq!(store.renew_leases(node, Duration::ZERO).await.unwrap(), []);
     assert_eq!(store.latest_snapshot(&account).await.unwrap(), None);
     assert_eq!(store.outcome(first.id).await.unwrap(), None);
     store.bind("shop").await.unwrap();
@@ -197,6 +202,26 @@ async fn pg_023_events_carry_the_time_of_the_clock() {
     assert_eq!(seconds, [100, 100, 101]);
     let info = store.stream_info(&account).await.unwrap().unwrap();
     assert_eq!(info.created_at.timestamp(), 100);
+}
+
+/// Leases run out by the store's clock, and by no other.
+#[tokio::test]
+async fn leases_run_out_by_the_clock() {
+    const TTL: Duration = Duration::from_secs(100);
+    let seconds = Arc::new(Ticking(AtomicI64::new(0)));
+    let store = MemoryStore::builder().clock(seconds.clone()).build();
+    let (first, second) = (NodeId::new(), NodeId::new());
+    let set = |now| seconds.0.store(now, Ordering::Relaxed);
+    assert_eq!(store.acquire_lease("balances", first, TTL).await.unwrap(), Some(1));
+    set(99);
+    assert_eq!(store.acquire_lease("balances", second, TTL).await.unwrap(), None);
+    set(99);
+    assert_eq!(store.renew_leases(first, TTL).await.unwrap().len(), 1);
+    set(198);
+    assert_eq!(store.acquire_lease("balances", second, TTL).await.unwrap(), None, "until 199");
+    set(199);
+    assert_eq!(store.acquire_lease("balances", second, TTL).await.unwrap(), Some(2));
+    assert_eq!(store.renew_leases(first, TTL).await.unwrap(), []);
 }
 
 /// A clock that panics when it is asked for the second time.

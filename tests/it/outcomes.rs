@@ -8,12 +8,13 @@ use cqrs::command::CommandContext;
 use cqrs::id::CommandId;
 use cqrs::prelude::*;
 use cqrs::store::{
-    Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
-    ExpectedVersion, Link, LogPage, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity,
-    StoredState, StreamId, StreamInfo,
+    Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
+    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::support::delegate::delegate_to_inner;
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "outcomes.Opened")]
@@ -182,35 +183,7 @@ impl EventStore for Faulty {
     }
 }
 
-#[async_trait]
-impl SnapshotStore for Faulty {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.inner.save_snapshot(snapshot).await
-    }
-
-    async fn latest_snapshot(&self, stream_id: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.inner.latest_snapshot(stream_id).await
-    }
-
-    async fn delete_snapshot(&self, stream_id: &StreamId) -> Result<(), StoreError> {
-        self.inner.delete_snapshot(stream_id).await
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for Faulty {
-    async fn checkpoint(&self, handler: &str) -> Result<Option<u64>, StoreError> {
-        self.inner.checkpoint(handler).await
-    }
-
-    async fn save_checkpoint(&self, handler: &str, position: u64) -> Result<(), StoreError> {
-        self.inner.save_checkpoint(handler, position).await
-    }
-
-    async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
-        self.inner.delete_checkpoint(handler).await
-    }
-}
+delegate_to_inner!(Faulty: SnapshotStore, CheckpointStore, LeaseStore);
 
 async fn doors() -> (Faulty, Doors) {
     let store = Faulty::new(&MemoryStore::new());

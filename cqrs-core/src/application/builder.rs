@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::{EventSchema, EventSet};
 use crate::handler::{EventHandler, HandlerDefinition};
 use crate::middleware::{Middleware, MiddlewareEntry};
-use crate::store::{CheckpointStore, EventStore, SnapshotStore, Store};
+use crate::store::{CheckpointStore, EventStore, LeaseStore, SnapshotStore, Store};
 
 /// Puts an application instance together and starts it.
 #[must_use = "an application runs once it is started"]
@@ -28,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) leases: Arc<dyn LeaseStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
     pub(crate) services: Services,
@@ -53,7 +54,8 @@ impl<A: Application> Builder<A> {
             node: None,
             store: store.clone(),
             snapshots: store.clone(),
-            checkpoints: store,
+            checkpoints: store.clone(),
+            leases: store,
             clock: Arc::new(SystemClock),
             config: Config::new(),
             services: Services::default(),

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,8 @@ use crate::application::instances::Claim;
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
 use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, StartFrom};
-use crate::store::StoreError;
+use crate::id::NodeId;
+use crate::store::{CheckpointError, StoreError};
 use crate::subscription::{Subscriber, Tail};
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
@@ -44,15 +46,18 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let stop_services = CancellationToken::new();
 
     let head = parts.store.head().await?;
+    // Up at once, so that it is refused to no other node: each node runs every handler.
+    let node = NodeId::new();
     let mut positions = Vec::new();
     for handler in &handlers {
-        positions.push(first_position(&*parts.checkpoints, handler, head).await?);
+        let epoch = parts.leases.acquire_lease(&handler.name, node, Duration::ZERO).await?.unwrap_or(0);
+        positions.push((first_position(&*parts.checkpoints, handler, head, epoch).await?, epoch));
     }
 
     let mut board = HandlerBoard::default();
     let mut subscribers = Vec::new();
     let mut progresses = Vec::new();
-    for (handler, position) in handlers.iter().zip(&positions) {
+    for (handler, (position, _)) in handlers.iter().zip(&positions) {
         let subscriber = Arc::new(Subscriber::new((handler.filter)(&registry)));
         let progress = board.add(Arc::clone(&handler.name), handler.strong, Arc::clone(&subscriber));
         progress.send_modify(|progress| progress.position = *position);
@@ -70,7 +75,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let runners: Vec<_> = handlers
         .iter()
         .zip(positions.iter().zip(subscribers.into_iter().zip(progresses)))
-        .map(|(handler, (position, (subscriber, progress)))| HandlerRunner {
+        .map(|(handler, ((position, epoch), (subscriber, progress)))| HandlerRunner {
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
             core: Weak::new(),
@@ -82,6 +87,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             tail: Arc::clone(&tail),
             subscriber,
             saved: Arc::new(AtomicU64::new(*position)),
+            epoch: *epoch,
             progress,
             stop: stop_handlers.clone(),
             page: config.tail_page,
@@ -142,6 +148,7 @@ async fn first_position(
     checkpoints: &dyn crate::store::CheckpointStore,
     handler: &HandlerDefinition,
     head: u64,
+    epoch: u64,
 ) -> Result<u64, StoreError> {
     if let Some(position) = checkpoints.checkpoint(&handler.name).await? {
         return Ok(position);
@@ -151,8 +158,11 @@ async fn first_position(
         StartFrom::Current => head,
         StartFrom::Position(position) => position,
     };
-    checkpoints.save_checkpoint(&handler.name, position).await?;
-    Ok(position)
+    match checkpoints.save_checkpoint(&handler.name, position, epoch).await {
+        // Another node was first.
+        Ok(()) | Err(CheckpointError::Fenced { .. }) => Ok(position),
+        Err(CheckpointError::Store(error)) => Err(error),
+    }
 }
 
 struct TailTask {

@@ -30,6 +30,8 @@ pub(crate) struct HandlerRunner {
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
     /// The checkpoint that the store has; it outlives a run that crashed.
     pub(crate) saved: Arc<AtomicU64>,
+    /// Of the handler's lease.
+    pub(crate) epoch: u64,
     pub(crate) stop: CancellationToken,
     pub(crate) page: usize,
     pub(crate) checkpoint_every: u64,

@@ -285,7 +285,7 @@ impl HandlerRunner {
             return;
         }
         (checkpoint.tried, checkpoint.tried_at) = (position, Instant::now());
-        match self.checkpoints.save_checkpoint(&self.name, position).await {
+        match self.checkpoints.save_checkpoint(&self.name, position, self.epoch).await {
             Ok(()) => {
                 checkpoint.saved = position;
                 self.saved.store(position, Ordering::Release);

@@ -133,6 +133,23 @@ impl StoreError {
     }
 }
 
+/// Why the checkpoint of a handler was not saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The lease of the handler has not, or no longer, this epoch: another node owns the handler.
+    #[error("handler {handler:?}: epoch {epoch} of its lease is over")]
+    Fenced {
+        /// The handler.
+        handler: String,
+        /// The epoch of whoever wanted to save it.
+        epoch: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why an application cannot use a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

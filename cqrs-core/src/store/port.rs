@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use crate::id::CommandId;
 use crate::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
-    ExpectedVersion, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState, StreamId,
-    StreamInfo,
+    ExpectedVersion, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState,
+    StreamId, StreamInfo,
 };
 
 /// Tells whether two handles lead to the same store.
@@ -122,6 +122,6 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A store with all that an application needs.
-pub trait Store: EventStore + SnapshotStore + CheckpointStore {}
+pub trait Store: EventStore + SnapshotStore + CheckpointStore + LeaseStore {}
 
-impl<S: EventStore + SnapshotStore + CheckpointStore> Store for S {}
+impl<S: EventStore + SnapshotStore + CheckpointStore + LeaseStore> Store for S {}

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs::MemoryStore;
-use cqrs::id::CommandId;
+use cqrs::id::{CommandId, NodeId};
 use cqrs::store::{
-    Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
-    ExpectedVersion, Link, LogPage, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity,
-    StoredState, StreamId, StreamInfo,
+    Append, AppendError, Appended, BindError, CheckpointError, CheckpointStore, Deletion, Direction,
+    EventFilter, EventStore, ExpectedVersion, HeldLease, LeaseStore, Link, LogPage, RecordedEvent,
+    StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
+
+use crate::support::delegate::delegate_to_inner;
 
 /// A method of the store that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +25,9 @@ pub enum Call {
     Head,
     Checkpoint,
     SaveCheckpoint,
+    AcquireLease,
+    RenewLeases,
+    ReleaseLease,
 }
 
 /// How it fails.
@@ -150,33 +156,47 @@ impl EventStore for FaultyStore {
 }
 
 #[async_trait]
-impl SnapshotStore for FaultyStore {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.inner.save_snapshot(snapshot).await
-    }
-
-    async fn latest_snapshot(&self, stream_id: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.inner.latest_snapshot(stream_id).await
-    }
-
-    async fn delete_snapshot(&self, stream_id: &StreamId) -> Result<(), StoreError> {
-        self.inner.delete_snapshot(stream_id).await
-    }
-}
-
-#[async_trait]
 impl CheckpointStore for FaultyStore {
     async fn checkpoint(&self, handler: &str) -> Result<Option<u64>, StoreError> {
         self.enter(Call::Checkpoint).await?;
         self.inner.checkpoint(handler).await
     }
 
-    async fn save_checkpoint(&self, handler: &str, position: u64) -> Result<(), StoreError> {
+    async fn save_checkpoint(&self, handler: &str, position: u64, epoch: u64) -> Result<(), CheckpointError> {
         self.enter(Call::SaveCheckpoint).await?;
-        self.inner.save_checkpoint(handler, position).await
+        self.inner.save_checkpoint(handler, position, epoch).await
     }
 
     async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
         self.inner.delete_checkpoint(handler).await
     }
 }
+
+#[async_trait]
+impl LeaseStore for FaultyStore {
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        owner: NodeId,
+        ttl: Duration,
+    ) -> Result<Option<u64>, StoreError> {
+        self.enter(Call::AcquireLease).await?;
+        self.inner.acquire_lease(name, owner, ttl).await
+    }
+
+    async fn renew_leases(&self, owner: NodeId, ttl: Duration) -> Result<Vec<HeldLease>, StoreError> {
+        self.enter(Call::RenewLeases).await?;
+        self.inner.renew_leases(owner, ttl).await
+    }
+
+    async fn release_lease(&self, name: &str, epoch: u64) -> Result<(), StoreError> {
+        self.enter(Call::ReleaseLease).await?;
+        self.inner.release_lease(name, epoch).await
+    }
+
+    fn watch_leases(&self) -> watch::Receiver<u64> {
+        self.inner.watch_leases()
+    }
+}
+
+delegate_to_inner!(FaultyStore: SnapshotStore);

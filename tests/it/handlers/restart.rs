@@ -4,9 +4,11 @@ use super::domain::*;
 use cqrs::MemoryStore;
 use cqrs::application::{ApplicationState, Config};
 use cqrs::dispatch::Consistency;
+use cqrs::id::NodeId;
 use cqrs::prelude::*;
-use cqrs::store::CheckpointStore as _;
+use cqrs::store::{CheckpointStore as _, LeaseStore as _};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 // G6, T-239, T-241, T-279, N-015, DEF-012
@@ -101,7 +103,8 @@ async fn g6_a_handler_that_was_cut_off_begins_at_its_last_checkpoint() {
     assert_eq!(inbox.rest(), ["1", "2", "3"]);
     // As if the process had died before the last two were noted down.
     store.delete_checkpoint("eager").await.unwrap();
-    store.save_checkpoint("eager", 1).await.unwrap();
+    let epoch = store.acquire_lease("eager", NodeId::new(), Duration::ZERO).await.unwrap().unwrap();
+    store.save_checkpoint("eager", 1, epoch).await.unwrap();
     let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
     assert_eq!(inbox.texts(2).await, ["2", "3"]);
     desk.shutdown().await;

@@ -1,5 +1,6 @@
 //! What the tests of commands and aggregates share: a small domain, gates, a store that misbehaves on demand.
 
+pub mod delegate;
 pub mod gate;
 pub mod log;
 pub mod store;

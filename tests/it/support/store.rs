@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use cqrs::MemoryStore;
 use cqrs::id::CommandId;
 use cqrs::store::{
-    Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter, EventStore,
-    ExpectedVersion, Link, LogPage, RecordedEvent, Snapshot, SnapshotStore, StoreError, StoreIdentity,
-    StoredState, StreamId, StreamInfo,
+    Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
+    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
 
+use super::delegate::delegate_to_inner;
 use super::gate::Gate;
 
 /// What happens at one append.
@@ -183,32 +183,4 @@ impl EventStore for ScriptedStore {
     }
 }
 
-#[async_trait]
-impl SnapshotStore for ScriptedStore {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.inner.save_snapshot(snapshot).await
-    }
-
-    async fn latest_snapshot(&self, stream_id: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.inner.latest_snapshot(stream_id).await
-    }
-
-    async fn delete_snapshot(&self, stream_id: &StreamId) -> Result<(), StoreError> {
-        self.inner.delete_snapshot(stream_id).await
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for ScriptedStore {
-    async fn checkpoint(&self, handler: &str) -> Result<Option<u64>, StoreError> {
-        self.inner.checkpoint(handler).await
-    }
-
-    async fn save_checkpoint(&self, handler: &str, position: u64) -> Result<(), StoreError> {
-        self.inner.save_checkpoint(handler, position).await
-    }
-
-    async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
-        self.inner.delete_checkpoint(handler).await
-    }
-}
+delegate_to_inner!(ScriptedStore: SnapshotStore, CheckpointStore, LeaseStore);

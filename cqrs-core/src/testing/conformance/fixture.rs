@@ -1,11 +1,12 @@
 //! What the cases are made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::event::Metadata;
-use crate::id::{CausationId, CommandId, CorrelationId, EventId};
+use crate::id::{CausationId, CommandId, CorrelationId, EventId, NodeId};
 use crate::store::{
     Append, AppendError, Appended, Direction, EventData, EventFilter, ExpectedVersion, Link, RecordedEvent,
     Store, StoreError, StreamId, StreamInfo, StreamWrite,
@@ -157,6 +158,38 @@ impl Calls for Arc<dyn Store> {
             positions: positions.to_vec(),
         })
         .await
+    }
+}
+
+/// The calls that cases of leases make, and that must succeed in them.
+pub(super) trait Leases {
+    /// Takes a lease; gives its epoch, or `None` when another owner has it.
+    async fn take(&self, name: &str, owner: NodeId, ttl: Duration) -> Option<u64>;
+
+    /// The leases that a node has, by name. Asking prolongs them by an hour.
+    async fn held(&self, owner: NodeId) -> Vec<(String, u64)>;
+
+    /// Saves the checkpoint of a handler, for a node that takes its lease for this alone.
+    async fn save(&self, handler: &str, position: u64);
+}
+
+impl Leases for Arc<dyn Store> {
+    async fn take(&self, name: &str, owner: NodeId, ttl: Duration) -> Option<u64> {
+        self.acquire_lease(name, owner, ttl).await.expect("leases can be asked for")
+    }
+
+    async fn held(&self, owner: NodeId) -> Vec<(String, u64)> {
+        let held = self.renew_leases(owner, Duration::from_secs(3_600)).await;
+        let held = held.expect("leases can be renewed").into_iter();
+        let mut held: Vec<_> = held.map(|lease| (lease.name, lease.epoch)).collect();
+        held.sort_unstable();
+        held
+    }
+
+    async fn save(&self, handler: &str, position: u64) {
+        let epoch = self.take(handler, NodeId::new(), Duration::ZERO).await.expect("nobody has the lease");
+        let saved = self.save_checkpoint(handler, position, epoch).await;
+        saved.expect("the owner can save the checkpoint");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Two stores have nothing in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::fixture::{Calls as _, append_of, events, state, stream, to};
+use super::fixture::{Calls as _, Leases as _, append_of, events, state, stream, to};
+use crate::id::NodeId;
 use crate::store::{ExpectedVersion, Snapshot, Store};
 
 /// Two stores are told apart.
@@ -33,7 +35,7 @@ pub async fn nothing_crosses_from_store_to_store(first: Arc<dyn Store>, second: 
     let account = stream("account-1");
     let append = append_of([to(&account, ExpectedVersion::Any, events(2)), state(&stream("state-1"), 0, 1)]);
     first.append(append.clone()).await.expect("nothing is expected");
-    first.save_checkpoint("balances", 2).await.expect("checkpoints can be saved");
+    first.save("balances", 2).await;
     let snapshot = Snapshot {
         stream_id: account.clone(),
         version: 2,
@@ -52,4 +54,17 @@ pub async fn nothing_crosses_from_store_to_store(first: Arc<dyn Store>, second: 
     assert_eq!(second.checkpoint("balances").await.expect("checkpoints can be read"), None);
     assert_eq!(second.latest_snapshot(&account).await.expect("snapshots can be read"), None);
     second.bind("shop").await.expect("the store has no owner");
+}
+
+/// A lease of one store says nothing about the other, be it of the same owner and name.
+pub async fn leases_do_not_cross_from_store_to_store(first: Arc<dyn Store>, second: Arc<dyn Store>) {
+    const LONG: Duration = Duration::from_secs(3_600);
+    let (owner, other) = (NodeId::new(), NodeId::new());
+    let epoch = first.take("balances", owner, LONG).await.expect("nobody has it");
+    assert_eq!(second.held(owner).await, []);
+    assert!(second.save_checkpoint("balances", 1, epoch).await.is_err());
+    let foreign = second.take("balances", other, LONG).await.expect("nobody has it here");
+    second.release_lease("balances", foreign).await.expect("leases can be given back");
+    assert_eq!(first.held(owner).await, [("balances".to_owned(), epoch)]);
+    assert_eq!(first.take("balances", other, LONG).await, None);
 }

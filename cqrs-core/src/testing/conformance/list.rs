@@ -162,6 +162,24 @@ macro_rules! store_conformance {
                 t_240_a_forgotten_handler_starts_afresh
                 the_highest_of_concurrent_checkpoints_stays
             }
+            leases {
+                pg_098_a_lease_has_one_owner
+                an_owner_takes_its_lease_anew
+                t_335_a_lease_that_has_run_out_can_be_taken
+                epochs_always_grow
+                a_renewal_sets_the_time_anew
+                a_renewal_lists_the_owners_leases
+                a_lease_given_back_can_be_taken_at_once
+                an_old_epoch_cannot_be_given_back
+                a_lease_given_back_wakes_every_receiver
+                leases_do_not_mix
+                a_lease_without_an_end_is_kept
+                pg_121_the_checkpoint_of_an_old_epoch_is_refused
+                a_checkpoint_needs_the_lease_of_its_handler
+                a_forgotten_checkpoint_leaves_the_lease
+                pg_098_of_nodes_that_ask_at_once_one_gets_the_lease
+                no_epoch_is_given_twice
+            }
             tail {
                 n_039_a_reader_at_the_head_misses_nothing
                 m_006_what_is_there_and_what_comes_is_read_once
@@ -199,6 +217,7 @@ macro_rules! store_conformance {
                 two_stores_have_two_identities
                 n_008_one_append_happens_in_each_store
                 nothing_crosses_from_store_to_store
+                leases_do_not_cross_from_store_to_store
             }
         }
     };
@@ -246,6 +265,7 @@ mod tests {
             include_str!("deletion.rs"),
             include_str!("snapshots.rs"),
             include_str!("checkpoints.rs"),
+            include_str!("leases.rs"),
             include_str!("tail.rs"),
             include_str!("concurrency.rs"),
             include_str!("identity.rs"),

@@ -35,6 +35,7 @@ pub mod hard_deletion;
 pub mod idempotency;
 pub mod identity;
 pub mod isolation;
+pub mod leases;
 pub mod links;
 pub mod multi_stream;
 pub mod read_log;
