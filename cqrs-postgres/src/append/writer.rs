@@ -1,0 +1,366 @@
+use std::collections::{HashSet, VecDeque};
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_core::id::CommandId;
+use cqrs_core::store::{AppendError, Appended, StoreError, StreamId};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::append::statement::{self, Answer, duplicate_in, read_outcome, stands_at};
+use crate::append::unit::{Request, Unit};
+use crate::error::{Fault, store_error};
+use crate::head::Head;
+use crate::session::Session;
+use crate::statements::Statements;
+use crate::store::{Shared, committed};
+use crate::{Payload, PostgresPool};
+
+/// How much travels in one transaction. Beyond about 150 events a batch is bound by the processor, so that larger
+/// ones only make everybody wait longer.
+const MAX_UNITS: usize = 512;
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// How often the callers that the last batch woke get a chance to send their next append into this one.
+const YIELDS: usize = 8;
+
+/// How long the connection is kept when nothing comes.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// How much longer than the server a client waits for a statement before it takes the connection for dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a batch that the database could not do this time, but may the next, is tried.
+const ATTEMPTS: u32 = 10;
+
+/// Writes the appends of a store, batch after batch.
+pub(crate) struct Writer {
+    pool: PostgresPool,
+    statements: Arc<Statements>,
+    payload: Payload,
+    schema: Arc<str>,
+    head: Arc<Head>,
+    channel: Arc<str>,
+    queue: mpsc::Receiver<Request>,
+    /// What could not travel with the batch before, because it writes to the same stream: first in the next one.
+    deferred: VecDeque<Request>,
+    session: Option<Session>,
+}
+
+type Outcome = Result<Vec<Appended>, AppendError>;
+
+impl Writer {
+    pub(crate) fn new(store: &Shared, queue: mpsc::Receiver<Request>) -> Self {
+        Self {
+            pool: store.pool.clone(),
+            statements: Arc::clone(&store.statements),
+            payload: store.schema.payload,
+            schema: Arc::from(store.schema.name()),
+            head: Arc::clone(&store.head),
+            channel: Arc::clone(&store.channel),
+            queue,
+            deferred: VecDeque::new(),
+            session: None,
+        }
+    }
+
+    /// Writes until every handle of the store is gone and the queue is empty.
+    pub(crate) async fn run(mut self) {
+        while let Some(first) = self.next().await {
+            let batch = self.collect(first).await;
+            let (units, replies): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|request| (request.unit, request.reply)).unzip();
+            let outcomes = self.write(&units.iter().collect::<Vec<_>>()).await;
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                // Whoever does not wait any more finds the outcome under the append's id.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// The next request. An idle writer gives its connection back, at once when others may need it.
+    async fn next(&mut self) -> Option<Request> {
+        if let Some(request) = self.deferred.pop_front() {
+            return Some(request);
+        }
+        if self.session.is_some() {
+            let linger = if self.pool.has_spare() { LINGER } else { Duration::ZERO };
+            if let Ok(next) = timeout(linger, self.queue.recv()).await {
+                return next;
+            }
+            self.session = None;
+        }
+        self.queue.recv().await
+    }
+
+    /// What travels together with `first`. Nobody is waited for, but those who are ready to send are let.
+    async fn collect(&mut self, first: Request) -> Vec<Request> {
+        let mut batch = Batch::of(first);
+        for request in mem::take(&mut self.deferred) {
+            if let Err(request) = batch.admit(request) {
+                self.deferred.push_back(request);
+            }
+        }
+        let mut yields = 0;
+        while batch.has_room() && self.deferred.len() < MAX_UNITS {
+            match self.queue.try_recv() {
+                Ok(request) => {
+                    if let Err(request) = batch.admit(request) {
+                        self.deferred.push_back(request);
+                    }
+                }
+                Err(TryRecvError::Empty) if yields < YIELDS => {
+                    yields += 1;
+                    tokio::task::yield_now().await;
+                    if self.queue.is_empty() {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        batch.requests
+    }
+
+    /// Writes units, and finds out what became of each.
+    async fn write(&mut self, units: &[&Unit]) -> Vec<Outcome> {
+        let mut attempts = 0;
+        // Since when it is open whether the units were written, and why.
+        let mut open: Option<(Instant, sqlx::Error)> = None;
+        loop {
+            let error = match self.attempt(units).await {
+                Ok(answers) => return self.conclude(units, answers, open.is_some()).await,
+                Err(error) => error,
+            };
+            attempts += 1;
+            let fault = match (&open, error.was_sent) {
+                // Nothing was sent, so nothing was written by this attempt.
+                (None, false) => return refuse_all(units, error.source),
+                (Some(_), false) => Fault::Lost,
+                (_, true) => Fault::of(&error.source),
+            };
+            match fault {
+                Fault::Refused if units.len() > 1 => return self.write_each(units).await,
+                Fault::Refused => return vec![Err(refused(error.source))],
+                Fault::Transient if attempts < ATTEMPTS => {}
+                Fault::Transient | Fault::Unavailable if open.is_none() => {
+                    return refuse_all(units, error.source);
+                }
+                // The server is not back yet.
+                Fault::Transient | Fault::Unavailable => {}
+                Fault::Lost => {
+                    tracing::warn!(
+                        cqrs.schema = &*self.schema,
+                        error = &error.source as &dyn std::error::Error,
+                        appends = units.len(),
+                        "the connection broke while appending, finding out what was written"
+                    );
+                    open.get_or_insert((Instant::now(), error.source));
+                }
+            }
+            if let Some((since, _)) = &open
+                && since.elapsed() >= self.pool.config().settle_timeout
+            {
+                return unknown_all(units, open.map(|(_, error)| error));
+            }
+            let pause = Duration::from_millis(5 << attempts.min(7));
+            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+        }
+    }
+
+    /// Units that cannot travel together, since one of them makes the database refuse all.
+    async fn write_each(&mut self, units: &[&Unit]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(units.len());
+        for unit in units {
+            outcomes.extend(Box::pin(self.write(&[unit])).await);
+        }
+        outcomes
+    }
+
+    /// One try. The connection is kept if it is certainly in order.
+    async fn attempt(&mut self, units: &[&Unit]) -> Result<Vec<Answer>, AttemptError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let session = self.pool.session().await;
+                session.map_err(|source| AttemptError { source, was_sent: false })?
+            }
+        };
+        let append = statement::append(&mut session, &self.statements, self.payload, units);
+        // A server that does not answer in time never may: the connection can be dead without either end knowing.
+        let limit = self.pool.config().statement_timeout + GRACE;
+        match timeout(limit, append).await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
+            Ok((answers, head)) => {
+                self.session = Some(session);
+                if head > 0 && answers.iter().any(|answer| matches!(answer, Answer::Written(_))) {
+                    committed(&self.pool, &self.head, &self.channel, head);
+                }
+                Ok(answers)
+            }
+            Err(source) => {
+                session.discard();
+                Err(AttemptError { source, was_sent: true })
+            }
+        }
+    }
+
+    /// Turns answers into outcomes; `settled` says that an earlier attempt may have written the units.
+    async fn conclude(&mut self, units: &[&Unit], answers: Vec<Answer>, settled: bool) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(units.len());
+        for (unit, answer) in units.iter().zip(answers) {
+            outcomes.push(match answer {
+                Answer::Written(appended) => Ok(appended),
+                Answer::Refused(error) => Err(error),
+                Answer::Known(append_id) => self.first_outcomes(unit, append_id, settled).await,
+            });
+        }
+        outcomes
+    }
+
+    /// The outcomes of a unit that was written before: by this very request, or by another one with the same id.
+    async fn first_outcomes(&mut self, unit: &Unit, append_id: CommandId, settled: bool) -> Outcome {
+        if unit.is_chain && !settled {
+            return Err(AppendError::AlreadyAppended { append_id });
+        }
+        let mut outcomes = Vec::with_capacity(unit.appends.len());
+        for append in &unit.appends {
+            match self.first_outcome(append, settled).await {
+                Ok(Some(appended)) => outcomes.push(appended),
+                Ok(None) => return Err(AppendError::AlreadyAppended { append_id }),
+                Err(error) => {
+                    return Err(AppendError::OutcomeUnknown { append_id, source: error.into() });
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn first_outcome(
+        &mut self,
+        append: &cqrs_core::store::Append,
+        settled: bool,
+    ) -> Result<Option<Appended>, sqlx::Error> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.pool.session().await?,
+        };
+        let Some(mut first) = read_outcome(&mut session, &self.statements, append.id).await? else {
+            return Ok(None);
+        };
+        let last_event = append.writes.iter().flat_map(super::unit::events_in).last();
+        if let (true, Some(event)) = (settled, last_event) {
+            // The events tell whether it was this request that wrote, before its connection broke.
+            first.repeated =
+                !stands_at(&mut session, &self.statements, first.position, event.event_id).await?;
+        }
+        self.session = Some(session);
+        Ok(Some(first))
+    }
+}
+
+/// Why the database refused a unit that travelled alone.
+fn refused(error: sqlx::Error) -> AppendError {
+    match &error {
+        sqlx::Error::Database(told) if told.constraint() == Some("events_event_id") => {
+            match duplicate_in(&**told) {
+                Some(event_id) => AppendError::DuplicateEvent { event_id },
+                None => store_error(error).into(),
+            }
+        }
+        _ => store_error(error).into(),
+    }
+}
+
+struct AttemptError {
+    source: sqlx::Error,
+    /// Whether the statement may have reached the server.
+    was_sent: bool,
+}
+
+/// Requests that travel together: no two of them write to one stream, or have the same id.
+struct Batch {
+    requests: Vec<Request>,
+    bytes: usize,
+    events: usize,
+    streams: HashSet<StreamId>,
+    ids: HashSet<CommandId>,
+    /// What a request that stays behind writes to: those that follow it stay behind it.
+    passed: HashSet<StreamId>,
+    is_exclusive: bool,
+}
+
+impl Batch {
+    fn of(first: Request) -> Self {
+        let mut batch = Self {
+            requests: Vec::new(),
+            bytes: 0,
+            events: 0,
+            streams: HashSet::new(),
+            ids: HashSet::new(),
+            passed: HashSet::new(),
+            is_exclusive: !first.unit.is_simple(),
+        };
+        batch.push(first);
+        batch
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_exclusive && self.events < MAX_UNITS && self.bytes < MAX_BYTES
+    }
+
+    /// Takes a request in, or gives it back.
+    fn admit(&mut self, request: Request) -> Result<(), Request> {
+        let unit = &request.unit;
+        let fits = self.has_room()
+            && unit.is_simple()
+            && self.events + unit.events <= MAX_UNITS
+            && self.bytes + unit.bytes <= MAX_BYTES
+            && unit.streams().all(|stream| !self.streams.contains(stream) && !self.passed.contains(stream))
+            && unit.appends.iter().all(|append| !self.ids.contains(&append.id));
+        if !fits {
+            self.passed.extend(unit.streams().cloned());
+            return Err(request);
+        }
+        self.push(request);
+        Ok(())
+    }
+
+    fn push(&mut self, request: Request) {
+        let unit = &request.unit;
+        self.bytes += unit.bytes;
+        self.events += unit.events.max(1);
+        self.streams.extend(unit.streams().cloned());
+        self.ids.extend(unit.appends.iter().map(|append| append.id));
+        self.requests.push(request);
+    }
+}
+
+/// Nothing was written.
+fn refuse_all(units: &[&Unit], error: sqlx::Error) -> Vec<Outcome> {
+    let text = error.to_string();
+    let first = Err(AppendError::Store(unavailable(error)));
+    let others =
+        units.iter().skip(1).map(|_| Err(AppendError::Store(StoreError::Unavailable(text.clone().into()))));
+    std::iter::once(first).chain(others).collect()
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    match store_error(error) {
+        StoreError::Failed(source) => StoreError::Unavailable(source),
+        error => error,
+    }
+}
+
+/// It could not be found out in time whether anything was written.
+fn unknown_all(units: &[&Unit], error: Option<sqlx::Error>) -> Vec<Outcome> {
+    let text = error.map_or_else(|| "the connection broke".to_owned(), |error| error.to_string());
+    let unknown = |unit: &&Unit| match unit.appends.first() {
+        Some(append) => {
+            Err(AppendError::OutcomeUnknown { append_id: append.id, source: text.clone().into() })
+        }
+        None => Ok(Vec::new()),
+    };
+    units.iter().map(unknown).collect()
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::announce::Announcer;
+use crate::listen::Listener;
+use crate::session::Session;
+use crate::{ConnectError, PostgresConfig, PostgresStore, Schema, migrate};
+
+/// Connections to one database, which any number of stores share.
+///
+/// Cloning is cheap. Five hundred tenants with a schema each need no more connections than one.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), cqrs_postgres::ConnectError> {
+/// use cqrs_postgres::{PostgresConfig, PostgresPool};
+///
+/// let pool = PostgresPool::connect(PostgresConfig::new("postgres://localhost/shop").connections(24)).await?;
+/// let first = pool.store("tenant_a").await?;
+/// let second = pool.store("tenant_b").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PostgresPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// What the store itself does.
+    own: PgPool,
+    /// What user code does.
+    user: PgPool,
+    config: PostgresConfig,
+    /// How a transaction begins behind a pooler.
+    begin: Option<Arc<str>>,
+    listener: Listener,
+    announcer: Announcer,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stop_at_drop: DropGuard,
+}
+
+impl PostgresPool {
+    /// Connects to the database once, to see that it is there. The schema of the configuration does not matter here.
+    ///
+    /// # Errors
+    /// When the URL is invalid, or the database does not answer.
+    pub async fn connect(config: PostgresConfig) -> Result<Self, ConnectError> {
+        let options =
+            || PgPoolOptions::new().acquire_timeout(config.acquire_timeout).idle_timeout(config.idle_timeout);
+        // The store copes with a connection that broke while it was idle; asking each time costs a round trip.
+        let own = options()
+            .max_connections(config.connections)
+            .test_before_acquire(false)
+            .connect_lazy_with(config.options()?);
+        let user =
+            options().max_connections(config.user_connections).connect_lazy_with(config.plain_options()?);
+        drop(own.acquire().await?);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let begin = config.transaction_pooler.then(|| Arc::from(config.begin()));
+        let listener = Listener::new(config.listen_options()?);
+        let announcer = Announcer::new(own.clone(), begin.clone());
+        let shared = Shared {
+            own,
+            user,
+            begin,
+            listener,
+            announcer,
+            tasks,
+            _stop_at_drop: stop.clone().drop_guard(),
+            stop,
+            config,
+        };
+        shared.tasks.spawn(shared.announcer.run(shared.stop.clone()));
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Opens the store of a schema; see [`PostgresStore::connect`].
+    ///
+    /// # Errors
+    /// When the schema's name is invalid, its tables are not as they must be, or the database does not answer.
+    pub async fn store(&self, schema: impl Into<Schema>) -> Result<PostgresStore, ConnectError> {
+        PostgresStore::open(self.clone(), schema.into()).await
+    }
+
+    /// Creates a schema and its tables, or brings them up to date. Programs at once wait for each other.
+    ///
+    /// # Errors
+    /// When the schema was written by a newer version or with other settings, or the database does not answer.
+    /// Nothing has changed then.
+    pub async fn migrate(&self, schema: impl Into<Schema>) -> Result<(), ConnectError> {
+        migrate::migrate(self, &schema.into()).await
+    }
+
+    /// Checks that a schema is there and up to date.
+    ///
+    /// # Errors
+    /// When it is not, or the database does not answer.
+    pub async fn verify(&self, schema: impl Into<Schema>) -> Result<(), ConnectError> {
+        migrate::verify(self, &schema.into()).await
+    }
+
+    /// Drops a schema with all that is in it; there need not be one.
+    ///
+    /// # Errors
+    /// When the schema's name is invalid, or the database does not answer.
+    pub async fn drop_schema(&self, schema: impl Into<Schema>) -> Result<(), ConnectError> {
+        migrate::drop_schema(self, &schema.into()).await
+    }
+
+    /// The connections for user code.
+    #[must_use]
+    pub fn user_pool(&self) -> &PgPool {
+        &self.shared.user
+    }
+
+    /// Closes all connections; stores that use the pool fail from then on. What is under way is finished.
+    pub async fn close(&self) {
+        self.shared.stop.cancel();
+        self.shared.user.close().await;
+        self.shared.own.close().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// A connection for the store itself.
+    pub(crate) async fn session(&self) -> Result<Session, sqlx::Error> {
+        Session::acquire(&self.shared.own, self.shared.begin.clone()).await
+    }
+
+    /// Whether another connection could be had at once.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.shared.own.num_idle() > 0 || self.shared.own.size() < self.shared.config.connections
+    }
+
+    pub(crate) fn config(&self) -> &PostgresConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.shared.listener
+    }
+
+    pub(crate) fn announcer(&self) -> &Announcer {
+        &self.shared.announcer
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.shared.tasks
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
+    }
+}
+
+impl fmt::Debug for PostgresPool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PostgresPool")
+            .field("connections", &self.shared.own.size())
+            .field("user_connections", &self.shared.user.size())
+            .finish_non_exhaustive()
+    }
+}

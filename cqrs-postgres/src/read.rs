@@ -1,0 +1,258 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_core::store::{Direction, EventFilter, LogPage, RecordedEvent, StoreError, StreamId, StreamInfo};
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use crate::PostgresStore;
+use crate::error::{Fault, store_error};
+use crate::rows::{Events, signed, unsigned};
+use crate::session::{Query, Session};
+
+/// When a page of the log is large enough, whatever the limit.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many places of the log a filtered page looks at: a filter that hardly anything passes must not make one
+/// statement walk through the whole log.
+const FILTER_WINDOW: u64 = 20_000;
+
+/// How much longer than the server a client waits for a statement before it takes the connection for dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A statement that changes nothing, or may be made twice, with its arguments.
+pub(crate) trait Ask: Fn(Query<'static>) -> Query<'static> + Send + Sync {}
+
+impl<F: Fn(Query<'static>) -> Query<'static> + Send + Sync> Ask for F {}
+
+impl PostgresStore {
+    /// Asks the database for rows, `take` them one by one until it has enough.
+    ///
+    /// A connection that broke while it was idle is noticed here only: the question is asked once more then.
+    pub(crate) async fn ask<T: Default + Send>(
+        &self,
+        sql: &Arc<str>,
+        bind: impl Ask,
+        take: impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        match self.ask_once(sql, &bind, &take).await {
+            Err(Failure::Sql(error)) if matches!(Fault::of(&error), Fault::Lost | Fault::Transient) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "asking the database again");
+                self.ask_once(sql, &bind, &take).await
+            }
+            other => other,
+        }
+        .map_err(|failure| match failure {
+            Failure::Sql(error) => store_error(error),
+            Failure::Row(error) => error,
+        })
+    }
+
+    async fn ask_once<T: Default>(
+        &self,
+        sql: &Arc<str>,
+        bind: &impl Ask,
+        take: &(impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync),
+    ) -> Result<T, Failure> {
+        let mut session = self.shared.pool.session().await?;
+        let limit = self.shared.pool.config().statement_timeout + GRACE;
+        match tokio::time::timeout(limit, rows(&mut session, sql, bind, take)).await {
+            Ok(Ok(all)) => Ok(all),
+            Ok(Err(failure)) => {
+                session.discard();
+                Err(failure)
+            }
+            Err(_) => {
+                session.discard();
+                Err(Failure::Sql(sqlx::Error::PoolTimedOut))
+            }
+        }
+    }
+
+    /// Asks for at most one row.
+    pub(crate) async fn ask_one<T: Send>(
+        &self,
+        sql: &Arc<str>,
+        bind: impl Ask,
+        take: impl Fn(&PgRow) -> Result<T, sqlx::Error> + Send + Sync,
+    ) -> Result<Option<T>, StoreError> {
+        self.ask(sql, bind, |found: &mut Option<T>, row| {
+            *found = Some(take(row).map_err(store_error)?);
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(crate) async fn page_of_stream(
+        &self,
+        stream_id: &StreamId,
+        from: u64,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let statements = &self.shared.statements;
+        let sql = match direction {
+            Direction::Forward => &statements.stream_forward,
+            Direction::Backward => &statements.stream_backward,
+        };
+        let name = stream_id.as_str().to_owned();
+        let bind =
+            |query: Query<'static>| query.bind(name.clone()).bind(signed(from)).bind(signed(limit as u64));
+        let page: OwnPage = self
+            .ask(sql, bind, |page: &mut OwnPage, row| {
+                page.events.push(page.reader.read(row)?);
+                page.has_links = row.try_get(11).map_err(store_error)?;
+                Ok(page.has_links)
+            })
+            .await?;
+        if !page.events.is_empty() && !page.has_links {
+            return Ok(page.events);
+        }
+        // Rare: there is nothing, the stream is closed, or holds links.
+        let Some((info, has_links)) = self.info_of_stream(stream_id).await? else {
+            return Ok(Vec::new());
+        };
+        if info.status == cqrs_core::store::StreamStatus::Deleted {
+            return Err(StoreError::StreamDeleted { stream_id: stream_id.clone() });
+        }
+        if !has_links {
+            return Ok(Vec::new());
+        }
+        let limit = limit as u64;
+        let (first, last) = match direction {
+            Direction::Forward => (from, from.saturating_add(limit).saturating_sub(1).min(info.version)),
+            Direction::Backward => {
+                let last = from.min(info.version);
+                ((last + 1).saturating_sub(limit), last)
+            }
+        };
+        let mut events = self.places_of_stream(&name, first, last).await?;
+        if direction == Direction::Backward {
+            events.reverse();
+        }
+        Ok(events)
+    }
+
+    /// The events at places of a stream that holds links.
+    async fn places_of_stream(
+        &self,
+        name: &str,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let bind = |query: Query<'static>| query.bind(name.to_owned()).bind(signed(first)).bind(signed(last));
+        let page: OwnPage = self
+            .ask(&self.shared.statements.linked, bind, |page: &mut OwnPage, row| {
+                page.events.push(page.reader.read(row)?);
+                Ok(false)
+            })
+            .await?;
+        Ok(page.events)
+    }
+
+    pub(crate) async fn page_of_log(
+        &self,
+        after: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        if limit == 0 {
+            return Ok(LogPage::new(Vec::new(), after));
+        }
+        let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
+        let span = types.as_ref().map_or(limit as u64, |_| FILTER_WINDOW);
+        let reach = signed(after.saturating_add(span));
+        let statements = &self.shared.statements;
+        let sql = if types.is_some() { &statements.log_of_types } else { &statements.log };
+        let bind = |query: Query<'static>| {
+            let query = query.bind(signed(after)).bind(reach);
+            match &types {
+                Some(types) => query.bind(types.clone()).bind(signed(limit as u64)),
+                None => query,
+            }
+        };
+        let page: Page = self
+            .ask(sql, bind, |page: &mut Page, row| {
+                page.reach = unsigned(row.try_get(11).map_err(store_error)?);
+                if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
+                    let event = page.reader.read(row)?;
+                    page.bytes += size_of::<RecordedEvent>() + event.data.len();
+                    page.events.push(event);
+                }
+                page.is_cut = page.events.len() >= limit || page.bytes >= PAGE_BYTES;
+                Ok(page.is_cut)
+            })
+            .await?;
+        let read_to = match page.events.last() {
+            Some(last) if page.is_cut => last.position,
+            _ => page.reach.max(after),
+        };
+        Ok(LogPage::new(page.events, read_to))
+    }
+
+    pub(crate) async fn info_of_stream(
+        &self,
+        stream_id: &StreamId,
+    ) -> Result<Option<(StreamInfo, bool)>, StoreError> {
+        let name = stream_id.as_str().to_owned();
+        self.ask_one(
+            &self.shared.statements.stream_info,
+            |query| query.bind(name.clone()),
+            |row| {
+                let info = StreamInfo::active(stream_id.clone(), unsigned(row.try_get(0)?), row.try_get(1)?);
+                let is_deleted: bool = row.try_get(2)?;
+                Ok((if is_deleted { info.deleted() } else { info }, row.try_get(3)?))
+            },
+        )
+        .await
+    }
+}
+
+async fn rows<T: Default>(
+    session: &mut Session,
+    sql: &Arc<str>,
+    bind: &impl Ask,
+    take: &(impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync),
+) -> Result<T, Failure> {
+    let query = bind(session.query(sql));
+    let mut all = T::default();
+    {
+        let mut rows = query.fetch(session.open().await?);
+        while let Some(row) = rows.try_next().await? {
+            if take(&mut all, &row).map_err(Failure::Row)? {
+                break;
+            }
+        }
+    }
+    session.finish().await?;
+    Ok(all)
+}
+
+/// Why a question has no answer: the database's fault, or that of what it holds.
+enum Failure {
+    Sql(sqlx::Error),
+    Row(StoreError),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+#[derive(Default)]
+struct OwnPage {
+    reader: Events,
+    events: Vec<RecordedEvent>,
+    has_links: bool,
+}
+
+#[derive(Default)]
+struct Page {
+    reader: Events,
+    events: Vec<RecordedEvent>,
+    bytes: usize,
+    reach: u64,
+    is_cut: bool,
+}

@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use crate::Schema;
+use crate::rows::EVENT_COLUMNS;
+
+/// The head of the log, as a value. Together with rows, it is of the same snapshot as they are.
+const HEAD: &str = "greatest((select position from $s.events order by position desc limit 1), \
+     (select position_floor from $s.log))";
+
+/// The statements of a store, with the schema's name in them: nothing relies on the search path of a connection.
+pub(crate) struct Statements {
+    pub(crate) append_one: Arc<str>,
+    pub(crate) append_many: Arc<str>,
+    pub(crate) outcome: Arc<str>,
+    pub(crate) is_own: Arc<str>,
+    pub(crate) forget_appends: Arc<str>,
+    pub(crate) stream_forward: Arc<str>,
+    pub(crate) stream_backward: Arc<str>,
+    pub(crate) linked: Arc<str>,
+    pub(crate) stream_info: Arc<str>,
+    pub(crate) log: Arc<str>,
+    pub(crate) log_of_types: Arc<str>,
+    pub(crate) head: Arc<str>,
+    pub(crate) bind: Arc<str>,
+    pub(crate) owner: Arc<str>,
+    pub(crate) store_id: Arc<str>,
+    pub(crate) stored_state: Arc<str>,
+    pub(crate) save_snapshot: Arc<str>,
+    pub(crate) latest_snapshot: Arc<str>,
+    pub(crate) delete_snapshot: Arc<str>,
+    pub(crate) checkpoint: Arc<str>,
+    pub(crate) save_checkpoint: Arc<str>,
+    pub(crate) delete_checkpoint: Arc<str>,
+    pub(crate) acquire_lease: Arc<str>,
+    pub(crate) renew_leases: Arc<str>,
+    pub(crate) release_lease: Arc<str>,
+    pub(crate) link: Arc<str>,
+    pub(crate) delete: Arc<str>,
+    pub(crate) notify: Arc<str>,
+}
+
+impl Statements {
+    pub(crate) fn of(schema: &Schema) -> Self {
+        let s = schema.quoted();
+        let sql = |text: &str| -> Arc<str> {
+            text.replace("$s.", &format!("{s}.")).replace("$event", EVENT_COLUMNS).into()
+        };
+        Self {
+            append_one: sql(
+                "select o_status, o_version, o_head from $s.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            ),
+            append_many: sql(
+                "select o_unit, o_status, o_version, o_position, o_state_status, o_state_version, o_known, o_head \
+                 from $s.append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+                 $20, $21, $22, $23, $24, $25, $26, $27)",
+            ),
+            outcome: sql(
+                "select coalesce(a.stream, s.name), a.version, a.events, a.position from $s.appends a \
+                 left join $s.streams s using (stream_id) where a.append_id = $1 order by a.ordinal",
+            ),
+            is_own: sql("select exists (select from $s.events where position = $1 and event_id = $2)"),
+            forget_appends: sql("delete from $s.appends where ctid = any(array(select ctid from $s.appends \
+                 where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2))"),
+            stream_forward: sql(
+                "select $event, s.has_links from $s.streams s join $s.events e using (stream_id) \
+                 where s.name = $1 and s.erased_at is null and s.deleted_at is null and e.version >= $2 \
+                 order by e.version limit $3",
+            ),
+            stream_backward: sql(
+                "select $event, s.has_links from $s.streams s join $s.events e using (stream_id) \
+                 where s.name = $1 and s.erased_at is null and s.deleted_at is null and e.version <= $2 \
+                 order by e.version desc limit $3",
+            ),
+            linked: sql("select $event, p.version as place from (\
+                   select l.position, l.version from $s.streams t join $s.links l using (stream_id) \
+                     where t.name = $1 and t.erased_at is null and l.version >= $2 and l.version <= $3 \
+                   union all select o.position, o.version from $s.streams t join $s.events o using (stream_id) \
+                     where t.name = $1 and t.erased_at is null and o.version >= $2 and o.version <= $3) p \
+                 join $s.events e using (position) join $s.streams s on s.stream_id = e.stream_id order by place"),
+            stream_info: sql(
+                "select version, created_at, deleted_at is not null, has_links from $s.streams \
+                 where name = $1 and erased_at is null",
+            ),
+            log: sql(&format!(
+                "with h as materialized (select least($2, {HEAD}) as reach) \
+                 select $event, h.reach from h \
+                 left join $s.events e on e.position > $1 and e.position <= h.reach \
+                 left join $s.streams s on s.stream_id = e.stream_id order by e.position"
+            )),
+            log_of_types: sql(&format!(
+                "with h as materialized (select least($2, {HEAD}) as reach) \
+                 select $event, h.reach from h left join lateral (\
+                   select * from $s.events where position > $1 and position <= h.reach and type = any($3) \
+                   order by position limit $4) e on true \
+                 left join $s.streams s on s.stream_id = e.stream_id order by e.position"
+            )),
+            head: sql(&format!("select {HEAD}")),
+            bind: sql("update $s.log set application = $1 where application is null"),
+            owner: sql("select application from $s.log"),
+            store_id: sql("select store_id from $s.log"),
+            stored_state: sql("select version, schema_version, data from $s.states where stream = $1"),
+            save_snapshot: sql(
+                "insert into $s.snapshots as n (stream, version, schema_version, created_at, state_type, data) \
+                 values ($1, $2, $3, $4, $5, $6) on conflict (stream) do update set version = excluded.version, \
+                 schema_version = excluded.schema_version, created_at = excluded.created_at, \
+                 state_type = excluded.state_type, data = excluded.data \
+                 where n.version <= excluded.version or n.schema_version <> excluded.schema_version",
+            ),
+            latest_snapshot: sql(
+                "select version, schema_version, created_at, state_type, data from $s.snapshots where stream = $1",
+            ),
+            delete_snapshot: sql("delete from $s.snapshots where stream = $1"),
+            checkpoint: sql("select position from $s.subscriptions where name = $1"),
+            save_checkpoint: sql(
+                "update $s.subscriptions set position = greatest(position, $2), updated_at = clock_timestamp() \
+                 where name = $1 and epoch = $3 returning 1",
+            ),
+            delete_checkpoint: sql("update $s.subscriptions set position = null where name = $1"),
+            acquire_lease: sql("insert into $s.subscriptions as u (name, epoch, owner, lease_until) \
+                 values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
+                 on conflict (name) do update set epoch = u.epoch + 1, owner = excluded.owner, \
+                 lease_until = excluded.lease_until \
+                 where u.owner is null or u.owner = excluded.owner or u.lease_until <= clock_timestamp() \
+                 returning epoch"),
+            renew_leases: sql(
+                "update $s.subscriptions set lease_until = clock_timestamp() + make_interval(secs => $2) \
+                 where owner = $1 and set_config('synchronous_commit', 'off', true) is not null \
+                 returning name, epoch",
+            ),
+            release_lease: sql("update $s.subscriptions set owner = null, lease_until = null \
+                 where name = $1 and epoch = $2 and owner is not null returning 1"),
+            link: sql("select o_status, o_version, o_position from $s.link($1, $2, $3)"),
+            notify: sql("select pg_notify($1, $2)"),
+            delete: sql("select o_status, o_version from $s.delete_stream($1, $2, $3)"),
+        }
+    }
+}
