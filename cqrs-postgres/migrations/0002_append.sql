@@ -95,7 +95,7 @@ language plpgsql
 as $$
 declare
   now_ timestamptz;
-  id bigint[];
+  sid bigint[];
   has_new boolean;
   has_old boolean;
   total bigint;
@@ -105,7 +105,7 @@ begin
   o_unit := array_fill(0::smallint, array[p_units]);
 
   select array_agg(distinct a.append_id) into o_known
-    from unnest(a_id) i(id) join appends a on a.append_id = i.id;
+    from unnest(a_id) i(known) join appends a on a.append_id = i.known;
   if o_known is not null then
     for g in 1 .. cardinality(a_id) loop
       if a_id[g] = any (o_known) then o_unit[a_unit[g]] := 3; end if;
@@ -117,7 +117,7 @@ begin
            when s.deleted_at is not null then 2
            when w.expected = -1 or w.expected = coalesce(s.version, 0) or (w.expected = -2 and s.version > 0) then 0
            else 1 end)::smallint order by w.ord)
-    into id, o_version, o_status
+    into sid, o_version, o_status
     from unnest(w_stream, w_expected) with ordinality w(stream, expected, ord)
     left join streams s on s.name = w.stream and s.erased_at is null;
   if 1 = any (o_status) or 2 = any (o_status) then
@@ -152,26 +152,26 @@ begin
              else q.stream_id end order by q.ord),
            array_agg(o_head + q.until - q.own order by q.ord), sum(q.own),
            bool_or(q.stream_id is null and q.own > 0), bool_or(q.stream_id is not null and q.own > 0)
-      into id, o_position, total, has_new, has_old
+      into sid, o_position, total, has_new, has_old
       from (select y.*, sum(y.own) over (order by y.ord) as until
             from (select w.ord, w.stream_id, case when o_unit[w.unit] = 0 then w.count else 0 end as own
-                  from unnest(w_unit, w_count, id) with ordinality w(unit, count, stream_id, ord)) y) q;
+                  from unnest(w_unit, w_count, sid) with ordinality w(unit, count, stream_id, ord)) y) q;
     if has_new then
       insert into streams (stream_id, name, version, created_at) overriding system value
-        select id[w.ord], w.stream, w.count, now_
+        select sid[w.ord], w.stream, w.count, now_
         from unnest(w_unit, w_stream, w_count) with ordinality w(unit, stream, count, ord)
         where o_unit[w.unit] = 0 and o_version[w.ord] = 0 and w.count > 0;
     end if;
     if has_old then
       update streams s set version = o_version[w.ord] + w.count
         from unnest(w_unit, w_count) with ordinality w(unit, count, ord)
-        where o_unit[w.unit] = 0 and o_version[w.ord] > 0 and w.count > 0 and s.stream_id = id[w.ord];
+        where o_unit[w.unit] = 0 and o_version[w.ord] > 0 and w.count > 0 and s.stream_id = sid[w.ord];
     end if;
     if total > 0 then
       insert into events
         (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type,
          data, metadata)
-      select o_position[e.write] + e.k, id[e.write], o_version[e.write] + e.k, now_, e.id, e.correlation, e.causation,
+      select o_position[e.write] + e.k, sid[e.write], o_version[e.write] + e.k, now_, e.id, e.correlation, e.causation,
         e.schema, e.type, e.data, e.metadata
       from unnest(e_write, e_k, e_ids, e_types, e_schemas, e_causations, e_correlations, e_data, e_metadata)
         e(write, k, id, type, schema, causation, correlation, data, metadata)
@@ -182,13 +182,13 @@ begin
 
   insert into appends (append_id, ordinal, stream_id, version, events, position, appended_at, stream)
     select r.append, r.ordinal,
-      case when r.write > 0 then id[r.write] end,
+      case when r.write > 0 then sid[r.write] end,
       case when r.write > 0 then o_version[r.write] + r.until
            when r.write < 0 then r.until else 0 end,
       r.events,
       case when r.events > 0 then o_position[r.write] + r.until else 0 end,
       now_,
-      case when r.write > 0 and id[r.write] is null then w_stream[r.write]
+      case when r.write > 0 and sid[r.write] is null then w_stream[r.write]
            when r.write < 0 then s_stream[-r.write] end
     from unnest(r_append, r_ordinal, r_write, r_end, r_events) r(append, ordinal, write, until, events)
     where o_unit[coalesce(w_unit[r.write], s_unit[-r.write], a_unit[array_position(a_id, r.append)])] = 0;

@@ -1,9 +1,9 @@
 -- Linking and deleting: whatever else changes a stream, under the same lock as appending.
 
--- Status: 0 done, 1 wrong version, 2 stream deleted, 5 no event at o_position, 6 the stream holds it already,
--- 7 it is named twice.
+-- Status: 0 done, 1 wrong version, 2 stream deleted, 5 there is no event, 6 the stream holds it already, 7 it
+-- is named twice; o_ordinal tells which of the positions.
 create function link(p_stream text, p_expected bigint, p_positions bigint[],
-  out o_status smallint, out o_version bigint, out o_position bigint)
+  out o_status smallint, out o_version bigint, out o_ordinal bigint)
 language plpgsql
   set search_path from current
 as $$
@@ -20,10 +20,10 @@ begin
     when p_expected = -1 or p_expected = o_version or (p_expected = -2 and o_version > 0) then 0
     else 1 end;
   if o_status <> 0 or cardinality(p_positions) = 0 then return; end if;
-  select p.position, case when e.position is null then 5
+  select p.ord, case when e.position is null then 5
                           when e.stream_id = target.stream_id or l.position is not null then 6
                           else 7 end
-    into o_position, o_status
+    into o_ordinal, o_status
     from unnest(p_positions) with ordinality p(position, ord)
     left join events e using (position)
     left join links l on l.stream_id = target.stream_id and l.position = p.position

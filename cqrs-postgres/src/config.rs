@@ -174,7 +174,7 @@ impl PostgresConfig {
             .statement_cache_capacity(256)
             .options([("statement_timeout", millis(self.statement_timeout))])
             .options([("lock_timeout", millis(self.lock_timeout))])
-            .options([("default_transaction_isolation", r"read\ committed")]))
+            .options([("default_transaction_isolation", "read committed")]))
     }
 
     /// The driver's options for a connection of user code.

@@ -20,7 +20,7 @@ impl LeaseStore for PostgresStore {
     ) -> Result<Option<u64>, StoreError> {
         self.ask_one(
             &self.shared.statements.acquire_lease,
-            |query| query.bind(name.to_owned()).bind(owner.as_uuid()).bind(ttl.as_secs_f64()),
+            |query| query.bind(name.to_owned()).bind(owner.as_uuid()).bind(seconds(ttl)),
             |row| row.try_get(0).map(unsigned),
         )
         .await
@@ -29,7 +29,7 @@ impl LeaseStore for PostgresStore {
     async fn renew_leases(&self, owner: NodeId, ttl: Duration) -> Result<Vec<HeldLease>, StoreError> {
         self.ask(
             &self.shared.statements.renew_leases,
-            |query| query.bind(owner.as_uuid()).bind(ttl.as_secs_f64()),
+            |query| query.bind(owner.as_uuid()).bind(seconds(ttl)),
             |held: &mut Vec<HeldLease>, row| {
                 let name = row.try_get(0).map_err(store_error)?;
                 held.push(HeldLease { name, epoch: unsigned(row.try_get(1).map_err(store_error)?) });
@@ -57,4 +57,10 @@ impl LeaseStore for PostgresStore {
     fn watch_leases(&self) -> watch::Receiver<u64> {
         self.watch_released_leases()
     }
+}
+
+/// A time to live as the database takes it. One beyond its calendar is as good as a century.
+fn seconds(ttl: Duration) -> f64 {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+    ttl.min(CENTURY).as_secs_f64()
 }

@@ -49,6 +49,9 @@ mod statements;
 mod store;
 mod transaction;
 
+#[cfg(all(unix, feature = "testing"))]
+pub mod testing;
+
 pub use config::{Notifications, PostgresConfig};
 pub use error::{ConnectError, SchemaGone};
 pub use pool::PostgresPool;

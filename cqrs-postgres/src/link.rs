@@ -17,7 +17,9 @@ impl PostgresStore {
         session.finish().await.map_err(store_error)?;
         let status: i16 = row.try_get(0).map_err(store_error)?;
         let version = unsigned(row.try_get(1).map_err(store_error)?);
-        let position = row.try_get::<Option<i64>, _>(2).map_err(store_error)?.map_or(0, unsigned);
+        let ordinal = row.try_get::<Option<i64>, _>(2).map_err(store_error)?.unwrap_or_default();
+        let index = usize::try_from(ordinal - 1).unwrap_or_default();
+        let position = link.positions.get(index).copied().unwrap_or_default();
         let stream_id = link.stream_id;
         let refuse = |reason| AppendError::InvalidLink { stream_id: stream_id.clone(), position, reason };
         match status {

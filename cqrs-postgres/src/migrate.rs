@@ -25,7 +25,8 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
         return Ok(session.finish().await?);
     }
     session.undo().await?;
-    let connection = session.begin().await?;
+    let mut transaction = session.transaction().await?;
+    let connection = &mut *transaction;
     lock(connection, schema).await?;
     let exists = sqlx::query("select from pg_namespace where nspname = $1").persistent(false);
     if exists.bind(schema.name()).fetch_optional(&mut *connection).await?.is_none() {
@@ -42,7 +43,7 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
     .await?;
     let migrated = migrator(schema).run(&mut *connection).await;
     migrated.map_err(|error| migration_error(schema, error))?;
-    Ok(session.finish().await?)
+    Ok(transaction.commit().await?)
 }
 
 /// Checks that a schema is there and up to date.
@@ -87,14 +88,15 @@ async fn verify_on(connection: &mut PgConnection, schema: &Schema) -> Result<(),
 pub(crate) async fn drop_schema(pool: &PostgresPool, schema: &Schema) -> Result<(), ConnectError> {
     schema.check()?;
     let mut session = pool.session().await?;
-    let connection = session.begin().await?;
+    let mut transaction = session.transaction().await?;
+    let connection = &mut *transaction;
     lock(connection, schema).await?;
     run(
         connection,
         format!("set local client_min_messages = warning; drop schema if exists {} cascade", schema.quoted()),
     )
     .await?;
-    Ok(session.finish().await?)
+    Ok(transaction.commit().await?)
 }
 
 /// Waits for others who create, migrate or drop this schema; ends with the transaction, so that it works behind a

@@ -14,9 +14,9 @@ use crate::session::{Query, Session};
 /// When a page of the log is large enough, whatever the limit.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many places of the log a filtered page looks at: a filter that hardly anything passes must not make one
-/// statement walk through the whole log.
-const FILTER_WINDOW: u64 = 20_000;
+/// How many places of the log a page covers at most: a filter that hardly anything passes must not make one statement
+/// walk through the whole log.
+const WINDOW: u64 = 100_000;
 
 /// How much longer than the server a client waits for a statement before it takes the connection for dead.
 const GRACE: Duration = Duration::from_secs(2);
@@ -161,19 +161,12 @@ impl PostgresStore {
             return Ok(LogPage::new(Vec::new(), after));
         }
         let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
-        let span = types.as_ref().map_or(limit as u64, |_| FILTER_WINDOW);
-        let reach = signed(after.saturating_add(span));
-        let statements = &self.shared.statements;
-        let sql = if types.is_some() { &statements.log_of_types } else { &statements.log };
+        let reach = signed(after.saturating_add(WINDOW));
         let bind = |query: Query<'static>| {
-            let query = query.bind(signed(after)).bind(reach);
-            match &types {
-                Some(types) => query.bind(types.clone()).bind(signed(limit as u64)),
-                None => query,
-            }
+            query.bind(signed(after)).bind(reach).bind(signed(limit as u64)).bind(types.clone())
         };
         let page: Page = self
-            .ask(sql, bind, |page: &mut Page, row| {
+            .ask(&self.shared.statements.log, bind, |page: &mut Page, row| {
                 page.reach = unsigned(row.try_get(11).map_err(store_error)?);
                 if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
                     let event = page.reader.read(row)?;

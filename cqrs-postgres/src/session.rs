@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 /// A statement of the store, and its arguments.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
@@ -44,6 +44,11 @@ impl Session {
             self.is_open = true;
         }
         Ok(&mut self.connection)
+    }
+
+    /// Begins a transaction of the driver, for what makes transactions of its own within.
+    pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+        self.connection.begin().await
     }
 
     /// Ends what was begun: what was written counts from here on.

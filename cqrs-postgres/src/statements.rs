@@ -19,7 +19,6 @@ pub(crate) struct Statements {
     pub(crate) linked: Arc<str>,
     pub(crate) stream_info: Arc<str>,
     pub(crate) log: Arc<str>,
-    pub(crate) log_of_types: Arc<str>,
     pub(crate) head: Arc<str>,
     pub(crate) bind: Arc<str>,
     pub(crate) owner: Arc<str>,
@@ -83,15 +82,9 @@ impl Statements {
             ),
             log: sql(&format!(
                 "with h as materialized (select least($2, {HEAD}) as reach) \
-                 select $event, h.reach from h \
-                 left join $s.events e on e.position > $1 and e.position <= h.reach \
-                 left join $s.streams s on s.stream_id = e.stream_id order by e.position"
-            )),
-            log_of_types: sql(&format!(
-                "with h as materialized (select least($2, {HEAD}) as reach) \
                  select $event, h.reach from h left join lateral (\
-                   select * from $s.events where position > $1 and position <= h.reach and type = any($3) \
-                   order by position limit $4) e on true \
+                   select * from $s.events where position > $1 and position <= h.reach \
+                   and ($4::text[] is null or type = any($4)) order by position limit $3) e on true \
                  left join $s.streams s on s.stream_id = e.stream_id order by e.position"
             )),
             head: sql(&format!("select {HEAD}")),
@@ -129,7 +122,7 @@ impl Statements {
             ),
             release_lease: sql("update $s.subscriptions set owner = null, lease_until = null \
                  where name = $1 and epoch = $2 and owner is not null returning 1"),
-            link: sql("select o_status, o_version, o_position from $s.link($1, $2, $3)"),
+            link: sql("select o_status, o_version, o_ordinal from $s.link($1, $2, $3)"),
             notify: sql("select pg_notify($1, $2)"),
             delete: sql("select o_status, o_version from $s.delete_stream($1, $2, $3)"),
         }

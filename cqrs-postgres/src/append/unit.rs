@@ -74,17 +74,39 @@ impl Unit {
         }
     }
 
-    /// Whether one statement can write it: a chain has to be writes of one kind to one stream, which count as one.
+    /// Whether one statement can write it. A chain must be writes of one kind to one stream, each of which expects
+    /// what the one before it leaves: they count as one write then.
     pub(crate) fn is_simple(&self) -> bool {
-        if self.appends.len() <= 1 {
-            return true;
-        }
-        let mut writes = self.appends.iter().map(|append| match &*append.writes {
-            [write] => Some((write.stream_id(), matches!(write, StreamWrite::State { .. }))),
-            _ => None,
-        });
-        let first = writes.next().flatten();
-        first.is_some() && writes.all(|write| write == first)
+        self.appends.len() <= 1 || self.is_run_of_events() || self.is_run_of_states()
+    }
+
+    fn is_run_of_events(&self) -> bool {
+        let mut run: Option<(&StreamId, u64)> = None;
+        self.appends.iter().all(|append| {
+            let [StreamWrite::Events { stream_id, expected, events }] = &*append.writes else {
+                return false;
+            };
+            let version = match (run, *expected) {
+                (None, ExpectedVersion::NoStream) => 0,
+                (None, ExpectedVersion::Exact(version)) => version,
+                (Some((first, version)), expected) if first == stream_id && expected.allows(version) => version,
+                _ => return false,
+            };
+            run = version.checked_add(events.len() as u64).map(|version| (stream_id, version));
+            run.is_some()
+        })
+    }
+
+    fn is_run_of_states(&self) -> bool {
+        let mut run: Option<(&StreamId, u64)> = None;
+        self.appends.iter().all(|append| {
+            let [StreamWrite::State { stream_id, expected, version, .. }] = &*append.writes else {
+                return false;
+            };
+            let follows = run.is_none_or(|(first, version)| first == stream_id && version == *expected);
+            run = Some((stream_id, *version));
+            follows && version > expected
+        })
     }
 
     /// What can be refused without asking the database.

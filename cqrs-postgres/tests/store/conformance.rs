@@ -1,0 +1,17 @@
+mod jsonb {
+    cqrs_core::store_conformance!(
+        || async { crate::support::fresh(|schema| schema).await },
+        hard_deletion = || async { crate::support::fresh(|schema| schema.allow_hard_deletion(true)).await },
+    );
+}
+
+mod bytea {
+    use cqrs_postgres::Payload;
+
+    cqrs_core::store_conformance!(
+        || async { crate::support::fresh(|schema| schema.payload(Payload::Bytea)).await },
+        hard_deletion = || async {
+            crate::support::fresh(|schema| schema.payload(Payload::Bytea).allow_hard_deletion(true)).await
+        },
+    );
+}
