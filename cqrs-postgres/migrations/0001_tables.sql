@@ -91,7 +91,7 @@ create table snapshots (
   schema_version bigint not null,
   created_at     timestamptz not null,
   state_type     text not null,
-  data           payload_type not null
+  data           bytea not null
 ) with (fillfactor = 70);
 comment on table snapshots is
   'The latest snapshot of each stream: a cache, which may be emptied at any time. Written without a lock but the '

@@ -57,13 +57,6 @@ impl Encode<'_, Postgres> for Raw {
 }
 
 impl Payload {
-    pub(crate) fn bind(self, query: Query<'_>, payload: Bytes) -> Query<'_> {
-        match self {
-            Self::Jsonb => query.bind(Jsonb(payload)),
-            Self::Bytea => query.bind(Raw(payload)),
-        }
-    }
-
     pub(crate) fn bind_all(self, query: Query<'_>, payloads: Vec<Bytes>) -> Query<'_> {
         match self {
             Self::Jsonb => query.bind(payloads.into_iter().map(Jsonb).collect::<Vec<_>>()),

@@ -24,7 +24,7 @@ pub struct Schema {
     pub(crate) max_append_bytes: usize,
 }
 
-/// How payloads, metadata, snapshots and states lie in the database. Chosen when the schema is created, and kept.
+/// How payloads, metadata and states lie in the database; snapshots are always `bytea`. Chosen when the schema is created, and kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Payload {
     /// As `jsonb`, for SQL to look into. The database keeps the value, not its text: spaces, the order of keys and

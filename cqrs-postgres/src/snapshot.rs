@@ -11,17 +11,16 @@ use crate::rows::{signed, unsigned};
 #[async_trait]
 impl SnapshotStore for PostgresStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        let payload = self.shared.schema.payload;
         self.ask_one(
             &self.shared.statements.save_snapshot,
             |query| {
-                let query = query
+                query
                     .bind(snapshot.stream_id.as_str().to_owned())
                     .bind(signed(snapshot.version))
                     .bind(i64::from(snapshot.schema_version))
                     .bind(snapshot.created_at)
-                    .bind(snapshot.state_type.clone());
-                payload.bind(query, snapshot.data.clone())
+                    .bind(snapshot.state_type.clone())
+                    .bind(snapshot.data.to_vec())
             },
             |_| Ok(()),
         )

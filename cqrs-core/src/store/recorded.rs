@@ -22,7 +22,8 @@ pub struct RecordedEvent {
     pub event_type: Cow<'static, str>,
     /// The version of the type's schema that `data` was written with.
     pub schema_version: u32,
-    /// The payload, JSON.
+    /// The payload, JSON. A store may keep its value rather than its text: spaces, the order of keys and the
+    /// notation of numbers can differ from what was written.
     pub data: Bytes,
     /// What the caller and the middleware attached.
     pub metadata: Metadata,

@@ -89,7 +89,9 @@ impl Unit {
             let version = match (run, *expected) {
                 (None, ExpectedVersion::NoStream) => 0,
                 (None, ExpectedVersion::Exact(version)) => version,
-                (Some((first, version)), expected) if first == stream_id && expected.allows(version) => version,
+                (Some((first, version)), expected) if first == stream_id && expected.allows(version) => {
+                    version
+                }
                 _ => return false,
             };
             run = version.checked_add(events.len() as u64).map(|version| (stream_id, version));

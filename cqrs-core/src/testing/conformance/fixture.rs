@@ -43,6 +43,13 @@ pub(super) fn events(count: usize) -> Vec<EventData> {
     (1..=count).map(event).collect()
 }
 
+/// What a payload says. A store may keep the value of a JSON text in place of the text: spaces, the order of keys
+/// and how a number is written are its own affair.
+#[track_caller]
+pub(super) fn json(payload: &Bytes) -> serde_json::Value {
+    serde_json::from_slice(payload).expect("a payload is JSON")
+}
+
 /// The write of events to a stream.
 pub(super) fn to(stream_id: &StreamId, expected: ExpectedVersion, events: Vec<EventData>) -> StreamWrite {
     StreamWrite::Events { stream_id: stream_id.clone(), expected, events }
