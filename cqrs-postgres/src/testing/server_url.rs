@@ -45,11 +45,33 @@ impl ServerUrl {
         url.set_path(name);
         Self { url }
     }
+
+    /// The same by way of a port of this machine, where nobody speaks TLS.
+    pub(crate) fn by_way_of(&self, port: u16) -> Self {
+        let mut url = self.url.clone();
+        let has_base = "a URL with an authority takes a host and a port";
+        url.set_host(Some("127.0.0.1")).expect(has_base);
+        url.set_port(Some(port)).expect(has_base);
+        let others = self
+            .url
+            .query_pairs()
+            .filter(|(name, _)| !matches!(&**name, "sslmode" | "ssl-mode" | "host" | "port"));
+        url.query_pairs_mut().clear().extend_pairs(others).append_pair("sslmode", "disable");
+        Self { url }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::ServerUrl;
+
+    #[test]
+    fn a_way_replaces_the_address_and_tls() {
+        let url = ServerUrl::parse("postgres://u:p@db.example:5433/app?sslmode=require&application_name=a")
+            .unwrap();
+        let expected = "postgres://u:p@127.0.0.1:7000/app?application_name=a&sslmode=disable";
+        assert_eq!(url.by_way_of(7000).as_str(), expected);
+    }
 
     #[test]
     fn a_database_replaces_the_path() {
