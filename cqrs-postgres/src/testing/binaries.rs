@@ -11,6 +11,7 @@ use crate::testing::HarnessError;
 const PACKAGED: &[(&str, &str, &str)] = &[
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
+    ("/usr/libexec", "postgresql", ""),
     ("/opt/homebrew/opt", "postgresql", "bin"),
     ("/usr/local/opt", "postgresql", "bin"),
     ("/home/linuxbrew/.linuxbrew/opt", "postgresql", "bin"),
@@ -27,6 +28,14 @@ pub(crate) fn find_postgres() -> Result<PathBuf, HarnessError> {
         Some(folder) => Ok(folder.clone()),
         None => Err(HarnessError::PostgresNotInstalled { searched: with_packages(searched) }),
     }
+}
+
+/// The program `pgbouncer`, from `PATH` or from where packages install it.
+pub(crate) fn find_pgbouncer() -> Result<PathBuf, HarnessError> {
+    let packaged = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);
+    let searched: Vec<_> = path().into_iter().chain(packaged).collect();
+    let found = searched.iter().map(|folder| folder.join("pgbouncer")).find(|program| program.is_file());
+    found.ok_or(HarnessError::PgBouncerNotInstalled { searched })
 }
 
 fn path() -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ use crate::testing::account::Account;
 use crate::testing::binaries::find_postgres;
 use crate::testing::daemon::Daemon;
 use crate::testing::folder::Folder;
-use crate::testing::port::free_port;
+use crate::testing::port::on_free_port;
 use crate::testing::{HarnessError, StopMode, TestServerBuilder};
 
 /// The longest path that every operating system takes for the folder of a socket.
@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     programs: PathBuf,
     account: Account,
     port: u16,
+    was_killed: bool,
 }
 
 impl Cluster {
@@ -33,10 +34,13 @@ impl Cluster {
         let in_parent = format!("create a folder in {}", options.parent.display());
         let folder = Folder::create(&options.parent, account, "data/postmaster.pid", "QUIT");
         let folder = folder.map_err(HarnessError::io(in_parent))?;
-        let mut cluster = Self { server: None, folder, programs, account, port: 0 };
+        let mut cluster = Self { server: None, folder, programs, account, port: 0, was_killed: false };
         cluster.initialize()?;
         cluster.configure(&options.settings)?;
-        cluster.start_first()?;
+        on_free_port(|port| {
+            cluster.port = port;
+            cluster.start()
+        })?;
         Ok(cluster)
     }
 
@@ -57,7 +61,9 @@ impl Cluster {
         command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]).env("LC_ALL", "C");
         let server = Daemon::start("postgres", &mut command, &mut self.folder)?;
         let lock = self.lock();
-        self.server.insert(server).await_ready(|| is_ready(&lock)).inspect_err(|_| drop(self.kill()))
+        self.server.insert(server).await_ready(|| is_ready(&lock)).inspect_err(|_| drop(self.kill()))?;
+        self.was_killed = false;
+        Ok(())
     }
 
     /// Stops the server; without effect when it does not run.
@@ -72,7 +78,10 @@ impl Cluster {
 
     /// Kills the server; without effect when it does not run.
     pub(crate) fn kill(&mut self) -> Result<(), HarnessError> {
-        let killed = self.server.take().map_or(Ok(()), Daemon::kill);
+        let killed = self.server.take().map_or(Ok(()), |server| {
+            self.was_killed = true;
+            server.kill()
+        });
         self.forget().and(killed)
     }
 
@@ -121,18 +130,6 @@ impl Cluster {
         append().map_err(HarnessError::io(format!("write {}", path.display())))
     }
 
-    /// Chooses a port, and another one when somebody has been faster.
-    fn start_first(&mut self) -> Result<(), HarnessError> {
-        for _ in 0..10 {
-            self.port = free_port().map_err(HarnessError::io("find a free port"))?;
-            match self.start() {
-                Err(HarnessError::Failed { output, .. }) if output.contains("Address already in use") => {}
-                started => return started,
-            }
-        }
-        self.start()
-    }
-
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -144,6 +141,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // A killed server leaves shared memory behind, which only its successor removes.
+        if self.was_killed {
+            drop(self.start());
+        }
         // The watchdog does what fails here.
         if self.stop(StopMode::Immediate).is_err() {
             drop(self.kill());

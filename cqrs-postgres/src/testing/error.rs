@@ -18,6 +18,16 @@ pub enum HarnessError {
         /// The folders that were looked into.
         searched: Vec<PathBuf>,
     },
+    /// The program `pgbouncer` is not on this machine.
+    #[error(
+        "PgBouncer is not installed: found no `pgbouncer` in {}; install it with `apt-get install pgbouncer` \
+         (Debian, Ubuntu), `dnf install pgbouncer` (Fedora) or `brew install pgbouncer` (macOS)",
+        list(searched)
+    )]
+    PgBouncerNotInstalled {
+        /// The folders that were looked into.
+        searched: Vec<PathBuf>,
+    },
     /// Root runs the tests, Postgres refuses to be run by root, and there is nobody else.
     #[error("Postgres refuses to be run by root, and there is neither a user `postgres` nor a user `nobody`")]
     NoUnprivilegedUser,

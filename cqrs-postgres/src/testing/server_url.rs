@@ -39,6 +39,14 @@ impl ServerUrl {
         self.url.port().unwrap_or(5432)
     }
 
+    pub(crate) fn user(&self) -> &str {
+        self.url.username()
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.url.password()
+    }
+
     /// The same for another database of the server.
     pub(crate) fn with_database(&self, name: &str) -> Self {
         let mut url = self.url.clone();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod external;
+mod poolers;
 mod proxies;
 mod schemas;
 mod servers;
