@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -40,6 +41,15 @@ impl Account {
         match self {
             Self::Own => Ok(()),
             Self::Other { user, group } => chown(path, Some(user), Some(group)),
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => formatter.write_str("the user of the tests"),
+            Self::Other { user, .. } => write!(formatter, "user {user}, in place of root"),
         }
     }
 }

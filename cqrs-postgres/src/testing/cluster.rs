@@ -109,7 +109,8 @@ impl Cluster {
         command.arg("-D").arg(self.data());
         command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
         command.env("LC_ALL", "C").current_dir(self.folder.path()).stdin(Stdio::null());
-        let output = command.output().map_err(HarnessError::io("start `initdb`"))?;
+        let start = format!("start `initdb` in {} as {}", self.folder.path().display(), self.account);
+        let output = command.output().map_err(HarnessError::io(start))?;
         if output.status.success() {
             return Ok(());
         }

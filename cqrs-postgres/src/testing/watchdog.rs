@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Each line names the process to end, or none any more. The end of the input means that whoever wrote has
-/// ended, in whatever way: then the process gets the signal, ten seconds, and is killed.
+/// ended, in whatever way: then the process gets the signal, ten seconds, and is killed. Postgres waits five
+/// seconds for children that are stopped; where there is `pkill`, it need not.
 ///
 /// Where nobody collects dead orphans, the process seems to live on; its lock file tells.
 const SCRIPT: &str = r#"
@@ -12,6 +13,7 @@ trap '' HUP INT QUIT TERM
 folder=$1 lock=$2 signal=$3 process=
 while read -r line; do process=$line; done
 if [ -n "$process" ]; then
+    pkill -CONT -P "$process"
     kill -s CONT "$process"
     kill -s "$signal" "$process"
     tries=0
