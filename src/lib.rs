@@ -15,6 +15,11 @@ pub use cqrs_core::testing;
 #[doc(inline)]
 pub use cqrs_memory::MemoryStore;
 
+/// The Postgres store.
+#[cfg(feature = "postgres")]
+#[doc(inline)]
+pub use cqrs_postgres as postgres;
+
 #[doc(no_inline)]
 pub use cqrs_core::{
     aggregate::Aggregate, application::Application, command::Command, event::Event, event::EventSet,

@@ -8,6 +8,10 @@ pub use cqrs_macros::{aggregate, application, command_handler, event_handler};
 #[doc(no_inline)]
 pub use crate::MemoryStore;
 
+#[cfg(feature = "postgres")]
+#[doc(no_inline)]
+pub use crate::postgres::{PostgresConfig, PostgresStore};
+
 #[doc(no_inline)]
 pub use crate::{
     Aggregate, Application, Command, Event, EventHandler, EventSet, Middleware, Router,
