@@ -174,7 +174,8 @@ impl PostgresConfig {
             .statement_cache_capacity(256)
             .options([("statement_timeout", millis(self.statement_timeout))])
             .options([("lock_timeout", millis(self.lock_timeout))])
-            .options([("default_transaction_isolation", "read committed")]))
+            .options([("default_transaction_isolation", "read committed")])
+            .options(BY_INDEX.map(|setting| (setting, "off"))))
     }
 
     /// The driver's options for a connection of user code.
@@ -206,13 +207,20 @@ impl PostgresConfig {
 
     /// What each transaction begins with when statements cannot rely on the session.
     pub(crate) fn begin(&self) -> String {
-        format!(
+        let mut begin = format!(
             "begin isolation level read committed; set local statement_timeout = {}; set local lock_timeout = {}",
             millis(self.statement_timeout),
             millis(self.lock_timeout)
-        )
+        );
+        BY_INDEX.iter().for_each(|setting| begin.push_str(&format!("; set local {setting} = off")));
+        begin
     }
 }
+
+/// What is switched off for the store's own statements. Every one of them goes by an index; a plan that was made while
+/// the tables were small, without statistics, would otherwise be kept when they are large.
+const BY_INDEX: [&str; 6] =
+    ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit"];
 
 /// A timeout as Postgres takes it; 0 would mean none, so it is never less than 1 ms.
 fn millis(timeout: Duration) -> u128 {
