@@ -16,6 +16,10 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
 /// The first half of the lock under which a schema is created, migrated and dropped; its name's hash is the second.
 const LOCK: i32 = 0x6371_7273;
 
+/// The driver's migrator prepares statements under names. Behind a pooler these would stay with a connection of the
+/// server, and be in the way of whoever comes to it next.
+const FORGET_PREPARED: &str = "deallocate all";
+
 /// Creates a schema's tables or brings them up to date.
 pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), ConnectError> {
     schema.check()?;
@@ -41,8 +45,15 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
         ),
     )
     .await?;
+    let is_pooled = pool.config().is_pooled();
+    if is_pooled {
+        run(connection, FORGET_PREPARED.to_owned()).await?;
+    }
     let migrated = migrator(schema).run(&mut *connection).await;
     migrated.map_err(|error| migration_error(schema, error))?;
+    if is_pooled {
+        run(connection, FORGET_PREPARED.to_owned()).await?;
+    }
     Ok(transaction.commit().await?)
 }
 
