@@ -46,6 +46,25 @@ pub(crate) async fn run<T: Teller>(metric: Metric, teller: T, load: Load) -> Res
     throughput(metric, latencies.len(), &latencies, took)
 }
 
+/// Opens the accounts, several at a time.
+pub(crate) async fn open_all<T: Teller>(teller: &T, accounts: usize) -> Result<(), BoxError> {
+    const AT_A_TIME: usize = 64;
+    let mut openers = JoinSet::new();
+    for opener in 0..AT_A_TIME {
+        let teller = teller.clone();
+        openers.spawn(async move {
+            for account in (opener..accounts).step_by(AT_A_TIME) {
+                teller.open(account_id(account), "Ada".to_owned()).await?;
+            }
+            Ok::<(), BoxError>(())
+        });
+    }
+    while let Some(opened) = openers.join_next().await {
+        opened??;
+    }
+    Ok(())
+}
+
 /// The rate and the latencies of what was done in a time; `latencies` are sorted.
 pub(crate) fn throughput(
     metric: Metric,
@@ -55,6 +74,7 @@ pub(crate) fn throughput(
 ) -> Result<Vec<Value>, BoxError> {
     let (suffix, unit) = match metric {
         Metric::DispatchHot => ("-hot", "commands/s"),
+        Metric::Append => ("-append", "events/s"),
         _ => ("", "commands/s"),
     };
     let micros = |permille: usize| {
