@@ -39,8 +39,11 @@ pub(crate) enum Subject {
     CqrsEsQuiet,
     /// The crate `cqrs-es` on events kept as JSON, as its database stores keep them.
     CqrsEsJson,
-    /// One insert a transaction, by hand.
+    /// One insert a transaction, by hand, on 16 connections.
     RawInsert,
+    /// The same on 32 connections.
+    #[value(name = "raw-insert-32")]
+    RawInsert32,
     /// A thousand inserts a transaction, by hand.
     RawCoalesced,
     /// Events read by hand.
@@ -114,10 +117,10 @@ impl Metric {
 
     /// The points at which it is measured on Postgres. The first subject is what the others are compared with.
     pub(crate) fn on_postgres(self) -> Vec<Point> {
-        use Subject::{RawCoalesced, RawInsert, RawRead};
+        use Subject::{RawCoalesced, RawInsert, RawInsert32, RawRead};
         match self {
             Self::Append => {
-                let mut points = self.each(&[1, 8, 64, 256], &[RawInsert]);
+                let mut points = self.each(&[1, 8, 64, 256], &[RawInsert, RawInsert32]);
                 points.extend(self.each(&[1], &[RawCoalesced]));
                 points
             }
@@ -145,6 +148,7 @@ impl Subject {
             | Self::Macros
             | Self::ByHand => false,
             Self::RawInsert
+            | Self::RawInsert32
             | Self::RawCoalesced
             | Self::RawRead
             | Self::CqrsEsPostgres

@@ -17,25 +17,24 @@ VALUES ($1, $2, $3, $4, $5::text::jsonb, $6::text::jsonb)
 ";
 
 /// One event a statement, one statement a transaction. The index of stream and version is the check of the
-/// expected version.
+/// expected version. The number of connections that is best depends on how long the server takes to commit.
 #[derive(Clone, Debug)]
-pub(crate) struct Insert {
+pub(crate) struct Insert<const CONNECTIONS: u32> {
     pool: PgPool,
     data: Arc<str>,
 }
 
-impl OnPostgres for Insert {
+impl<const CONNECTIONS: u32> OnPostgres for Insert<CONNECTIONS> {
     const COUNT: &'static str = COUNT;
 
     async fn set_up(database: &Database) -> Result<Self, BoxError> {
-        // With 32 connections it is slower.
-        let pool = database.pool(16).await?;
+        let pool = database.pool(CONNECTIONS).await?;
         table::create(&pool).await?;
         Ok(Self { pool, data: table::data_of_256_bytes()? })
     }
 }
 
-impl Calls for Insert {
+impl<const CONNECTIONS: u32> Calls for Insert<CONNECTIONS> {
     async fn call(&self, call: Call) -> Result<usize, BoxError> {
         let row = row(call, call.turn, &self.data)?;
         sqlx::query(INSERT)
