@@ -60,6 +60,12 @@ pub(crate) struct BankAccount {
     balance: u64,
 }
 
+impl BankAccount {
+    pub(crate) fn balance(&self) -> u64 {
+        self.balance
+    }
+}
+
 #[aggregate(stream_prefix = "account", error = BankError)]
 impl BankAccount {
     #[execute]

@@ -1,7 +1,8 @@
 //! Benchmarks of the framework, side by side with others: `cargo run --release -p benches -- all`.
 //!
-//! Every single measurement runs in a process of its own, which this program starts: so none inherits the
-//! heap of another, and subjects are measured in turn, run by run.
+//! Every single measurement in memory runs in a process of its own, which this program starts: so none inherits
+//! the heap of another, and subjects are measured in turn, run by run. Those on Postgres take turns in one
+//! process, see [`postgres`].
 
 #![expect(clippy::print_stdout, reason = "the report goes to standard output")]
 
@@ -12,6 +13,8 @@ mod footprint;
 mod hot;
 mod peers;
 mod point;
+mod postgres;
+mod raw;
 mod rehydrate;
 mod report;
 mod workload;
@@ -19,11 +22,13 @@ mod workload;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compile::Generated;
 use crate::point::{BoxError, Effort, Metric, Point, Subject, Value};
+use crate::postgres::{Contest, Server};
 use crate::report::{Format, Report};
+use crate::workload::two_workers;
 
 /// Benchmarks of the cqrs framework.
 ///
@@ -38,6 +43,8 @@ struct Cli {
 enum What {
     /// All metrics.
     All(Options),
+    /// Events a second appended one by one, and the latency of each (p50, p99); on Postgres only.
+    Append(Options),
     /// Commands a second on 10,000 accounts, and the latency of each (p50, p99).
     Dispatch(Options),
     /// The same on one account.
@@ -63,27 +70,54 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// Less work and 3 runs: under a minute for all, and noisier.
+    /// Less work and fewer runs: under three minutes for all, and noisier.
     #[arg(long)]
     quick: bool,
+    /// Only what is in memory, or only what is on Postgres.
+    #[arg(long, value_enum)]
+    only: Option<Place>,
     /// How the report looks.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// How many runs the medians are over [default: 5, quick: 3].
+    /// How many runs the medians are over [default: 5, quick: 3 in memory, 2 on Postgres].
     #[arg(long)]
     runs: Option<usize>,
+}
+
+/// Where the events are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Place {
+    Memory,
+    /// On the server that `DATABASE_URL` names.
+    Postgres,
+}
+
+impl Options {
+    fn includes(&self, place: Place) -> bool {
+        self.only.is_none_or(|only| only == place)
+    }
+
+    fn runs(&self, quick: usize) -> usize {
+        self.runs.unwrap_or(if self.quick { quick } else { 5 }).max(1)
+    }
+
+    fn effort(&self) -> Effort {
+        if self.quick { Effort::Quick } else { Effort::Full }
+    }
 }
 
 /// What a child's line on standard error begins with when it holds a value.
 const RESULT: &str = "result\t";
 
 fn main() -> Result<(), BoxError> {
-    use Metric::{CatchUp, Compile, Dispatch, DispatchHot, Footprint, Rehydrate};
+    use Metric::{Append, CatchUp, Compile, Dispatch, DispatchHot, Footprint, Rehydrate};
     match Cli::parse().what {
-        What::All(options) if options.quick => {
-            run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp], &options)
+        What::All(options) => {
+            let mut metrics = vec![Append, Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp];
+            metrics.extend((!options.quick).then_some(Compile));
+            run(&metrics, &options)
         }
-        What::All(options) => run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp, Compile], &options),
+        What::Append(options) => run(&[Append], &options),
         What::Dispatch(options) => run(&[Dispatch], &options),
         What::DispatchHot(options) => run(&[DispatchHot], &options),
         What::Rehydrate(options) => run(&[Rehydrate], &options),
@@ -97,17 +131,29 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// Measures in child processes and reports.
 fn run(metrics: &[Metric], options: &Options) -> Result<(), BoxError> {
-    let runs = options.runs.unwrap_or(if options.quick { 3 } else { 5 }).max(1);
     let mut report = Report::default();
+    if options.includes(Place::Memory) {
+        in_memory(metrics, options, &mut report)?;
+    }
+    let on_postgres: Vec<_> =
+        metrics.iter().copied().filter(|metric| !metric.on_postgres().is_empty()).collect();
+    if options.includes(Place::Postgres) && !on_postgres.is_empty() {
+        two_workers()?.block_on(on_server(&on_postgres, options, &mut report))?;
+    }
+    report.print(options.format);
+    Ok(())
+}
+
+/// Measures in child processes.
+fn in_memory(metrics: &[Metric], options: &Options, report: &mut Report) -> Result<(), BoxError> {
     for metric in metrics {
         let generated = match metric {
             Metric::Compile => Some(Generated::prepare()?),
             _ => None,
         };
-        for _ in 0..runs {
-            for point in metric.points() {
+        for _ in 0..options.runs(3) {
+            for point in metric.in_memory() {
                 let values = match &generated {
                     Some(generated) => generated.build(point.subject)?,
                     None => in_child(point, options.quick)?,
@@ -116,7 +162,20 @@ fn run(metrics: &[Metric], options: &Options) -> Result<(), BoxError> {
             }
         }
     }
-    report.print(options.format);
+    Ok(())
+}
+
+/// Measures on a Postgres server.
+async fn on_server(metrics: &[Metric], options: &Options, report: &mut Report) -> Result<(), BoxError> {
+    let server = Server::find()?;
+    let database = server.create_database("settings").await?;
+    let head = postgres::head(&database).await;
+    server.drop_database(&database).await?;
+    report.add_head(head?);
+    for &metric in metrics {
+        let (effort, rounds) = (options.effort(), options.runs(2));
+        Contest { server: &server, metric, effort, rounds }.run(report).await?;
+    }
     Ok(())
 }
 
@@ -150,6 +209,7 @@ fn parse(line: &str) -> Result<Value, BoxError> {
 /// The child's side of [`in_child`].
 fn measure(point: Point, effort: Effort) -> Result<(), BoxError> {
     let values = match point.metric {
+        Metric::Append => return Err("events are appended on Postgres only".into()),
         Metric::Dispatch => dispatch::measure(point, effort)?,
         Metric::DispatchHot => hot::measure(point, effort)?,
         Metric::Rehydrate => rehydrate::rehydrate()?,

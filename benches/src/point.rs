@@ -5,11 +5,15 @@ use std::fmt;
 
 use clap::ValueEnum;
 
+use crate::peers::on_postgres as peers;
+
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a benchmark finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Metric {
+    /// Events a second that are appended one by one.
+    Append,
     /// Commands a second for 10,000 accounts, and how long each takes.
     Dispatch,
     /// The same for a single account.
@@ -35,6 +39,25 @@ pub(crate) enum Subject {
     CqrsEsQuiet,
     /// The crate `cqrs-es` on events kept as JSON, as its database stores keep them.
     CqrsEsJson,
+    /// One insert a transaction, by hand, on 16 connections.
+    RawInsert,
+    /// The same on 32 connections.
+    #[value(name = "raw-insert-32")]
+    RawInsert32,
+    /// A thousand inserts a transaction, by hand.
+    RawCoalesced,
+    /// Events read by hand.
+    RawRead,
+    /// The crate `cqrs-es` on Postgres.
+    CqrsEsPostgres,
+    /// The crate `disintegrate` on Postgres.
+    Disintegrate,
+    /// The crate `eventcore` on Postgres.
+    Eventcore,
+    /// The crate `eventsourced` on Postgres.
+    Eventsourced,
+    /// The crate `evento` on Postgres.
+    Evento,
     /// Code that uses the macros.
     Macros,
     /// The equivalent code by hand.
@@ -80,18 +103,59 @@ impl Effort {
 }
 
 impl Metric {
-    /// The points at which the metric is measured, subjects that are compared next to each other.
-    pub(crate) fn points(self) -> Vec<Point> {
-        let point = |subject, callers| Point { metric: self, subject, callers };
-        let subjects = [Subject::CqrsMemory, Subject::CqrsEs, Subject::CqrsEsQuiet, Subject::CqrsEsJson];
+    /// The points at which the metric is measured in memory, subjects that are compared next to each other.
+    pub(crate) fn in_memory(self) -> Vec<Point> {
+        use Subject::{ByHand, CqrsEs, CqrsEsJson, CqrsEsQuiet, CqrsMemory, Macros};
         match self {
-            Self::Dispatch => [1, 8, 64]
-                .into_iter()
-                .flat_map(|callers| subjects.map(|subject| point(subject, callers)))
-                .collect(),
-            Self::DispatchHot => [1, 8, 64].map(|callers| point(Subject::CqrsMemory, callers)).into(),
-            Self::Rehydrate | Self::Footprint | Self::CatchUp => vec![point(Subject::CqrsMemory, 1)],
-            Self::Compile => [Subject::Macros, Subject::ByHand].map(|subject| point(subject, 1)).into(),
+            Self::Append => Vec::new(),
+            Self::Dispatch => self.each(&[1, 8, 64], &[CqrsMemory, CqrsEs, CqrsEsQuiet, CqrsEsJson]),
+            Self::DispatchHot => self.each(&[1, 8, 64], &[CqrsMemory]),
+            Self::Rehydrate | Self::Footprint | Self::CatchUp => self.each(&[1], &[CqrsMemory]),
+            Self::Compile => self.each(&[1], &[Macros, ByHand]),
+        }
+    }
+
+    /// The points at which it is measured on Postgres. The first subject is what the others are compared with.
+    pub(crate) fn on_postgres(self) -> Vec<Point> {
+        use Subject::{RawCoalesced, RawInsert, RawInsert32, RawRead};
+        match self {
+            Self::Append => {
+                let mut points = self.each(&[1, 8, 64, 256], &[RawInsert, RawInsert32]);
+                points.extend(self.each(&[1], &[RawCoalesced]));
+                points
+            }
+            Self::Dispatch => self.each(&[1, 8, 64, 256], &peers::ALL),
+            Self::DispatchHot => self.each(&[64], &peers::ALL),
+            Self::Rehydrate => self.each(&[1], &[&[RawRead], &peers::ALL[..]].concat()),
+            Self::CatchUp => self.each(&[1], &[&[RawRead], &peers::WITH_HANDLERS[..]].concat()),
+            Self::Footprint | Self::Compile => Vec::new(),
+        }
+    }
+
+    fn each(self, callers: &[usize], subjects: &[Subject]) -> Vec<Point> {
+        let with = |&callers| subjects.iter().map(move |&subject| Point { metric: self, subject, callers });
+        callers.iter().flat_map(with).collect()
+    }
+}
+
+impl Subject {
+    pub(crate) fn is_on_postgres(self) -> bool {
+        match self {
+            Self::CqrsMemory
+            | Self::CqrsEs
+            | Self::CqrsEsQuiet
+            | Self::CqrsEsJson
+            | Self::Macros
+            | Self::ByHand => false,
+            Self::RawInsert
+            | Self::RawInsert32
+            | Self::RawCoalesced
+            | Self::RawRead
+            | Self::CqrsEsPostgres
+            | Self::Disintegrate
+            | Self::Eventcore
+            | Self::Eventsourced
+            | Self::Evento => true,
         }
     }
 }

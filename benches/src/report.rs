@@ -1,4 +1,4 @@
-//! Medians, and how they are shown.
+//! Medians, their ratios, and how they are shown.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 #[derive(Debug)]
 struct Row {
     metric: String,
-    subject: String,
+    subject: Subject,
     callers: usize,
     values: Vec<f64>,
     unit: String,
@@ -26,12 +26,29 @@ struct Row {
 
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    /// What the figures depend on, beyond the machine.
+    head: Vec<String>,
     rows: Vec<Row>,
 }
 
+/// A row as it is shown.
+struct Line<'a> {
+    metric: &'a str,
+    subject: String,
+    callers: usize,
+    median: f64,
+    unit: &'a str,
+    /// The median of the first subject of the metric, in proportion to this one.
+    ratio: Option<f64>,
+}
+
 impl Report {
+    pub(crate) fn add_head(&mut self, lines: Vec<String>) {
+        self.head.extend(lines);
+    }
+
     pub(crate) fn add(&mut self, point: Point, value: Value) {
-        let subject = point.subject.to_string();
+        let subject = point.subject;
         let same = |row: &&mut Row| {
             row.metric == value.metric && row.subject == subject && row.callers == point.callers
         };
@@ -48,42 +65,65 @@ impl Report {
     }
 
     pub(crate) fn print(&self, format: Format) {
-        let machine = machine();
+        let head = [machine()].into_iter().chain(self.head.iter().cloned());
         match format {
             Format::Table => {
-                println!("{machine}\n");
+                head.for_each(|line| println!("{line}"));
                 let (metric, subject) = ("metric", "subject");
-                println!("{metric:<20} {subject:<14} callers {:>12}  unit", "median");
+                println!("\n{metric:<20} {subject:<17} callers {:>12}  {:<11} first/this", "median", "unit");
             }
-            Format::Tsv => println!("# {machine}"),
+            Format::Tsv => head.for_each(|line| println!("# {line}")),
         }
-        for (metric, subject, callers, value, unit) in self.lines() {
+        for Line { metric, subject, callers, median, unit, ratio } in self.lines() {
+            let median = shown(median);
             match format {
-                Format::Table => println!("{metric:<20} {subject:<14} {callers:>7} {value:>12}  {unit}"),
-                Format::Tsv => println!("{metric}\t{subject}\t{callers}\t{value}\t{unit}"),
+                Format::Table => {
+                    let ratio = ratio.map(shown).unwrap_or_default();
+                    println!("{metric:<20} {subject:<17} {callers:>7} {median:>12}  {unit:<11} {ratio:>10}");
+                }
+                Format::Tsv => println!("{metric}\t{subject}\t{callers}\t{median}\t{unit}"),
             }
         }
     }
 
-    /// The rows as text, those of one metric next to each other.
-    fn lines(&self) -> Vec<(&str, String, usize, String, &str)> {
+    /// The rows of one metric next to each other.
+    fn lines(&self) -> Vec<Line<'_>> {
         let mut rows: Vec<_> = self.rows.iter().collect();
         let first = |metric: &str| self.rows.iter().position(|row| row.metric == metric);
         rows.sort_by_key(|row| first(&row.metric));
-        let mut lines = Vec::new();
-        for row in &rows {
-            let (metric, subject) = (row.metric.as_str(), row.subject.clone());
-            lines.push((metric, subject, row.callers, shown(row.median()), row.unit.as_str()));
-        }
-        let compiled = |subject: Subject| {
-            let subject = subject.to_string();
-            rows.iter().find(|row| row.subject == subject).map(|row| row.median())
-        };
+        let mut lines: Vec<_> = rows
+            .iter()
+            .map(|row| Line {
+                metric: &row.metric,
+                subject: row.subject.to_string(),
+                callers: row.callers,
+                median: row.median(),
+                unit: &row.unit,
+                ratio: self.ratio(row),
+            })
+            .collect();
+        let compiled = |subject| rows.iter().find(|row| row.subject == subject).map(|row| row.median());
         if let (Some(macros), Some(by_hand)) = (compiled(Subject::Macros), compiled(Subject::ByHand)) {
-            let subject = format!("{}/{}", Subject::Macros, Subject::ByHand);
-            lines.push(("compile-ratio", subject, 1, shown(macros / by_hand), "x"));
+            lines.push(Line {
+                metric: "compile-ratio",
+                subject: format!("{}/{}", Subject::Macros, Subject::ByHand),
+                callers: 1,
+                median: macros / by_hand,
+                unit: "x",
+                ratio: None,
+            });
         }
         lines
+    }
+
+    /// How a row compares with the first subject of its metric on the same kind of store, if it is another.
+    fn ratio(&self, row: &Row) -> Option<f64> {
+        let first = self.rows.iter().find(|first| {
+            first.metric == row.metric
+                && first.callers == row.callers
+                && first.subject.is_on_postgres() == row.subject.is_on_postgres()
+        })?;
+        (first.subject != row.subject).then(|| first.median() / row.median())
     }
 }
 
@@ -91,7 +131,8 @@ impl Row {
     fn median(&self) -> f64 {
         let mut values = self.values.clone();
         values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        let (lower, upper) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        f64::midpoint(lower, upper)
     }
 }
 

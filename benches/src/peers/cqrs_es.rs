@@ -37,9 +37,9 @@ use crate::workload::Teller;
 
 /// The account of the benchmarks as an aggregate of `cqrs-es`: same state, same rules.
 #[derive(Default, Debug, Serialize, Deserialize)]
-pub(crate) struct Account(BankAccount);
+pub(crate) struct Account(pub(crate) BankAccount);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Command {
     Open(Open),
     Deposit(Deposit),
@@ -96,7 +96,7 @@ impl Aggregate for Account {
 
 /// Counts commands, as the middleware of ours does.
 #[derive(Debug, Default)]
-struct Counting(AtomicU64);
+pub(crate) struct Counting(AtomicU64);
 
 #[async_trait]
 impl Query<Account> for Counting {
