@@ -154,7 +154,7 @@ impl PostgresConfig {
         self
     }
 
-    /// The connections go through a pooler in transaction mode, such as PgBouncer: statements are not prepared across
+    /// The connections go through a pooler in transaction mode, such as `PgBouncer`: statements are not prepared across
     /// transactions, and each call is a transaction of its own. `LISTEN` needs [`Notifications::ListenOn`] then;
     /// otherwise the log is polled.
     #[must_use]

@@ -118,13 +118,14 @@ impl PostgresPool {
         &self.shared.user
     }
 
-    /// Closes all connections; stores that use the pool fail from then on. What is under way is finished.
+    /// Finishes the appends that are under way, and closes all connections. Stores that use the pool fail from then on.
+    /// Waits for user code that still holds a connection.
     pub async fn close(&self) {
         self.shared.stop.cancel();
-        self.shared.user.close().await;
-        self.shared.own.close().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.user.close().await;
+        self.shared.own.close().await;
     }
 
     /// A connection for the store itself.

@@ -87,12 +87,25 @@ impl Writer {
         }
         if self.session.is_some() {
             let linger = if self.pool.has_spare() { LINGER } else { Duration::ZERO };
-            if let Ok(next) = timeout(linger, self.queue.recv()).await {
+            if let Ok(next) = timeout(linger, self.receive()).await {
                 return next;
             }
             self.session = None;
         }
-        self.queue.recv().await
+        self.receive().await
+    }
+
+    /// The next request of the queue. When the pool is to be closed, what is in the queue is the last.
+    async fn receive(&mut self) -> Option<Request> {
+        let stop = self.pool.stop().clone();
+        tokio::select! {
+            biased;
+            request = self.queue.recv() => request,
+            () = stop.cancelled() => {
+                self.queue.close();
+                self.queue.recv().await
+            }
+        }
     }
 
     /// What travels together with `first`. Nobody is waited for, but those who are ready to send are let.

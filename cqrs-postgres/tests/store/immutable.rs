@@ -13,7 +13,7 @@ async fn pg_068_events_cannot_be_changed_by_sql() {
     let mut connection = schema.connect().await.unwrap();
     for sql in ["update events set type = 'Other'", "delete from events", "truncate events"] {
         let error = connection.execute(sql).await.unwrap_err();
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         assert_eq!(code, "55000", "{sql}: {error}");
     }
     assert_eq!(log(&store).await.len(), 2);

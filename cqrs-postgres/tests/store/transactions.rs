@@ -28,9 +28,9 @@ async fn pg_017_events_and_rows_are_committed_together() {
                 "not before the commit"
             );
             if commit {
-                transaction.commit().await.unwrap()
+                transaction.commit().await.unwrap();
             } else {
-                transaction.rollback().await.unwrap()
+                transaction.rollback().await.unwrap();
             }
             Ok::<_, sqlx::Error>(())
         }
@@ -97,7 +97,7 @@ async fn an_append_needs_read_committed() {
     connection.execute("begin isolation level repeatable read").await.unwrap();
     let refused = store.append_in(&mut connection, append("s", vec![event(1)])).await.unwrap_err();
     let AppendError::Store(source) = refused else { panic!("expected a failure, found {refused:?}") };
-    assert!(format!("{:?}", source).contains("READ COMMITTED"), "{source:?}");
+    assert!(format!("{source:?}").contains("READ COMMITTED"), "{source:?}");
 }
 
 /// Those who wait for events hear of a transaction of the user's own as well.
