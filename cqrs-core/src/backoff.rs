@@ -1,8 +1,13 @@
-//! Pauses between attempts at a store that fails.
+//! Pauses between attempts.
 
 use std::time::Duration;
 
-/// Gives pauses that double from 50 ms to 5 s, until an attempt succeeds.
+/// A random time between half of `delay` and all of it.
+pub(crate) fn jitter(delay: Duration) -> Duration {
+    delay.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Gives the pauses between attempts at a store that fails: they double from 50 ms to 5 s, until an attempt succeeds.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,
@@ -32,6 +37,13 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn e_063_jitter_stays_between_half_and_all_and_varies() {
+        let delays: Vec<_> = (0..100).map(|_| jitter(Duration::from_millis(400))).collect();
+        assert!(delays.iter().all(|delay| (200..=400).contains(&delay.as_millis())));
+        assert!(delays.iter().any(|delay| *delay != delays[0]));
+    }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_begin_anew() {

@@ -31,6 +31,7 @@ pub mod testing;
 
 mod backoff;
 mod error_text;
+mod lease;
 mod panics;
 mod services;
 

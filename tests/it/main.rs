@@ -15,6 +15,7 @@ mod dispatch;
 mod events;
 mod handlers;
 mod isolation;
+mod leases;
 mod lifespan;
 mod middleware;
 mod outcomes;

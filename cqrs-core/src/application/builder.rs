@@ -76,8 +76,12 @@ impl<A: Application> Builder<A> {
     }
 
     /// The name of the node, where several instances of one name run on one store in one process. Instances
-    /// in different processes need none. Each node runs every handler: until handlers have one owner among the
-    /// nodes, an event is handled once a node.
+    /// in different processes need none.
+    ///
+    /// Nodes share the work of commands; each handler runs on one of them at a time, and is
+    /// [passive](crate::handler::HandlerState::Passive) on the others. A node that shuts down hands its handlers
+    /// over at once. One that is not heard of any more is followed by another one after
+    /// [`Config::lease_ttl`].
     pub fn node(mut self, node: impl Into<String>) -> Self {
         self.parts.node = Some(node.into());
         self

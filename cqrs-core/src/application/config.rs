@@ -19,6 +19,8 @@ pub struct Config {
     pub(crate) poll_interval: Duration,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
+    pub(crate) lease_ttl: Duration,
+    pub(crate) lease_retry: Duration,
     pub(crate) shutdown_deadline: Duration,
 }
 
@@ -33,6 +35,8 @@ impl Default for Config {
             poll_interval: Duration::from_secs(1),
             checkpoint_every: 1_000,
             checkpoint_interval: Duration::from_secs(1),
+            lease_ttl: Duration::from_secs(15),
+            lease_retry: Duration::from_secs(1),
             shutdown_deadline: Duration::from_secs(30),
         }
     }
@@ -92,6 +96,21 @@ impl Config {
     /// After which time a busy handler saves its checkpoint; 1 s unless set.
     pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
         self.checkpoint_interval = interval;
+        self
+    }
+
+    /// How long a node owns a handler after it was last heard of, between 100 ms and a day; 15 s unless set. It is
+    /// heard of three times in that time. A node that dies is followed by another one after this time, and one
+    /// that stops in an orderly way at once.
+    pub fn lease_ttl(mut self, time: Duration) -> Self {
+        self.lease_ttl = time.clamp(Duration::from_millis(100), Duration::from_secs(24 * 3_600));
+        self
+    }
+
+    /// How often a node asks for a handler that runs on another one, at least 10 ms; 1 s unless set, and each
+    /// time a bit less. A node that is told of a handler that has become free asks at once.
+    pub fn lease_retry(mut self, interval: Duration) -> Self {
+        self.lease_retry = interval.max(Duration::from_millis(10));
         self
     }
 

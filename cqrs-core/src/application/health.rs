@@ -44,11 +44,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether the application runs and no handler is in trouble.
+    /// Whether the application runs and no handler is in trouble. One that runs on another node is not.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        let fine =
-            |handler: &HandlerStatus| matches!(handler.state, HandlerState::Starting | HandlerState::Running);
+        let fine = |handler: &HandlerStatus| {
+            matches!(handler.state, HandlerState::Starting | HandlerState::Running | HandlerState::Passive)
+        };
         self.state == ApplicationState::Running && self.handlers.iter().all(fine)
     }
 }

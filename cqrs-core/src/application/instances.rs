@@ -3,8 +3,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::store::StoreIdentity;
 
-/// The instances that run in this process. Two that share store, name and node would handle every event
-/// twice, so the second is refused.
+/// The instances that run in this process. Two that share store, name and node are most likely a mistake, so
+/// the second is refused.
 static RUNNING: Mutex<Option<HashSet<Key>>> = Mutex::new(None);
 
 type Key = (StoreIdentity, String, Option<String>);

@@ -1,9 +1,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
+use futures_util::future::{BoxFuture, join_all};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::aggregate::{Aggregates, Environment, sweep};
@@ -14,9 +13,9 @@ use crate::application::core::Core;
 use crate::application::instances::Claim;
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
-use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, StartFrom};
-use crate::id::NodeId;
-use crate::store::{CheckpointError, StoreError};
+use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters};
+use crate::lease::Leases;
+use crate::store::StoreError;
 use crate::subscription::{Subscriber, Tail};
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
@@ -46,36 +45,28 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let stop_services = CancellationToken::new();
 
     let head = parts.store.head().await?;
-    // Up at once, so that it is refused to no other node: each node runs every handler.
-    let node = NodeId::new();
-    let mut positions = Vec::new();
-    for handler in &handlers {
-        let epoch = parts.leases.acquire_lease(&handler.name, node, Duration::ZERO).await?.unwrap_or(0);
-        positions.push((first_position(&*parts.checkpoints, handler, head, epoch).await?, epoch));
-    }
-
     let mut board = HandlerBoard::default();
-    let mut subscribers = Vec::new();
-    let mut progresses = Vec::new();
-    for (handler, (position, _)) in handlers.iter().zip(&positions) {
+    let mut places = Vec::new();
+    for handler in &handlers {
         let subscriber = Arc::new(Subscriber::new((handler.filter)(&registry)));
-        let progress = board.add(Arc::clone(&handler.name), handler.strong, Arc::clone(&subscriber));
-        progress.send_modify(|progress| progress.position = *position);
-        subscribers.push(subscriber);
-        progresses.push(Arc::new(progress));
+        let waiters = Arc::new(Waiters::default());
+        let name = Arc::clone(&handler.name);
+        let progress = board.add(name, handler.strong, Arc::clone(&subscriber), Arc::clone(&waiters));
+        places.push((subscriber, waiters, Arc::new(progress)));
     }
     let tail = Arc::new(Tail::new(
         Arc::clone(&parts.store),
-        subscribers.clone(),
+        places.iter().map(|(subscriber, ..)| Arc::clone(subscriber)).collect(),
         head,
         config.tail_page,
         config.poll_interval,
         config.tail_buffer,
     ));
+    let leases = Leases::new(parts.leases, config.lease_ttl, config.lease_retry);
     let runners: Vec<_> = handlers
         .iter()
-        .zip(positions.iter().zip(subscribers.into_iter().zip(progresses)))
-        .map(|(handler, ((position, epoch), (subscriber, progress)))| HandlerRunner {
+        .zip(places)
+        .map(|(handler, (subscriber, waiters, progress))| HandlerRunner {
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
             core: Weak::new(),
@@ -86,15 +77,18 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             clock: Arc::clone(&parts.clock),
             tail: Arc::clone(&tail),
             subscriber,
-            saved: Arc::new(AtomicU64::new(*position)),
-            epoch: *epoch,
             progress,
+            waiters,
+            leases: Arc::clone(&leases),
+            last_tenure: Arc::default(),
+            start: start_position(handler.start_from, head),
             stop: stop_handlers.clone(),
             page: config.tail_page,
             checkpoint_every: config.checkpoint_every,
             checkpoint_interval: config.checkpoint_interval,
         })
         .collect();
+    let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
     let environment = Environment::new(
         Arc::clone(&name),
         Arc::clone(&parts.store),
@@ -130,6 +124,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     });
     spawn_services(&core, tail);
     spawn_handlers(&core, handlers, runners);
+    given_up.disarm();
     core.set_state(ApplicationState::Running);
     tracing::info!(
         cqrs.application = core.name(),
@@ -142,26 +137,56 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     Ok(core)
 }
 
-/// Where a handler begins. The answer is saved for a handler that has never run: one that starts from the
-/// current position begins there even when it is stopped before its first event.
-async fn first_position(
-    checkpoints: &dyn crate::store::CheckpointStore,
-    handler: &HandlerDefinition,
-    head: u64,
-    epoch: u64,
-) -> Result<u64, StoreError> {
-    if let Some(position) = checkpoints.checkpoint(&handler.name).await? {
-        return Ok(position);
+/// Takes the leases of handlers that no other node runs, and finds out where each handler stands.
+///
+/// The task that gives leases back runs before any is taken. A start that fails waits for it, one that is dropped
+/// tells it to stop: that is what the guard is for.
+async fn begin(
+    runners: &[HandlerRunner],
+    leases: Arc<Leases>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<DropGuard, StoreError> {
+    let given_up = stop.clone().drop_guard();
+    if !runners.is_empty() {
+        let task = LeaseTask { leases, stop: stop.clone() };
+        let stop = stop.clone();
+        tasks.spawn(async move { supervise("leases", stop, task).await });
     }
-    let position = match handler.start_from {
+    let begun = join_all(runners.iter().map(HandlerRunner::begin)).await;
+    if let Err(error) = begun.into_iter().collect::<Result<(), _>>() {
+        runners.iter().for_each(|runner| runner.last_tenure().begun = None);
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        return Err(error);
+    }
+    Ok(given_up)
+}
+
+/// Where a handler begins that has never run. `head` is where the log ended when the application was started, so
+/// that an event that comes after the start is not missed.
+fn start_position(start_from: StartFrom, head: u64) -> u64 {
+    match start_from {
         StartFrom::Origin => 0,
         StartFrom::Current => head,
         StartFrom::Position(position) => position,
-    };
-    match checkpoints.save_checkpoint(&handler.name, position, epoch).await {
-        // Another node was first.
-        Ok(()) | Err(CheckpointError::Fenced { .. }) => Ok(position),
-        Err(CheckpointError::Store(error)) => Err(error),
+    }
+}
+
+struct LeaseTask {
+    leases: Arc<Leases>,
+    stop: CancellationToken,
+}
+
+impl Supervised for LeaseTask {
+    fn run(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.leases.run(self.stop.clone()))
+    }
+
+    /// Without it every handler would stop after a while.
+    fn may_be_given_up(&self) -> bool {
+        false
     }
 }
 

@@ -11,7 +11,8 @@ pub enum Consistency {
     /// Nothing.
     #[default]
     Eventual,
-    /// Every handler that is declared strong and interested in one of the events has handled them.
+    /// Every handler that is declared strong and interested in one of the events has handled them, on whichever
+    /// node it runs.
     Strong,
     /// The handlers of these names have handled the events they are interested in, however declared.
     Handlers(Vec<Cow<'static, str>>),

@@ -4,7 +4,10 @@ mod entry;
 mod failure;
 mod policy;
 mod runner;
+mod standby;
 mod status;
+mod tenure;
+mod waiters;
 mod worker;
 
 pub use entry::HandlerEntry;
@@ -15,6 +18,8 @@ pub use status::{HandlerState, HandlerStatus};
 pub(crate) use entry::HandlerDefinition;
 pub(crate) use runner::HandlerRunner;
 pub(crate) use status::{HandlerBoard, HandlerProgress};
+pub(crate) use tenure::{LastTenure, Tenure};
+pub(crate) use waiters::Waiters;
 
 use std::error::Error;
 
@@ -27,7 +32,7 @@ pub enum StartFrom {
     /// At the first event of the log.
     #[default]
     Origin,
-    /// At the first event after the handler was started for the first time.
+    /// At the first event after the application was started that ran the handler for the first time.
     Current,
     /// At the first event behind this position.
     Position(u64),
@@ -46,7 +51,8 @@ pub enum HandlerConsistency {
 /// Reacts to events, as `#[event_handler]` makes it.
 ///
 /// Each event is handled at least once, in the order of the log, one at a time; a handler that fails or is
-/// slow delays no other. Commands that it dispatches are caused by the event and belong together with it.
+/// slow delays no other. Of several nodes one runs the handler; events that it had handled and not noted down when it
+/// was cut off are handled again by the next. Commands that it dispatches are caused by the event and belong together with it.
 /// The instance is given to the application's builder, or made by `Default`; its fields are its state, which
 /// lasts as long as the application runs.
 ///

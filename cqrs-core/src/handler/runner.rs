@@ -1,5 +1,4 @@
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,7 +8,8 @@ use crate::ambient::HandlerKey;
 use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
-use crate::handler::{HandlerProgress, HandlerState};
+use crate::handler::{HandlerProgress, HandlerState, LastTenure, Waiters};
+use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
 use crate::subscription::{Subscriber, Tail};
 
@@ -28,10 +28,11 @@ pub(crate) struct HandlerRunner {
     pub(crate) tail: Arc<Tail>,
     pub(crate) subscriber: Arc<Subscriber>,
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
-    /// The checkpoint that the store has; it outlives a run that crashed.
-    pub(crate) saved: Arc<AtomicU64>,
-    /// Of the handler's lease.
-    pub(crate) epoch: u64,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) last_tenure: Arc<Mutex<LastTenure>>,
+    /// Where the handler begins when it has no checkpoint.
+    pub(crate) start: u64,
     pub(crate) stop: CancellationToken,
     pub(crate) page: usize,
     pub(crate) checkpoint_every: u64,
@@ -44,19 +45,20 @@ impl HandlerRunner {
         self.progress.borrow().position
     }
 
-    pub(crate) fn advance(&self, position: u64) {
+    /// Tells whether that is further than before.
+    pub(crate) fn advance(&self, position: u64) -> bool {
         self.progress.send_if_modified(|progress| {
             let advanced = position > progress.position;
             progress.position = progress.position.max(position);
             advanced
-        });
+        })
     }
 
     pub(crate) fn set_state(&self, state: HandlerState) {
         self.progress.send_if_modified(|progress| {
             let changed = progress.state != state;
             progress.state = state;
-            if state == HandlerState::Running {
+            if matches!(state, HandlerState::Running | HandlerState::Passive) {
                 progress.last_error = None;
             }
             changed

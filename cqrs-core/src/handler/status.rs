@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::ambient::HandlerKey;
 use crate::dispatch::{Consistency, Pending};
+use crate::handler::Waiters;
 use crate::store::EventFilter;
 use crate::subscription::Subscriber;
 
@@ -19,11 +20,15 @@ pub enum HandlerState {
     Starting,
     /// It handles events, or waits for some.
     Running,
-    /// An event failed and will be tried again.
+    /// Another node handles its events. This one takes over when that one stops or is not heard of any more.
+    Passive,
+    /// An event failed and will be tried again, or the store could not tell which node is to run the handler, and
+    /// will be asked again.
     Retrying,
     /// It crashed and will be started again.
     Restarting,
-    /// It gave up at an event, and stays there until the application is started again.
+    /// It gave up at an event, and stays there until the application is started again. Another node may run it
+    /// meanwhile, and try the event.
     Failed,
     /// It was stopped with the application.
     Stopped,
@@ -42,6 +47,7 @@ impl fmt::Display for HandlerState {
         formatter.write_str(match self {
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Passive => "passive",
             Self::Retrying => "retrying",
             Self::Restarting => "restarting",
             Self::Failed => "failed",
@@ -58,7 +64,8 @@ pub struct HandlerStatus {
     pub name: String,
     /// What it is doing.
     pub state: HandlerState,
-    /// The position up to which nothing is left for it to handle.
+    /// The position up to which nothing is left for it to handle; as far as this node knows, when the handler is
+    /// passive here.
     pub position: u64,
     /// How far that is from the end of the log.
     pub lag: u64,
@@ -87,6 +94,7 @@ struct Entry {
     strong: bool,
     filter: EventFilter,
     subscriber: Arc<Subscriber>,
+    waiters: Arc<Waiters>,
     progress: watch::Receiver<HandlerProgress>,
 }
 
@@ -96,12 +104,13 @@ impl HandlerBoard {
         name: Arc<str>,
         strong: bool,
         subscriber: Arc<Subscriber>,
+        waiters: Arc<Waiters>,
     ) -> watch::Sender<HandlerProgress> {
         let progress = HandlerProgress { state: HandlerState::Starting, position: 0, last_error: None };
         let (sender, receiver) = watch::channel(progress);
         self.by_name.insert(Arc::clone(&name), self.entries.len());
         let filter = subscriber.filter.clone();
-        self.entries.push(Entry { name, strong, filter, subscriber, progress: receiver });
+        self.entries.push(Entry { name, strong, filter, subscriber, waiters, progress: receiver });
         sender
     }
 
@@ -214,6 +223,7 @@ impl Entry {
     /// Waits until the handler has come to position `head`; the error is that it is down before.
     async fn reach(&self, head: u64) -> Result<(), ()> {
         let mut progress = self.progress.clone();
+        let mut waiter = None;
         loop {
             // Made before the look, so that what moves after it is noticed.
             let moved = self.subscriber.moved();
@@ -224,6 +234,7 @@ impl Entry {
             if is_down {
                 return Err(());
             }
+            waiter.get_or_insert_with(|| self.waiters.enter());
             tokio::select! {
                 () = moved => {}
                 changed = progress.changed() => changed.map_err(|_| ())?,

@@ -1,4 +1,3 @@
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,9 +8,11 @@ use crate::ambient::Ambient;
 use crate::backoff::Backoff;
 use crate::error_text::error_text;
 use crate::event::{DecodeError, Decoded, EventContext, decode};
-use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
+use crate::handler::{
+    ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState, Tenure,
+};
 use crate::panics;
-use crate::store::RecordedEvent;
+use crate::store::{CheckpointError, RecordedEvent};
 use crate::subscription::Buffered;
 
 /// Why the handling of events ended.
@@ -20,56 +21,70 @@ enum End {
     Stopped,
     /// The handler gave up at an event.
     Failed,
+    /// This node is not, or not for certain, the handler's owner any more.
+    Over,
 }
 
 /// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
 const IDLE_SAVE: Duration = Duration::from_secs(30);
 
-/// The checkpoint of a handler, as far as it is saved.
-struct Checkpoint {
-    saved: u64,
-    /// Up to where it was tried to save it, and when: a store that fails is not asked again for each event.
-    tried: u64,
-    tried_at: Instant,
-}
-
 impl HandlerRunner {
-    /// Handles events until the application stops or the handler gives up.
+    /// Handles events, whenever this node is the handler's owner, until the application stops or the handler gives
+    /// up. The lease is given back then, so that another node can go on, or try its luck.
     pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
-        self.set_state(HandlerState::Running);
-        let saved = self.saved.load(Ordering::Acquire);
-        let mut checkpoint = Checkpoint { saved, tried: saved, tried_at: Instant::now() };
-        let end = match self.handle_all(handler, &mut checkpoint).await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        };
-        // What was skipped while asleep counts as handled, so that a clean stop repeats nothing.
-        if let Some(clear_to) = self.subscriber.get_up() {
-            self.advance(clear_to);
+        while let Some(mut tenure) = self.own().await {
+            self.set_state(HandlerState::Running);
+            let end = match self.handle_all(handler, &mut tenure).await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            };
+            // What was skipped while asleep counts as handled, so that a clean stop repeats nothing.
+            if let Some(clear_to) = self.subscriber.get_up() {
+                self.advance(clear_to);
+            }
+            match end {
+                End::Stopped => {
+                    let _ = self.save(&mut tenure).await;
+                    break;
+                }
+                End::Failed => {
+                    let _ = self.save(&mut tenure).await;
+                    return self.progress.send_modify(|progress| progress.state = HandlerState::Failed);
+                }
+                End::Over => {
+                    self.set_state(HandlerState::Passive);
+                    self.report_over(&tenure);
+                }
+            }
         }
-        self.save(&mut checkpoint).await;
-        match end {
-            End::Stopped => self.set_state(HandlerState::Stopped),
-            End::Failed => self.progress.send_modify(|progress| progress.state = HandlerState::Failed),
+        self.set_state(HandlerState::Stopped);
+    }
+
+    /// Whether to go on with the next event.
+    fn check(&self, tenure: &Tenure) -> Result<(), End> {
+        if self.stop.is_cancelled() {
+            return Err(End::Stopped);
+        }
+        match tenure.lease.is_good() {
+            true => Ok(()),
+            false => Err(End::Over),
         }
     }
 
     async fn handle_all<H: EventHandler>(
         &self,
         handler: &H,
-        checkpoint: &mut Checkpoint,
+        tenure: &mut Tenure,
     ) -> Result<std::convert::Infallible, End> {
         let mut backoff = Backoff::new();
         loop {
-            if self.stop.is_cancelled() {
-                return Err(End::Stopped);
-            }
+            self.check(tenure)?;
             match self.tail.after(self.position()) {
                 Buffered::Batch(batch) => {
-                    self.handle_some(handler, &batch.events, checkpoint).await?;
+                    self.handle_some(handler, &batch.events, tenure).await?;
                     self.advance(batch.last);
                 }
-                Buffered::Behind => match self.catch_up(handler, checkpoint).await {
+                Buffered::Behind => match self.catch_up(handler, tenure).await {
                     Ok(handled) => {
                         handled?;
                         backoff.reset();
@@ -80,15 +95,16 @@ impl HandlerRunner {
                             error = &error as &dyn std::error::Error,
                             "the log could not be read, trying again"
                         );
-                        self.wait(backoff.pause()).await?;
+                        self.wait(backoff.pause(), tenure).await?;
                     }
                 },
                 Buffered::AtEnd => {
-                    self.save(checkpoint).await;
+                    self.save(tenure).await?;
                     let sleep = self.subscriber.sleep(self.position(), || self.tail.last());
                     let woken = tokio::select! {
                         biased;
                         () = self.stop.cancelled() => return Err(End::Stopped),
+                        () = tenure.lease.over() => return Err(End::Over),
                         woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
                     // Not woken: it looks up to save how far the others' events have carried it.
@@ -104,10 +120,14 @@ impl HandlerRunner {
     async fn catch_up<H: EventHandler>(
         &self,
         handler: &H,
-        checkpoint: &mut Checkpoint,
+        tenure: &mut Tenure,
     ) -> Result<Result<(), End>, crate::store::StoreError> {
-        let page = self.store.read_log(self.position(), &self.subscriber.filter, self.page).await?;
-        if let Err(end) = self.handle_some(handler, &page.events, checkpoint).await {
+        let page = tokio::select! {
+            biased;
+            page = self.store.read_log(self.position(), &self.subscriber.filter, self.page) => page?,
+            () = tenure.lease.over() => return Ok(Err(End::Over)),
+        };
+        if let Err(end) = self.handle_some(handler, &page.events, tenure).await {
             return Ok(Err(end));
         }
         self.advance(page.read_to);
@@ -118,20 +138,18 @@ impl HandlerRunner {
         &self,
         handler: &H,
         events: &[RecordedEvent],
-        checkpoint: &mut Checkpoint,
+        tenure: &mut Tenure,
     ) -> Result<(), End> {
         for event in events {
             if event.position <= self.position() || !self.subscriber.filter.accepts(&event.event_type) {
                 continue;
             }
-            if self.stop.is_cancelled() {
-                return Err(End::Stopped);
-            }
-            self.handle_one(handler, event).await?;
+            self.check(tenure)?;
+            self.handle_one(handler, event, tenure).await?;
             self.advance(event.position);
-            let unsaved = event.position.saturating_sub(checkpoint.tried);
-            if unsaved >= self.checkpoint_every || checkpoint.tried_at.elapsed() >= self.checkpoint_interval {
-                self.save(checkpoint).await;
+            let unsaved = event.position.saturating_sub(tenure.tried);
+            if unsaved >= self.checkpoint_every || tenure.tried_at.elapsed() >= self.checkpoint_interval {
+                self.save(tenure).await?;
             }
             tokio::task::consume_budget().await;
         }
@@ -139,7 +157,12 @@ impl HandlerRunner {
     }
 
     /// Handles one event, again and again while the handler's policy says so.
-    async fn handle_one<H: EventHandler>(&self, handler: &H, event: &RecordedEvent) -> Result<(), End> {
+    async fn handle_one<H: EventHandler>(
+        &self,
+        handler: &H,
+        event: &RecordedEvent,
+        tenure: &Tenure,
+    ) -> Result<(), End> {
         let mut first_failed_at: Option<DateTime<Utc>> = None;
         let mut attempt = 1;
         loop {
@@ -180,16 +203,14 @@ impl HandlerRunner {
             self.report(&failure, action);
             match action {
                 ErrorAction::Retry => tokio::task::yield_now().await,
-                ErrorAction::RetryAfter(delay) => self.wait(delay).await?,
+                ErrorAction::RetryAfter(delay) => self.wait(delay, tenure).await?,
                 ErrorAction::Skip => {
                     self.set_state(HandlerState::Running);
                     return Ok(());
                 }
                 ErrorAction::Stop => return Err(End::Failed),
             }
-            if self.stop.is_cancelled() {
-                return Err(End::Stopped);
-            }
+            self.check(tenure)?;
             attempt += 1;
         }
     }
@@ -269,32 +290,54 @@ impl HandlerRunner {
         }
     }
 
-    /// Waits, unless the application stops meanwhile.
-    async fn wait(&self, delay: Duration) -> Result<(), End> {
+    /// Waits, unless the application stops or the tenure ends meanwhile.
+    async fn wait(&self, delay: Duration, tenure: &Tenure) -> Result<(), End> {
         tokio::select! {
             () = self.stop.cancelled() => Err(End::Stopped),
+            () = tenure.lease.over() => Err(End::Over),
             () = tokio::time::sleep(delay) => Ok(()),
         }
     }
 
     /// Saves the checkpoint if it has moved. When that fails, the next time is soon enough: at worst some
-    /// events are handled again.
-    async fn save(&self, checkpoint: &mut Checkpoint) {
+    /// events are handled again. When another node has taken the handler over, the tenure ends.
+    async fn save(&self, tenure: &mut Tenure) -> Result<(), End> {
         let position = self.position();
-        if position == checkpoint.saved {
-            return;
+        if position == tenure.saved {
+            return Ok(());
         }
-        (checkpoint.tried, checkpoint.tried_at) = (position, Instant::now());
-        match self.checkpoints.save_checkpoint(&self.name, position, self.epoch).await {
-            Ok(()) => {
-                checkpoint.saved = position;
-                self.saved.store(position, Ordering::Release);
+        (tenure.tried, tenure.tried_at) = (position, Instant::now());
+        let saved = tokio::select! {
+            biased;
+            saved = self.checkpoints.save_checkpoint(&self.name, position, tenure.lease.epoch()) => saved,
+            () = tenure.lease.over() => return Err(End::Over),
+        };
+        match saved {
+            Ok(()) => tenure.saved = position,
+            Err(CheckpointError::Fenced { .. }) => {
+                tenure.lease.fence();
+                return Err(End::Over);
             }
-            Err(error) => tracing::warn!(
+            Err(CheckpointError::Store(error)) => tracing::warn!(
                 cqrs.handler = &*self.name,
                 error = &error as &dyn std::error::Error,
                 "the checkpoint could not be saved"
             ),
         }
+        Ok(())
+    }
+
+    fn report_over(&self, tenure: &Tenure) {
+        let reason = match tenure.lease.is_fenced() {
+            true => "another node has taken the handler over",
+            false => "the handler's lease could not be renewed in time",
+        };
+        tracing::warn!(
+            cqrs.application = &*self.application,
+            cqrs.handler = &*self.name,
+            cqrs.epoch = tenure.lease.epoch(),
+            reason,
+            "handler stopped for now"
+        );
     }
 }

@@ -48,6 +48,11 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
+    /// A further way to a store, with faults of its own.
+    pub fn on(inner: &MemoryStore) -> Self {
+        Self { inner: inner.clone(), ..Self::default() }
+    }
+
     /// The next calls of this kind fail.
     pub fn fail(&self, call: Call, fault: Fault, times: usize) {
         self.faults.lock().unwrap().insert(call, (fault, times));

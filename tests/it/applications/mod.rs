@@ -1,7 +1,7 @@
 //! Applications: starting, stopping, what can be seen of them, and what keeps them running.
 
 mod faults;
-mod faulty_store;
+pub mod faulty_store;
 mod lifecycle;
 mod shutdown;
 mod supervision;

@@ -140,6 +140,15 @@ impl Script {
         self
     }
 
+    /// What the script does with an event.
+    pub fn run(
+        &self,
+        event: Noted,
+        context: EventContext,
+    ) -> impl Future<Output = Result<(), Broken>> + Send {
+        (self.work)(event, context)
+    }
+
     /// Tells of each event and is content.
     pub fn telling() -> (Self, Inbox) {
         let (told, inbox) = mpsc::channel(100_000);

@@ -1,0 +1,146 @@
+use std::convert::Infallible;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::error_text::error_text;
+use crate::handler::{HandlerRunner, HandlerState, LastTenure, Tenure};
+use crate::store::{CheckpointError, StoreError};
+use crate::subscription::Buffered;
+
+/// How often the owner's checkpoint is read while somebody waits for it: the pauses double while nothing moves.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_millis(320);
+
+impl HandlerRunner {
+    /// Decides for the first time who owns the handler, while the application starts: what is dispatched from
+    /// then on is behind the place where a handler begins that starts from the present.
+    pub(crate) async fn begin(&self) -> Result<(), StoreError> {
+        let begun = self.try_to_own().await?;
+        if begun.is_none() {
+            self.set_state(HandlerState::Passive);
+            self.follow_owner().await;
+        }
+        self.last_tenure().begun = begun;
+        Ok(())
+    }
+
+    /// Waits until this node owns the handler; `None` when the application stops before.
+    pub(crate) async fn own(&self) -> Option<Tenure> {
+        if let Some(begun) = self.last_tenure().begun.take() {
+            return Some(begun);
+        }
+        let mut given_back = self.leases.watch();
+        loop {
+            given_back.mark_unchanged();
+            let attempt = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                attempt = self.try_to_own() => attempt,
+            };
+            let is_owned = match attempt {
+                Ok(Some(tenure)) => return Some(tenure),
+                Ok(None) => {
+                    self.set_state(HandlerState::Passive);
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        cqrs.handler = &*self.name,
+                        error = &error as &dyn std::error::Error,
+                        "the handler's lease could not be asked for, trying again"
+                    );
+                    self.set_failure(HandlerState::Retrying, &error_text(&error));
+                    false
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = sleep(self.leases.pause()) => {}
+                // Not after a failure: this node may have given back the lease itself.
+                () = changed(&mut given_back), if is_owned => {}
+                never = self.stand_by() => match never {},
+            }
+        }
+    }
+
+    /// Takes the lease, and then reads where the last owner had come to; `None` while another node has it.
+    async fn try_to_own(&self) -> Result<Option<Tenure>, StoreError> {
+        let Some(lease) = self.leases.acquire(&self.name).await? else {
+            return Ok(None);
+        };
+        let is_next = self.last_tenure().is_followed_by(lease.epoch());
+        let saved = match self.checkpoints.checkpoint(&self.name).await? {
+            Some(saved) => saved,
+            // Saved at once: a handler that starts from the present begins there even when it is stopped, or
+            // its node dies, before its first event.
+            None => match self.checkpoints.save_checkpoint(&self.name, self.start, lease.epoch()).await {
+                Ok(()) => self.start,
+                Err(CheckpointError::Fenced { .. }) => return Ok(None),
+                Err(CheckpointError::Store(error)) => return Err(error),
+            },
+        };
+        self.last_tenure().epoch = lease.epoch();
+        self.progress.send_modify(|progress| {
+            // Nobody came in between: what was handled since the checkpoint is not handled again.
+            progress.position = if is_next { progress.position.max(saved) } else { saved };
+        });
+        Ok(Some(Tenure::new(lease, saved)))
+    }
+
+    /// Keeps up with the owner, closely while somebody waits for the handler.
+    async fn stand_by(&self) -> Infallible {
+        let mut pause = FIRST_LOOK;
+        loop {
+            if self.follow_owner().await {
+                pause = FIRST_LOOK;
+            }
+            if self.waiters.is_empty() {
+                self.waiters.came().await;
+                pause = FIRST_LOOK;
+                continue;
+            }
+            tokio::select! {
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_LOOK),
+                () = self.waiters.came() => pause = FIRST_LOOK,
+            }
+        }
+    }
+
+    /// Reads how far the owner has come; tells whether that is further than before.
+    async fn follow_owner(&self) -> bool {
+        match self.checkpoints.checkpoint(&self.name).await {
+            Ok(Some(saved)) => self.advance(self.clear_beyond(saved)),
+            Ok(None) => false,
+            // Reported where the lease is asked for, which is soon.
+            Err(_) => false,
+        }
+    }
+
+    /// Up to where there is nothing behind `position` that the handler wants, as far as the buffer knows. An owner
+    /// that only foreign events pass by does not save each step.
+    fn clear_beyond(&self, mut position: u64) -> u64 {
+        while let Buffered::Batch(batch) = self.tail.after(position) {
+            let filter = &self.subscriber.filter;
+            let wanted = batch.events.iter().filter(|event| filter.accepts(&event.event_type));
+            if let Some(next) = wanted.map(|event| event.position).find(|next| *next > position) {
+                return next - 1;
+            }
+            position = batch.last;
+        }
+        position
+    }
+
+    pub(crate) fn last_tenure(&self) -> MutexGuard<'_, LastTenure> {
+        self.last_tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Is ready when the value has changed; never when it cannot change any more.
+async fn changed(watched: &mut watch::Receiver<u64>) {
+    if watched.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

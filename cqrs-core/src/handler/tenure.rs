@@ -1,0 +1,39 @@
+use tokio::time::Instant;
+
+use crate::lease::Lease;
+
+/// A time in which this node owns a handler, and the checkpoint as far as it is saved.
+pub(crate) struct Tenure {
+    pub(crate) lease: Lease,
+    pub(crate) saved: u64,
+    /// Up to where it was tried to save it, and when: a store that fails is not asked again for each event.
+    pub(crate) tried: u64,
+    pub(crate) tried_at: Instant,
+}
+
+impl Tenure {
+    pub(crate) fn new(lease: Lease, saved: u64) -> Self {
+        Self { lease, saved, tried: saved, tried_at: Instant::now() }
+    }
+}
+
+/// What outlives a tenure.
+#[derive(Default)]
+pub(crate) struct LastTenure {
+    /// 0 when there was none.
+    pub(crate) epoch: u64,
+    /// A tenure that has begun before the handler runs, when the application starts.
+    pub(crate) begun: Option<Tenure>,
+}
+
+impl LastTenure {
+    /// Whether nobody was the owner between the last tenure and the one of this epoch. If so, that one is the last
+    /// from now on: it may end before it has begun, and is followed by another one then.
+    pub(crate) fn is_followed_by(&mut self, epoch: u64) -> bool {
+        let is_next = self.epoch + 1 == epoch;
+        if is_next {
+            self.epoch = epoch;
+        }
+        is_next
+    }
+}
