@@ -1,0 +1,10 @@
+//! Applications on the Postgres store, through the facade, on a real server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test joins what it spawns")]
+#![expect(unreachable_pub, reason = "the modules read like those of a library")]
+
+mod applications;
+mod domain;
+mod nodes;
+mod outages;
