@@ -5,6 +5,7 @@
 //! runtime: an instance of an aggregate is a value with a bounded queue of jobs and, while there are jobs,
 //! one task that runs them. An idle instance has no task.
 
+mod decide;
 mod emitter;
 mod environment;
 mod events;
