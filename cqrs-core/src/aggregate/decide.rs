@@ -17,21 +17,9 @@ impl<A: Aggregate> AggregateRuntime<A> {
         reply: &mut Replier<A>,
         attempt: u32,
     ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
-        let context = CommandContext {
-            command_id: order.command_id,
-            correlation_id: order.correlation_id,
-            causation_id: order.causation_id,
-            metadata: order.metadata.clone(),
-            stream_id: stream_id.clone(),
-            version: current.version,
-            attempt,
-            now: self.environment.clock.now(),
-        };
-        let state = &*current.state;
-        state.before_execute(&context).map_err(DispatchError::Rejected)?;
-        let mut emitter = Emitter::new(state);
-        let services = &self.environment.services;
-        let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
+        let context = self.context_of(stream_id, current, order, attempt);
+        let mut emitter = Emitter::new(&*current.state);
+        let decided = match self.begin_decision(current, order, &mut emitter, &context) {
             Execution::Ready(decided) => decided,
             Execution::Pending(deciding) => tokio::select! {
                 biased;
@@ -42,6 +30,57 @@ impl<A: Aggregate> AggregateRuntime<A> {
         };
         decided.map_err(DispatchError::Rejected)?;
         Ok(emitter.finish())
+    }
+
+    /// The same for a decision that is made without waiting; `None` when it is not, or is a refusal. What waits is not
+    /// begun.
+    pub(super) fn decide_at_once(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+    ) -> Option<(Vec<A::Event>, Option<A>)> {
+        let context = self.context_of(stream_id, current, order, 1);
+        let mut emitter = Emitter::new(&*current.state);
+        let Execution::Ready(Ok(())) = self.begin_decision(current, order, &mut emitter, &context) else {
+            return None;
+        };
+        Some(emitter.finish())
+    }
+
+    fn context_of(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        order: &Order<A>,
+        attempt: u32,
+    ) -> CommandContext {
+        CommandContext {
+            command_id: order.command_id,
+            correlation_id: order.correlation_id,
+            causation_id: order.causation_id,
+            metadata: order.metadata.clone(),
+            stream_id: stream_id.clone(),
+            version: current.version,
+            attempt,
+            now: self.environment.clock.now(),
+        }
+    }
+
+    fn begin_decision<'a>(
+        &'a self,
+        current: &'a Loaded<A>,
+        order: &'a Order<A>,
+        emitter: &'a mut Emitter<'_, A>,
+        context: &'a CommandContext,
+    ) -> Execution<'a, A::Error> {
+        match current.state.before_execute(context) {
+            Ok(()) => {
+                let services = &self.environment.services;
+                (order.run)(&*order.command, services, &current.state, emitter, context)
+            }
+            Err(refusal) => Execution::Ready(Err(refusal)),
+        }
     }
 
     /// The append of what was decided on `current`.

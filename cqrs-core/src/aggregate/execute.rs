@@ -119,16 +119,11 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     return self.repeated(stream_id, command_id, appended).await;
                 }
                 Ok(appended) => {
-                    current.version += events.len() as u64;
-                    if let Some(changed) = changed {
-                        current.state = Arc::new(changed);
-                    }
-                    let position = (appended.position > 0).then_some(appended.position);
-                    return Ok(Success::of(current, position, events));
+                    *current = current.after(&events, changed);
+                    return Ok(Success::of(current, Some(&appended), events));
                 }
                 Err(AppendError::WrongExpectedVersion { actual, .. }) => {
                     order.progress.nothing_stored();
-                    let known = current.version;
                     if let Some(expected) = order.expected_version {
                         *loaded = None;
                         let stream_id = stream_id.clone();
@@ -158,12 +153,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     if order.progress.is_given_up() {
                         return Err(abandoned(order));
                     }
-                    if actual < known {
-                        // The stream was hard-deleted; what is remembered belongs to the one that was.
-                        *current = self.load(stream_id).await.map_err(replay_failed)?;
-                    } else {
-                        self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
-                    }
+                    self.follow(stream_id, current, actual).await.map_err(replay_failed)?;
                     fresh = true;
                     attempt += 1;
                 }
@@ -178,8 +168,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
 }
 
 impl<A: Aggregate> Success<A> {
-    fn of(current: &Loaded<A>, position: Option<u64>, events: Vec<A::Event>) -> Self {
+    /// A command that left the aggregate at `current`.
+    pub(super) fn of(current: &Loaded<A>, appended: Option<&Appended>, events: Vec<A::Event>) -> Self {
         let (version, state) = (current.version, Arc::clone(&current.state));
+        let position = appended.map(|appended| appended.position).filter(|position| *position > 0);
         Self { version, position, events, state, repeated: false }
     }
 }
