@@ -7,6 +7,7 @@
 
 mod compile;
 mod dispatch;
+mod distant;
 mod domain;
 mod footprint;
 mod hot;
@@ -42,6 +43,8 @@ enum What {
     Dispatch(Options),
     /// The same on one account.
     DispatchHot(Options),
+    /// The same on one account whose store takes a millisecond an append.
+    DispatchDistant(Options),
     /// Milliseconds to rebuild a state from 10,000 events.
     Rehydrate(Options),
     /// Bytes of an idle aggregate with a state of 100 bytes.
@@ -78,14 +81,17 @@ struct Options {
 const RESULT: &str = "result\t";
 
 fn main() -> Result<(), BoxError> {
-    use Metric::{CatchUp, Compile, Dispatch, DispatchHot, Footprint, Rehydrate};
+    use Metric::{CatchUp, Compile, Dispatch, DispatchDistant, DispatchHot, Footprint, Rehydrate};
     match Cli::parse().what {
         What::All(options) if options.quick => {
-            run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp], &options)
+            run(&[Dispatch, DispatchHot, DispatchDistant, Rehydrate, Footprint, CatchUp], &options)
         }
-        What::All(options) => run(&[Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp, Compile], &options),
+        What::All(options) => {
+            run(&[Dispatch, DispatchHot, DispatchDistant, Rehydrate, Footprint, CatchUp, Compile], &options)
+        }
         What::Dispatch(options) => run(&[Dispatch], &options),
         What::DispatchHot(options) => run(&[DispatchHot], &options),
+        What::DispatchDistant(options) => run(&[DispatchDistant], &options),
         What::Rehydrate(options) => run(&[Rehydrate], &options),
         What::Footprint(options) => run(&[Footprint], &options),
         What::CatchUp(options) => run(&[CatchUp], &options),
@@ -152,6 +158,7 @@ fn measure(point: Point, effort: Effort) -> Result<(), BoxError> {
     let values = match point.metric {
         Metric::Dispatch => dispatch::measure(point, effort)?,
         Metric::DispatchHot => hot::measure(point, effort)?,
+        Metric::DispatchDistant => distant::measure(point, effort)?,
         Metric::Rehydrate => rehydrate::rehydrate()?,
         Metric::Footprint => footprint::measure(effort)?,
         Metric::CatchUp => rehydrate::catch_up(effort)?,

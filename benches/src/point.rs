@@ -14,6 +14,8 @@ pub(crate) enum Metric {
     Dispatch,
     /// The same for a single account.
     DispatchHot,
+    /// The same for a single account whose store takes a millisecond an append.
+    DispatchDistant,
     /// How long it takes to rebuild a state from 10,000 events.
     Rehydrate,
     /// How much memory an idle aggregate with a state of 100 bytes takes.
@@ -89,7 +91,9 @@ impl Metric {
                 .into_iter()
                 .flat_map(|callers| subjects.map(|subject| point(subject, callers)))
                 .collect(),
-            Self::DispatchHot => [1, 8, 64].map(|callers| point(Subject::CqrsMemory, callers)).into(),
+            Self::DispatchHot | Self::DispatchDistant => {
+                [1, 8, 64].map(|callers| point(Subject::CqrsMemory, callers)).into()
+            }
             Self::Rehydrate | Self::Footprint | Self::CatchUp => vec![point(Subject::CqrsMemory, 1)],
             Self::Compile => [Subject::Macros, Subject::ByHand].map(|subject| point(subject, 1)).into(),
         }

@@ -49,6 +49,7 @@ pub(crate) async fn run<T: Teller>(metric: Metric, teller: T, load: Load) -> Res
     };
     let suffix = match metric {
         Metric::DispatchHot => "-hot",
+        Metric::DispatchDistant => "-distant",
         _ => "",
     };
     Ok(vec![
