@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -98,43 +99,49 @@ impl<'a, A: Aggregate> Worker<'a, A> {
 
     /// Appends a chain and answers its callers, or leaves its commands to be run one by one; gives the next command.
     async fn carry_out_all(&mut self, mut chain: Chain<A>) -> Option<Taken<A>> {
-        let fate = self.runtime.append_chain(&self.instance.stream_id, &mut chain).await;
-        let count = chain.links.len();
-        let next = match fate {
+        let mut waited = false;
+        let fate = {
+            let mut sent = pin!(self.runtime.append_chain(&self.instance.stream_id, &mut chain));
+            poll_fn(|context| {
+                let polled = sent.as_mut().poll(context);
+                waited |= polled.is_pending();
+                polled
+            })
+            .await
+        };
+        match fate {
             Fate::Stored(appended) => {
-                let ended = chain.links.into_iter().zip(&appended);
-                self.end_all(ended.map(|(Link { job, events, after }, appended)| {
-                    let success = Success::of(&after, Some(appended), events);
+                let ended = chain.links.into_iter().zip(appended);
+                let ended = ended.map(|(Link { job, events, after }, appended)| {
+                    let success = Success::of(&after, Some(&appended), events);
                     (job, Some(after), Ok(success))
-                }))
+                });
+                self.end_all(ended, waited).await
             }
             Fate::Failed(failure) => {
                 let stream_id = &self.instance.stream_id;
                 // What the store has now is not known for sure; the next command reads it.
-                self.end_all(chain.links.into_iter().map(|Link { job, .. }| {
+                let ended = chain.links.into_iter().map(|Link { job, .. }| {
                     let failure = failure.of(&job.order, stream_id);
                     (job, None, Err(failure))
-                }))
+                });
+                self.end_all(ended, waited).await
             }
             Fate::NotStored => self.one_by_one(chain.links),
             Fate::Overtaken(actual) => {
                 self.follow(actual).await;
                 self.one_by_one(chain.links)
             }
-        };
-        for _ in 0..count {
-            tokio::task::consume_budget().await;
         }
-        next
     }
 
     /// Ends the commands of a chain with these outcomes and the states that they leave; gives the next command.
-    fn end_all(
+    async fn end_all(
         &mut self,
         ended: impl Iterator<Item = (Job<A>, Option<Loaded<A>>, Outcome<A>)>,
+        store_made_wait: bool,
     ) -> Option<Taken<A>> {
         let mut ended = ended.peekable();
-        let mut next = None;
         while let Some((Job { order, reply }, after, outcome)) = ended.next() {
             // An earlier command of the chain may have been the occasion of a snapshot.
             let snapshot_version = self.loaded.as_ref().map_or(0, |before| before.snapshot_version);
@@ -142,12 +149,21 @@ impl<'a, A: Aggregate> Worker<'a, A> {
             let settle = self.conclude(&order, &outcome);
             if ended.peek().is_some() {
                 self.instance.keep(self.loaded.as_ref(), settle, Instant::now());
-            } else {
-                next = self.settle(settle);
+                let _ = reply.send(outcome);
+                tokio::task::consume_budget().await;
+                continue;
             }
+            if store_made_wait {
+                // Those who were answered and go on at once may come together again; otherwise they would split into
+                // two chains that wait for each other.
+                tokio::task::yield_now().await;
+            }
+            let next = self.settle(settle);
             let _ = reply.send(outcome);
+            tokio::task::consume_budget().await;
+            return next;
         }
-        next
+        None
     }
 
     /// Leaves the commands of a chain, of which nothing is stored, to the ordinary path; gives the first.

@@ -196,6 +196,27 @@ async fn stored_states_are_appended_together_as_well() {
     assert!(sound_log(&store).await.is_empty());
 }
 
+// Were they not waited for, half of them would always wait for the other half.
+#[tokio::test]
+async fn callers_that_are_answered_together_come_together_again() {
+    let store = ScriptedStore::slow(MemoryStore::new());
+    let tallies = crate::support::tally::tallies(store.clone()).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let tallies = tallies.clone();
+        callers.spawn(async move {
+            for _ in 0..10 {
+                tallies.dispatch(add("1", 1)).await.unwrap();
+            }
+        });
+    }
+    callers.join_all().await;
+    tallies.shutdown().await;
+    let calls = store.calls();
+    assert_eq!(calls.iter().sum::<usize>(), 80);
+    assert!(calls.len() <= 14, "{calls:?}");
+}
+
 // One thread or many, on a store that never waits: the same log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_commands_at_once_are_each_stored_once() {
