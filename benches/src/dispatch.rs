@@ -1,6 +1,7 @@
 //! Commands for many accounts: the whole pipeline from the middleware to the store.
 
 use cqrs::MemoryStore;
+use cqrs::store::Store;
 
 use crate::domain::{Bank, Deposit, Open, Withdraw};
 use crate::peers::cqrs_es;
@@ -44,7 +45,12 @@ pub(crate) fn measure(point: Point, effort: Effort) -> Result<Vec<Value>, BoxErr
 /// in memory, encoded as JSON with ids of its own, and appended at the expected version to a log that keeps
 /// the order of all streams.
 pub(crate) async fn on_memory(metric: Metric, load: Load) -> Result<Vec<Value>, BoxError> {
-    let bank = Bank::builder(MemoryStore::new()).start().await?;
+    on(MemoryStore::new(), metric, load).await
+}
+
+/// The same on any store.
+pub(crate) async fn on(store: impl Store, metric: Metric, load: Load) -> Result<Vec<Value>, BoxError> {
+    let bank = Bank::builder(store).start().await?;
     let values = run(metric, bank.clone(), load).await?;
     bank.shutdown().await;
     Ok(values)

@@ -14,6 +14,7 @@ mod consistency;
 mod dispatch;
 mod events;
 mod handlers;
+mod hot_aggregate;
 mod isolation;
 mod leases;
 mod lifespan;

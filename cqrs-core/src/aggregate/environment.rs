@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Services;
 use crate::aggregate::sweep::Sweep;
+use crate::application::Config;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
 use crate::store::{EventStore, SnapshotStore};
@@ -25,6 +26,7 @@ pub(crate) struct Environment {
     pub(crate) working: TaskTracker,
     pub(crate) payload_limit: usize,
     pub(crate) replay_page: usize,
+    pub(crate) commands_per_append: usize,
     pub(crate) max_live: usize,
     pub(crate) live: AtomicUsize,
     pub(crate) sweep: Sweep,
@@ -46,9 +48,7 @@ impl Environment {
         services: Arc<Services>,
         clock: Arc<dyn Clock>,
         tasks: TaskTracker,
-        payload_limit: usize,
-        replay_page: usize,
-        max_live: usize,
+        config: &Config,
     ) -> Self {
         let working = TaskTracker::new();
         working.close();
@@ -61,9 +61,10 @@ impl Environment {
             clock,
             tasks,
             working,
-            payload_limit,
-            replay_page,
-            max_live,
+            payload_limit: config.payload_limit,
+            replay_page: config.replay_page,
+            commands_per_append: config.commands_per_append,
+            max_live: config.max_live_aggregates,
             live: AtomicUsize::new(0),
             sweep: Sweep::new(),
             snapshot_writers: Arc::new(Semaphore::new(SNAPSHOT_WRITERS)),

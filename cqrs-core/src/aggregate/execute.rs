@@ -3,15 +3,10 @@ use std::time::Duration;
 
 use crate::aggregate::failure::{abandoned, replay_error, store_error, unknown};
 use crate::aggregate::instance::Loaded;
-use crate::aggregate::{
-    Aggregate, AggregateRuntime, Emitter, Order, Outcome, Replier, SnapshotPolicy, Success,
-};
+use crate::aggregate::{Aggregate, AggregateRuntime, Order, Outcome, Replier, Success};
 use crate::application::ApplicationState;
-use crate::command::{CommandContext, Execution};
 use crate::dispatch::DispatchError;
-use crate::event::EventSet;
-use crate::id::EventId;
-use crate::store::{Append, AppendError, Appended, EventData, ExpectedVersion, StreamId, StreamWrite};
+use crate::store::{AppendError, Appended, StreamId};
 
 impl<A: Aggregate> AggregateRuntime<A> {
     /// Carries one command out, or finds out that it was carried out before.
@@ -124,16 +119,11 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     return self.repeated(stream_id, command_id, appended).await;
                 }
                 Ok(appended) => {
-                    current.version += events.len() as u64;
-                    if let Some(changed) = changed {
-                        current.state = Arc::new(changed);
-                    }
-                    let position = (appended.position > 0).then_some(appended.position);
-                    return Ok(Success::of(current, position, events));
+                    *current = current.after(&events, changed);
+                    return Ok(Success::of(current, Some(&appended), events));
                 }
                 Err(AppendError::WrongExpectedVersion { actual, .. }) => {
                     order.progress.nothing_stored();
-                    let known = current.version;
                     if let Some(expected) = order.expected_version {
                         *loaded = None;
                         let stream_id = stream_id.clone();
@@ -163,12 +153,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     if order.progress.is_given_up() {
                         return Err(abandoned(order));
                     }
-                    if actual < known {
-                        // The stream was hard-deleted; what is remembered belongs to the one that was.
-                        *current = self.load(stream_id).await.map_err(replay_failed)?;
-                    } else {
-                        self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
-                    }
+                    self.follow(stream_id, current, actual).await.map_err(replay_failed)?;
                     fresh = true;
                     attempt += 1;
                 }
@@ -180,112 +165,13 @@ impl<A: Aggregate> AggregateRuntime<A> {
             }
         }
     }
-
-    /// Lets the aggregate decide; gives the events and the state with them.
-    async fn decide(
-        &self,
-        stream_id: &StreamId,
-        current: &Loaded<A>,
-        order: &Order<A>,
-        reply: &mut Replier<A>,
-        attempt: u32,
-    ) -> Result<(Vec<A::Event>, Option<A>), DispatchError<A::Error>> {
-        let context = CommandContext {
-            command_id: order.command_id,
-            correlation_id: order.correlation_id,
-            causation_id: order.causation_id,
-            metadata: order.metadata.clone(),
-            stream_id: stream_id.clone(),
-            version: current.version,
-            attempt,
-            now: self.environment.clock.now(),
-        };
-        let state = &*current.state;
-        state.before_execute(&context).map_err(DispatchError::Rejected)?;
-        let mut emitter = Emitter::new(state);
-        let services = &self.environment.services;
-        let decided = match (order.run)(&*order.command, services, state, &mut emitter, &context) {
-            Execution::Ready(decided) => decided,
-            Execution::Pending(deciding) => tokio::select! {
-                biased;
-                decided = deciding => decided,
-                // Nothing would be stored any more, and others wait for the aggregate.
-                () = reply.closed() => return Err(abandoned(order)),
-            },
-        };
-        decided.map_err(DispatchError::Rejected)?;
-        Ok(emitter.finish())
-    }
-
-    fn append_of(
-        &self,
-        stream_id: &StreamId,
-        current: &Loaded<A>,
-        order: &Order<A>,
-        events: &[A::Event],
-        changed: Option<&A>,
-    ) -> Result<Append, DispatchError<A::Error>> {
-        let id = order.append_id;
-        let stream_id = stream_id.clone();
-        // Without events there is no new state: then the append only keeps the outcome of its id.
-        if self.settings.snapshots == SnapshotPolicy::StateStored && !events.is_empty() {
-            let codec = self.settings.codec.as_ref().expect("a state-stored aggregate has a codec");
-            let data = (codec.encode)(changed.unwrap_or(&current.state)).map_err(|error| {
-                let command_id = order.command_id;
-                DispatchError::Unencodable { command_id, what: A::NAME, source: error.into() }
-            })?;
-            let write = StreamWrite::State {
-                stream_id,
-                expected: current.version,
-                version: current.version + events.len() as u64,
-                schema_version: codec.schema_version,
-                data,
-            };
-            return Ok(Append { id, writes: vec![write] });
-        }
-        let mut metadata = order.metadata.clone();
-        if let Some(causation_id) = order.causation_id {
-            metadata.set_command_causation_id(causation_id);
-        }
-        let data = |event: &A::Event| {
-            let schema = event.schema();
-            Ok(EventData {
-                event_id: EventId::new(),
-                event_type: schema.name.into(),
-                schema_version: schema.version,
-                data: self.encode(order, event)?,
-                metadata: metadata.clone(),
-                causation_id: order.command_id.into(),
-                correlation_id: order.correlation_id,
-            })
-        };
-        let events = events.iter().map(data).collect::<Result<_, _>>()?;
-        let expected = match self.settings.snapshots {
-            SnapshotPolicy::StateStored => ExpectedVersion::Any,
-            _ => ExpectedVersion::Exact(current.version),
-        };
-        Ok(Append::to_stream(id, stream_id, expected, events))
-    }
-
-    fn encode(&self, order: &Order<A>, event: &A::Event) -> Result<bytes::Bytes, DispatchError<A::Error>> {
-        let command_id = order.command_id;
-        let event_type = event.schema().name;
-        let data = event.encode().map_err(|error| DispatchError::Unencodable {
-            command_id,
-            what: event_type,
-            source: error.into(),
-        })?;
-        let limit = self.environment.payload_limit;
-        if data.len() > limit {
-            return Err(DispatchError::PayloadTooLarge { command_id, event_type, size: data.len(), limit });
-        }
-        Ok(data)
-    }
 }
 
 impl<A: Aggregate> Success<A> {
-    fn of(current: &Loaded<A>, position: Option<u64>, events: Vec<A::Event>) -> Self {
+    /// A command that left the aggregate at `current`.
+    pub(super) fn of(current: &Loaded<A>, appended: Option<&Appended>, events: Vec<A::Event>) -> Self {
         let (version, state) = (current.version, Arc::clone(&current.state));
+        let position = appended.map(|appended| appended.position).filter(|position| *position > 0);
         Self { version, position, events, state, repeated: false }
     }
 }

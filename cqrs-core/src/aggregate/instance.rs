@@ -69,10 +69,17 @@ pub(crate) enum Pushed<A: Aggregate> {
     Retired(Job<A>),
 }
 
+/// A command that left the queue.
+pub(crate) struct Taken<A: Aggregate> {
+    pub(crate) job: Job<A>,
+    /// Whether others waited behind it.
+    pub(crate) others_wait: bool,
+}
+
 /// What the task of an instance does next.
 #[expect(clippy::large_enum_variant, reason = "it is returned and taken apart at once, never kept")]
 pub(crate) enum Next<A: Aggregate> {
-    Job(Job<A>),
+    Job(Taken<A>),
     /// Nothing waits, and the instance stays.
     Idle,
     /// Nothing waits, and the instance has to leave the map.
@@ -122,26 +129,37 @@ impl<A: Aggregate> Instance<A> {
 
     /// Begins a run: the state, and the first command. The queue is not empty, since a run begins with a
     /// push.
-    pub(crate) fn begin(&self) -> (Option<Loaded<A>>, Option<Job<A>>) {
+    pub(crate) fn begin(&self) -> (Option<Loaded<A>>, Option<Taken<A>>) {
         let mut inner = self.lock();
-        let (loaded, job) = (inner.loaded.clone(), inner.queue.pop_front());
+        let (loaded, taken) = (inner.loaded.clone(), inner.take());
         drop(inner);
         // Each command that leaves the queue wakes one that waits for room; those that woke leave it in their
         // turn, so that none is forgotten.
         self.space.notify_one();
-        (loaded, job)
+        (loaded, taken)
+    }
+
+    /// A further command, if one waits, to be appended together with the one that was taken before.
+    pub(crate) fn take(&self) -> Option<Job<A>> {
+        let taken = self.lock().take()?;
+        self.space.notify_one();
+        Some(taken.job)
+    }
+
+    /// Ends a command behind which the run has others already: keeps the state.
+    pub(crate) fn keep(&self, loaded: Option<&Loaded<A>>, settle: Settle, now: Instant) {
+        self.lock().keep(loaded, settle, now);
     }
 
     /// Ends a command: keeps the state, and gives the next command. Without one the run is over; an instance
     /// without a state, or one that its lifespan ends, is retired then.
     pub(crate) fn settle(&self, loaded: Option<&Loaded<A>>, settle: Settle, now: Instant) -> Next<A> {
         let mut inner = self.lock();
-        inner.loaded = loaded.cloned();
-        let stops = inner.renew(settle, now);
-        if let Some(job) = inner.queue.pop_front() {
+        let stops = inner.keep(loaded, settle, now);
+        if let Some(taken) = inner.take() {
             drop(inner);
             self.space.notify_one();
-            return Next::Job(job);
+            return Next::Job(taken);
         }
         // A burst must not leave its queue's memory to an instance that is idle for half an hour.
         inner.queue = VecDeque::new();
@@ -210,6 +228,17 @@ impl<A: Aggregate> Instance<A> {
 }
 
 impl<A: Aggregate> Inner<A> {
+    fn take(&mut self) -> Option<Taken<A>> {
+        let job = self.queue.pop_front()?;
+        Some(Taken { job, others_wait: !self.queue.is_empty() })
+    }
+
+    /// Takes over what a command left; tells whether the instance is to stop.
+    fn keep(&mut self, loaded: Option<&Loaded<A>>, settle: Settle, now: Instant) -> bool {
+        self.loaded = loaded.cloned();
+        self.renew(settle, now)
+    }
+
     fn expires_at(&self) -> Option<Instant> {
         match self.expiry {
             Expiry::At(at) => Some(at),
@@ -239,6 +268,17 @@ impl<A: Aggregate> Inner<A> {
             (asked, _) => asked,
         };
         false
+    }
+}
+
+impl<A: Aggregate> Loaded<A> {
+    /// The state behind these events, which lead to `changed`.
+    pub(crate) fn after(&self, events: &[A::Event], changed: Option<A>) -> Self {
+        Self {
+            state: changed.map_or_else(|| Arc::clone(&self.state), Arc::new),
+            version: self.version + events.len() as u64,
+            snapshot_version: self.snapshot_version,
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Aggregates: pure state and rules, and the runtime that executes their commands one at a time.
+//! Aggregates: pure state and rules, and the runtime that decides on their commands one at a time.
 //!
 //! A user sees [`Aggregate`], [`Execute`], the shapes that a decision may have ([`IntoEvents`], [`Events`],
 //! [`Emitter`]) and the settings ([`AggregateSettings`], [`SnapshotPolicy`], [`Lifespan`]). The rest is the
 //! runtime: an instance of an aggregate is a value with a bounded queue of jobs and, while there are jobs,
 //! one task that runs them. An idle instance has no task.
 
+mod chain;
+mod decide;
 mod emitter;
 mod environment;
 mod events;

@@ -100,6 +100,21 @@ impl<A: Aggregate> AggregateRuntime<A> {
         Ok(())
     }
 
+    /// Reads what another writer wrote, who was first and left the stream at version `actual`.
+    pub(crate) async fn follow(
+        &self,
+        stream_id: &StreamId,
+        loaded: &mut Loaded<A>,
+        actual: u64,
+    ) -> Result<(), ReplayError> {
+        if actual < loaded.version {
+            // The stream was hard-deleted; what is remembered belongs to the one that was.
+            *loaded = self.load(stream_id).await?;
+            return Ok(());
+        }
+        self.catch_up(stream_id, loaded, u64::MAX).await
+    }
+
     /// The events of a stream from version `from` to version `to`, decoded.
     pub(crate) async fn events_between(
         &self,

@@ -14,6 +14,7 @@ pub struct Config {
     pub(crate) payload_limit: usize,
     pub(crate) max_live_aggregates: usize,
     pub(crate) replay_page: usize,
+    pub(crate) commands_per_append: usize,
     pub(crate) tail_page: usize,
     pub(crate) tail_buffer: usize,
     pub(crate) poll_interval: Duration,
@@ -30,6 +31,7 @@ impl Default for Config {
             payload_limit: 1024 * 1024,
             max_live_aggregates: 100_000,
             replay_page: 1_000,
+            commands_per_append: 64,
             tail_page: 1_000,
             tail_buffer: 16 * 1024 * 1024,
             poll_interval: Duration::from_secs(1),
@@ -64,6 +66,13 @@ impl Config {
     /// How many events are read at a time when an aggregate is replayed, at least 1; 1,000 unless set.
     pub fn replay_page(mut self, events: usize) -> Self {
         self.replay_page = events.max(1);
+        self
+    }
+
+    /// How many commands that wait for one aggregate are appended together at most, at least 1; 64 unless set. The
+    /// command whose events make it a mebibyte, 256 bytes counted for each event beside its payload, is the last.
+    pub fn commands_per_append(mut self, commands: usize) -> Self {
+        self.commands_per_append = commands.max(1);
         self
     }
 

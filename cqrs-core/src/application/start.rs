@@ -97,9 +97,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         Arc::new(parts.services),
         parts.clock,
         tasks.clone(),
-        config.payload_limit,
-        config.replay_page,
-        config.max_live_aggregates,
+        &config,
     );
     let aggregates = Aggregates::new(environment);
     commands.values().for_each(|command| (command.prepare)(&aggregates));

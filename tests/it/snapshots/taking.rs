@@ -2,6 +2,7 @@ use cqrs::MemoryStore;
 
 use super::domain::{Fault, Snapshots, every_1, every_3, every_5, every_10, every_none, never};
 use crate::support::gate::Gate;
+use crate::support::store::{Act, ScriptedStore};
 
 /// With so many events a command, the program must take snapshots at these versions.
 macro_rules! check {
@@ -30,6 +31,31 @@ async fn t_186_a_snapshot_when_so_many_events_have_come_since_the_last() {
     check!(every_10, [11], [11]);
     check!(every_10, [10, 1], [10]);
     check!(every_10, [10, 1, 10], [10, 21]);
+}
+
+// N-037: commands that are appended together are counted one by one.
+#[tokio::test]
+async fn n_037_commands_that_are_appended_together_are_counted_one_by_one() {
+    let (gate, snapshots) = (Gate::shut(), Snapshots::new());
+    let store = ScriptedStore::new([Act::HoldBefore(gate.clone())]);
+    let builder = every_3::Garden::builder(store.clone()).snapshots(snapshots.clone());
+    let garden = builder.start().await.unwrap();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let garden = garden.clone();
+        callers.spawn(async move { garden.dispatch(every_3::grow(1)).await.unwrap() });
+    }
+    gate.arrival().await;
+    while garden.live_aggregates()[0].waiting < 7 {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    callers.join_all().await;
+    assert!(garden.shutdown().await.is_clean());
+    assert_eq!(store.calls(), [1, 7]);
+    let mut came = snapshots.came();
+    came.sort_unstable();
+    assert_eq!(came, [3, 6]);
 }
 
 // N-037, DEF-C4

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -17,6 +17,8 @@ use super::gate::Gate;
 /// What happens at one append.
 #[derive(Debug)]
 pub enum Act {
+    /// It is made.
+    Pass,
     /// It waits at the gate, then it is made.
     HoldBefore(Gate),
     /// It is made, then it waits at the gate.
@@ -29,6 +31,15 @@ pub enum Act {
     TooLarge,
     /// The connection is lost behind the commit: it is made, but nobody knows.
     LoseOutcome,
+    /// The connection is lost before the commit: it is not made, but nobody knows.
+    LoseAppend,
+    /// The connection is lost before the commit, and the store makes it later: when [`ScriptedStore::land`] is called,
+    /// or at [`Act::Land`].
+    Delay,
+    /// What was delayed is made first.
+    Land,
+    /// It is made, and then the store panics.
+    Panic,
 }
 
 /// A memory store whose appends follow a script; without one they are as usual.
@@ -36,7 +47,9 @@ pub enum Act {
 pub struct ScriptedStore {
     pub inner: MemoryStore,
     script: Arc<Mutex<VecDeque<Act>>>,
-    appends: Arc<AtomicUsize>,
+    calls: Arc<Mutex<Vec<usize>>>,
+    delayed: Arc<Mutex<Vec<Append>>>,
+    is_deaf: Arc<AtomicBool>,
     page: Arc<AtomicUsize>,
     is_slow: bool,
 }
@@ -48,44 +61,64 @@ impl ScriptedStore {
         store
     }
 
+    /// A store without a script on this one.
+    pub fn on(inner: MemoryStore) -> Self {
+        Self { inner, ..Self::default() }
+    }
+
     /// A store that lets other tasks go first at each call, as one behind a network does.
     pub fn slow(inner: MemoryStore) -> Self {
         Self { inner, is_slow: true, ..Self::default() }
     }
 
-    /// Makes an append, or several as one, as the script says.
+    /// Makes appends as the script says.
     async fn play<T>(
         &self,
-        append_id: CommandId,
-        append: impl Future<Output = Result<T, AppendError>>,
+        appends: Vec<Append>,
+        make: impl AsyncFnOnce(Vec<Append>) -> Result<T, AppendError>,
     ) -> Result<T, AppendError> {
-        self.appends.fetch_add(1, Ordering::SeqCst);
+        self.calls.lock().unwrap().push(appends.len());
         let act = self.script.lock().unwrap().pop_front();
+        let append_id = appends[0].id;
+        let lost = || AppendError::OutcomeUnknown { append_id, source: "unplugged".into() };
         self.travel().await;
         match act {
-            None => {
-                let appended = append.await;
+            None | Some(Act::Pass) => {
+                let appended = make(appends).await;
                 self.travel().await;
                 appended
             }
             Some(Act::HoldBefore(gate)) => {
                 gate.pass().await;
-                append.await
+                make(appends).await
             }
             Some(Act::HoldAfter(gate)) => {
-                let appended = append.await;
+                let appended = make(appends).await;
                 gate.pass().await;
                 appended
             }
             Some(Act::After(first)) => {
                 self.inner.append(first).await?;
-                append.await
+                make(appends).await
             }
             Some(Act::Fail) => Err(StoreError::Unavailable("unplugged".into()).into()),
             Some(Act::TooLarge) => Err(AppendError::TooLarge { append_id, bytes: 1_001, limit: 1_000 }),
             Some(Act::LoseOutcome) => {
-                append.await?;
-                Err(AppendError::OutcomeUnknown { append_id, source: "unplugged".into() })
+                make(appends).await?;
+                Err(lost())
+            }
+            Some(Act::LoseAppend) => Err(lost()),
+            Some(Act::Delay) => {
+                *self.delayed.lock().unwrap() = appends;
+                Err(lost())
+            }
+            Some(Act::Land) => {
+                self.land().await;
+                make(appends).await
+            }
+            Some(Act::Panic) => {
+                make(appends).await?;
+                panic!("the store panics");
             }
         }
     }
@@ -103,7 +136,24 @@ impl ScriptedStore {
 
     /// How many appends were tried.
     pub fn appends(&self) -> usize {
-        self.appends.load(Ordering::SeqCst)
+        self.calls.lock().unwrap().len()
+    }
+
+    /// How many appends each call was to make as one.
+    pub fn calls(&self) -> Vec<usize> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Whether the outcome of an append cannot be asked for.
+    pub fn be_deaf(&self, is_deaf: bool) {
+        self.is_deaf.store(is_deaf, Ordering::SeqCst);
+    }
+
+    /// Makes what was delayed.
+    pub async fn land(&self) {
+        let delayed = std::mem::take(&mut *self.delayed.lock().unwrap());
+        // Whoever sent it may have made it again by now; then it comes to nothing.
+        let _ = self.inner.append_all(delayed).await;
     }
 
     /// The largest page that was asked for.
@@ -123,17 +173,18 @@ impl EventStore for ScriptedStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let append_id = append.id;
-        self.play(append_id, self.inner.append(append)).await
+        self.play(vec![append], async |mut appends| self.inner.append(appends.remove(0)).await).await
     }
 
     async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let append_id = appends[0].id;
-        self.play(append_id, self.inner.append_all(appends)).await
+        self.play(appends, async |appends| self.inner.append_all(appends).await).await
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
         self.travel().await;
+        if self.is_deaf.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("unplugged".into()));
+        }
         self.inner.outcome(id).await
     }
 

@@ -1,0 +1,212 @@
+use std::error::Error;
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+
+use crate::BoxError;
+use crate::aggregate::failure::{store_error, unknown};
+use crate::aggregate::instance::{Instance, Loaded};
+use crate::aggregate::{Aggregate, AggregateRuntime, Job, Order};
+use crate::dispatch::DispatchError;
+use crate::panics;
+use crate::store::{Append, AppendError, Appended, StoreError, StreamId, StreamWrite};
+
+/// Commands that are appended together, so that an aggregate for which many wait is not held to one append a command.
+///
+/// Each is decided on the state that those before it will leave. Nobody sees that state, nor a reply, before the store
+/// said yes; when it says anything else, the decisions are thrown away and the commands are run one by one.
+pub(crate) struct Chain<A: Aggregate> {
+    pub(crate) links: Vec<Link<A>>,
+    /// One for each link, until they are sent.
+    appends: Vec<Append>,
+    bytes: usize,
+}
+
+/// A command of a [`Chain`]. It has taken the right to append.
+pub(crate) struct Link<A: Aggregate> {
+    pub(crate) job: Job<A>,
+    pub(crate) events: Vec<A::Event>,
+    /// The state that it leaves.
+    pub(crate) after: Loaded<A>,
+}
+
+/// What became of a chain: in any case the same for all of it.
+pub(crate) enum Fate {
+    /// It is stored, with these outcomes.
+    Stored(Vec<Appended>),
+    /// Nothing is stored, and each command may append anew.
+    NotStored,
+    /// The same, since another writer was first and left the stream at this version.
+    Overtaken(u64),
+    /// The store has gone: running the commands again would be in vain, or might store them twice.
+    Failed(Failure),
+}
+
+/// What is told to each of the callers.
+pub(crate) enum Failure {
+    /// Nothing is stored.
+    Unavailable(SharedError),
+    /// It may be stored.
+    Unknown(SharedError),
+}
+
+type SharedError = Arc<dyn Error + Send + Sync>;
+
+/// A command that makes a chain this large is its last.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// What an event weighs beside its payload, about.
+const EVENT_BYTES: usize = 256;
+
+impl<A: Aggregate> AggregateRuntime<A> {
+    /// The chain that begins with `first`, and the command that ended it, if one did. It may have no link.
+    ///
+    /// A chain is for commands that are sure to be simple. What is refused or decides nothing has to be decided on a
+    /// committed state; what may be a repetition, panics, has to wait or is too late has its own ways to end. All that is
+    /// left to the ordinary path.
+    pub(crate) fn chain(
+        &self,
+        instance: &Instance<A>,
+        known: &Loaded<A>,
+        first: Job<A>,
+    ) -> (Chain<A>, Option<Job<A>>) {
+        let mut chain = Chain { links: Vec::new(), appends: Vec::new(), bytes: 0 };
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let current = chain.links.last().map_or(known, |link| &link.after);
+            let decide = || panics::catch(|| self.link(&instance.stream_id, current, &job));
+            let Ok(Some((append, events, after))) = job.order.span.in_scope(decide) else {
+                return (chain, Some(job));
+            };
+            chain.bytes += size_of(&append);
+            chain.appends.push(append);
+            chain.links.push(Link { job, events, after });
+            let is_full =
+                chain.links.len() >= self.environment.commands_per_append || chain.bytes >= MAX_BYTES;
+            next = if is_full { None } else { instance.take() };
+        }
+        (chain, None)
+    }
+
+    /// Decides one command of a chain; `None` when it cannot be in one. Taking the right to append is the last step:
+    /// from then on its caller, should it give up, is told that the outcome is unknown.
+    fn link(
+        &self,
+        stream_id: &StreamId,
+        current: &Loaded<A>,
+        Job { order, reply }: &Job<A>,
+    ) -> Option<(Append, Vec<A::Event>, Loaded<A>)> {
+        let is_as_expected = order.expected_version.is_none_or(|expected| expected == current.version);
+        if order.is_keyed || reply.is_closed() || order.is_late() || !is_as_expected {
+            return None;
+        }
+        let (events, changed) = self.decide_at_once(stream_id, current, order)?;
+        if events.is_empty() {
+            return None;
+        }
+        let append = self.append_of(stream_id, current, order, &events, changed.as_ref()).ok()?;
+        let after = current.after(&events, changed);
+        order.progress.begin_append().then_some((append, events, after))
+    }
+
+    /// Appends a chain, and finds out what became of it.
+    pub(crate) async fn append_chain(&self, stream_id: &StreamId, chain: &mut Chain<A>) -> Fate {
+        let span = tracing::debug_span!(
+            target: "cqrs",
+            parent: None,
+            "append",
+            cqrs.aggregate = A::NAME,
+            cqrs.stream_id = %stream_id,
+            messaging.batch.message_count = chain.links.len(),
+        );
+        chain.orders().for_each(|order| {
+            span.follows_from(&order.span);
+        });
+        let sent = panics::catch_async(self.send(stream_id, chain).instrument(span)).await;
+        let fate =
+            sent.unwrap_or_else(|message| Fate::Failed(Failure::Unknown(BoxError::from(message).into())));
+        if let Fate::NotStored | Fate::Overtaken(_) | Fate::Failed(Failure::Unavailable(_)) = fate {
+            chain.orders().for_each(|order| order.progress.nothing_stored());
+        }
+        fate
+    }
+
+    async fn send(&self, stream_id: &StreamId, chain: &mut Chain<A>) -> Fate {
+        // The decisions of the others may have taken their time.
+        if self.environment.is_closed() || chain.orders().any(Order::is_late) {
+            return Fate::NotStored;
+        }
+        match self.append_all(std::mem::take(&mut chain.appends)).await {
+            Ok(appended) => Fate::Stored(appended),
+            Err(AppendError::WrongExpectedVersion { actual, .. }) => {
+                tracing::debug!(
+                    monotonic_counter.cqrs.append.conflicts = 1_u64,
+                    cqrs.stream_id = %stream_id,
+                    "another writer was first"
+                );
+                Fate::Overtaken(actual)
+            }
+            Err(AppendError::OutcomeUnknown { source, .. }) => self.find_out(chain, source).await,
+            Err(error @ AppendError::AlreadyAppended { .. }) => self.find_out(chain, error.into()).await,
+            Err(AppendError::Store(StoreError::Unavailable(source))) => {
+                Fate::Failed(Failure::Unavailable(source.into()))
+            }
+            Err(_) => Fate::NotStored,
+        }
+    }
+
+    async fn append_all(&self, mut appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let store = &self.environment.store;
+        if appends.len() > 1 {
+            return store.append_all(appends).await;
+        }
+        let Some(append) = appends.pop() else { return Ok(Vec::new()) };
+        let append_id = append.id;
+        match store.append(append).await? {
+            appended if appended.repeated => Err(AppendError::AlreadyAppended { append_id }),
+            appended => Ok(vec![appended]),
+        }
+    }
+
+    /// What became of a chain that the store lost sight of. One that is not stored by now may still be on its way.
+    async fn find_out(&self, chain: &Chain<A>, reason: BoxError) -> Fate {
+        let mut outcomes = Vec::with_capacity(chain.links.len());
+        for order in chain.orders() {
+            match self.environment.store.outcome(order.append_id).await {
+                Ok(Some(appended)) => outcomes.push(appended),
+                Ok(None) | Err(_) => return Fate::Failed(Failure::Unknown(reason.into())),
+            }
+        }
+        Fate::Stored(outcomes)
+    }
+}
+
+impl<A: Aggregate> Chain<A> {
+    fn orders(&self) -> impl Iterator<Item = &Order<A>> {
+        self.links.iter().map(|link| &link.job.order)
+    }
+}
+
+impl Failure {
+    /// What it means for one of the commands.
+    pub(crate) fn of<A: Aggregate>(&self, order: &Order<A>, stream_id: &StreamId) -> DispatchError<A::Error> {
+        match self {
+            Self::Unavailable(source) => {
+                let error = StoreError::Unavailable(Box::new(Arc::clone(source)));
+                store_error(order.command_id, stream_id, error.into())
+            }
+            Self::Unknown(source) => unknown(order, stream_id, Box::new(Arc::clone(source))),
+        }
+    }
+}
+
+/// What an append weighs, about.
+fn size_of(append: &Append) -> usize {
+    let of_write = |write: &StreamWrite| match write {
+        StreamWrite::Events { events, .. } => {
+            events.iter().map(|event| EVENT_BYTES + event.data.len()).sum::<usize>()
+        }
+        StreamWrite::State { data, .. } => data.len(),
+    };
+    append.writes.iter().map(of_write).sum()
+}
