@@ -120,6 +120,8 @@ pub fn draw(account_id: &str, amount: u64) -> Draw {
 }
 
 /// What `work` gives, which must not take for ever.
-pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it takes far less than the limit")
+pub async fn in_time<F: IntoFuture>(work: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), work.into_future())
+        .await
+        .expect("it takes far less than the limit")
 }

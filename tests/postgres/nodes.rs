@@ -58,8 +58,8 @@ async fn pg_098_a_handler_moves_to_the_node_that_stays() {
     for _ in 0..5 {
         in_time(b.dispatch(pay("x", 1)).consistency(Strong)).await.unwrap();
     }
-    let status = b.handler_status("statements").unwrap();
-    assert_eq!(status.state, HandlerState::Running);
+    let handlers = b.handlers().await.unwrap();
+    assert_eq!(handlers[0].state, HandlerState::Running);
     b.shutdown().await;
     let mut handled = Vec::new();
     while let Ok(one) = hear.try_recv() {
