@@ -13,7 +13,7 @@ async fn dispatch_until_it_works(bank: &Bank, key: &str) {
             match bank.dispatch(pay("a", 1)).idempotency_key(key).await {
                 Ok(_) => return,
                 Err(DispatchError::Store { .. } | DispatchError::OutcomeUnknown { .. }) => {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
                 Err(other) => panic!("expected a failure of the store, found {other:?}"),
             }
