@@ -1,19 +1,20 @@
 -- One log: the tables of an application instance. `payload_type` stands for jsonb or bytea, as the schema was
--- created with. Every name is resolved inside the schema, whose name appears nowhere.
+-- created with, `$schema` for the schema's name, `$literal` for the
+-- same within quotes: nothing relies on the search path.
 
-create table log (
+create table $schema.log (
   only_row       boolean primary key default true check (only_row),
   store_id       uuid not null default gen_random_uuid(),
   application    text,
   position_floor bigint not null default 0 check (position_floor >= 0),
   created_at     timestamptz not null default clock_timestamp()
 );
-comment on table log is
+comment on table $schema.log is
   'One row: which store this is, which application it is bound to, and the last position that was given away by a '
   'hard deletion. Written by bind (row lock) and by hard deletion (append lock).';
-insert into log default values;
+insert into $schema.log default values;
 
-create table streams (
+create table $schema.streams (
   stream_id  bigint generated always as identity primary key,
   version    bigint not null check (version >= 0),
   created_at timestamptz not null,
@@ -22,12 +23,12 @@ create table streams (
   has_links  boolean not null default false,
   name       text collate "C" not null check (octet_length(name) between 1 and 255)
 ) with (fillfactor = 70);
-create unique index streams_name on streams (name) where erased_at is null;
-comment on table streams is
+create unique index streams_name on $schema.streams (name) where erased_at is null;
+comment on table $schema.streams is
   'One row a stream, with its version: the authority for expected versions. Written by append, link and delete, '
   'always under the append lock. A hard-deleted stream keeps its row, erased, so that outcomes keep its name.';
 
-create table events (
+create table $schema.events (
   position       bigint not null primary key check (position > 0),
   stream_id      bigint not null,
   version        bigint not null check (version > 0),
@@ -43,22 +44,22 @@ create table events (
   constraint events_stream_version unique (stream_id, version),
   constraint events_event_id unique (event_id)
 );
-comment on table events is
+comment on table $schema.events is
   'The log. Rows are only ever added, by append under the append lock: position is the highest one plus 1, so that '
   'it has no hole and becomes visible in order. Removed by hard deletion alone.';
 
-create table links (
+create table $schema.links (
   stream_id bigint not null,
   version   bigint not null check (version > 0),
   position  bigint not null,
   primary key (stream_id, version),
   constraint links_once unique (stream_id, position)
 );
-comment on table links is
+comment on table $schema.links is
   'Events in further streams: a place in the stream, and the position of the event, which may have been '
   'hard-deleted since. Written by link, under the append lock.';
 
-create table appends (
+create table $schema.appends (
   append_id   uuid not null,
   ordinal     integer not null check (ordinal >= 0),
   stream_id   bigint,
@@ -69,23 +70,23 @@ create table appends (
   stream      text collate "C",
   primary key (append_id, ordinal)
 );
-create index appends_appended_at on appends using brin (appended_at);
-comment on table appends is
+create index appends_appended_at on $schema.appends using brin (appended_at);
+comment on table $schema.appends is
   'The outcome of each append, a row a write: what makes a repeated command return its first outcome. Written by '
   'append under the append lock, in the transaction of its events; removed when its retention time is over. '
   'stream names the stream where there is no row of streams for it: of states, and of writes without events.';
 
-create table states (
+create table $schema.states (
   stream         text collate "C" primary key,
   version        bigint not null check (version > 0),
   schema_version bigint not null,
   updated_at     timestamptz not null,
   data           payload_type not null
 ) with (fillfactor = 70);
-comment on table states is
+comment on table $schema.states is
   'The states of state-stored aggregates. Written by append, under the append lock.';
 
-create table snapshots (
+create table $schema.snapshots (
   stream         text collate "C" primary key,
   version        bigint not null,
   schema_version bigint not null,
@@ -93,11 +94,11 @@ create table snapshots (
   state_type     text not null,
   data           bytea not null
 ) with (fillfactor = 70);
-comment on table snapshots is
+comment on table $schema.snapshots is
   'The latest snapshot of each stream: a cache, which may be emptied at any time. Written without a lock but the '
   'row''s own.';
 
-create table subscriptions (
+create table $schema.subscriptions (
   name        text collate "C" primary key,
   position    bigint check (position >= 0),
   epoch       bigint not null default 0,
@@ -105,11 +106,11 @@ create table subscriptions (
   lease_until timestamptz,
   updated_at  timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
-comment on table subscriptions is
+comment on table $schema.subscriptions is
   'The lease and the checkpoint of each handler. The lease is taken and prolonged by a single update on database '
   'time; the checkpoint is written only with the epoch of the lease. The row''s own lock is all there is.';
 
-create function refuse_change() returns trigger language plpgsql as $$
+create function $schema.refuse_change() returns trigger language plpgsql as $$
 begin
   if tg_level = 'ROW' and current_setting('cqrs.maintenance', true) = 'on' then
     return old;
@@ -117,7 +118,7 @@ begin
   raise exception '% are immutable', tg_table_name using errcode = 'object_not_in_prerequisite_state',
     hint = 'the log only grows; hard deletion is a call of the store';
 end $$;
-create trigger events_immutable before update or delete on events
-  for each row execute function refuse_change();
-create trigger events_not_truncated before truncate on events
-  for each statement execute function refuse_change();
+create trigger events_immutable before update or delete on $schema.events
+  for each row execute function $schema.refuse_change();
+create trigger events_not_truncated before truncate on $schema.events
+  for each statement execute function $schema.refuse_change();

@@ -175,6 +175,7 @@ impl PostgresConfig {
             .options([("statement_timeout", millis(self.statement_timeout))])
             .options([("lock_timeout", millis(self.lock_timeout))])
             .options([("default_transaction_isolation", "read committed")])
+            .options([("plan_cache_mode", "force_generic_plan")])
             .options(BY_INDEX.map(|setting| (setting, "off"))))
     }
 
@@ -208,7 +209,8 @@ impl PostgresConfig {
     /// What each transaction begins with when statements cannot rely on the session.
     pub(crate) fn begin(&self) -> String {
         let mut begin = format!(
-            "begin isolation level read committed; set local statement_timeout = {}; set local lock_timeout = {}",
+            "begin isolation level read committed; set local plan_cache_mode = force_generic_plan; \
+             set local statement_timeout = {}; set local lock_timeout = {}",
             millis(self.statement_timeout),
             millis(self.lock_timeout)
         );

@@ -36,15 +36,8 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
     if exists.bind(schema.name()).fetch_optional(&mut *connection).await?.is_none() {
         run(connection, format!("create schema {}", schema.quoted())).await?;
     }
-    // Creating a table that exists is a notice for each start otherwise; the path is what the migrations are made in.
-    run(
-        connection,
-        format!(
-            "set local client_min_messages = warning; set local search_path = {}, pg_temp",
-            schema.quoted()
-        ),
-    )
-    .await?;
+    // Creating a table that exists is a notice otherwise.
+    run(connection, "set local client_min_messages = warning".to_owned()).await?;
     let is_pooled = pool.config().is_pooled();
     if is_pooled {
         run(connection, FORGET_PREPARED.to_owned()).await?;
@@ -128,8 +121,12 @@ fn migrator(schema: &Schema) -> Migrator {
         Payload::Jsonb => "jsonb",
         Payload::Bytea => "bytea",
     };
+    let quoted = schema.quoted();
+    let literal = quoted.replace('\'', "''");
     let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        let sql = AssertSqlSafe(sql.replace("payload_type", payload)).into_sql_str();
+        let sql =
+            sql.replace("payload_type", payload).replace("$schema", &quoted).replace("$literal", &literal);
+        let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
     });
     let mut migrator = Migrator::with_migrations(migrations.into());

@@ -113,6 +113,8 @@ impl Schema {
             "Postgres names have at most 63 bytes"
         } else if self.name.contains('\0') {
             "it holds a NUL character"
+        } else if self.name.contains('$') {
+            "it holds a `$`"
         } else if self.name.starts_with("pg_") {
             "names that begin with `pg_` are reserved"
         } else {
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn names_are_quoted_and_checked() {
         assert_eq!(Schema::named("a\"b").quoted(), "\"a\"\"b\"");
-        for bad in ["", "pg_toast", "a\0b", &"x".repeat(64)] {
+        for bad in ["", "pg_toast", "a\0b", "a$b", &"x".repeat(64)] {
             assert!(Schema::named(bad).check().is_err(), "{bad:?}");
         }
         assert!(Schema::named("ünï-cödé").check().is_ok());

@@ -16,6 +16,21 @@ async fn pg_107_a_schema_is_created_once_and_found_again() {
     }
 }
 
+/// A schema's name is taken literally.
+#[tokio::test]
+async fn pg_062_schemas_with_odd_names_work() {
+    let schema = schema().await;
+    let pool = PostgresPool::connect(config(&schema)).await.unwrap();
+    for odd in ["it's", "\"quoted\"", "A b-c", "select", "drop schema public;--", "東京"] {
+        let name = format!("{odd}{}", &schema.name()[5..20]);
+        let store = pool.store(name.as_str()).await.unwrap();
+        store.append(append("s", vec![event(1)])).await.unwrap();
+        store.append(append("s", vec![event(2), event(3)])).await.unwrap();
+        assert_eq!(log(&store).await.len(), 3, "{name}");
+        pool.drop_schema(name.as_str()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn pg_108_concurrent_starters_do_not_collide() {
     let schema = schema().await;
