@@ -58,3 +58,7 @@ pub use pool::PostgresPool;
 pub use schema::{Migrate, Payload, Schema};
 pub use store::PostgresStore;
 pub use transaction::PostgresTransaction;
+
+/// The driver whose types stand in this crate's interface, for user code to match it.
+#[doc(no_inline)]
+pub use sqlx;

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate as _, Migration, MigrationType};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _};
 
 use crate::{ConnectError, Payload, PostgresPool, Schema};
@@ -42,12 +42,27 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
     if is_pooled {
         run(connection, FORGET_PREPARED.to_owned()).await?;
     }
-    let migrated = migrator(schema).run(&mut *connection).await;
-    migrated.map_err(|error| migration_error(schema, error))?;
+    apply(connection, schema).await?;
     if is_pooled {
         run(connection, FORGET_PREPARED.to_owned()).await?;
     }
     Ok(transaction.commit().await?)
+}
+
+/// Makes the migrations that are missing, while nobody else does. The driver's own loop over them gives a future that
+/// the compiler does not see to be `Send`, so that no store could be opened in a task.
+async fn apply(connection: &mut PgConnection, schema: &Schema) -> Result<(), ConnectError> {
+    let failed = |source| ConnectError::Migration { schema: schema.name.clone(), source };
+    let table = table(schema);
+    connection.ensure_migrations_table(&table).await.map_err(failed)?;
+    let last = match verify_on(connection, schema).await {
+        Err(ConnectError::SchemaOutdated { found, .. }) => found,
+        verified => return verified,
+    };
+    for migration in migrations(schema).iter().filter(|one| one.version > last) {
+        connection.apply(&table, migration).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Checks that a schema is there and up to date.
@@ -59,7 +74,7 @@ pub(crate) async fn verify(pool: &PostgresPool, schema: &Schema) -> Result<(), C
 }
 
 async fn verify_on(connection: &mut PgConnection, schema: &Schema) -> Result<(), ConnectError> {
-    let sql = format!("select version, checksum from {}.migrations order by version", schema.quoted());
+    let sql = format!("select version, checksum from {} order by version", table(schema));
     let applied = match sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await {
         Ok(rows) => rows,
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => {
@@ -67,9 +82,9 @@ async fn verify_on(connection: &mut PgConnection, schema: &Schema) -> Result<(),
         }
         Err(error) => return Err(error.into()),
     };
-    let migrator = migrator(schema);
-    let mut needed: HashMap<i64, &Migration> = migrator.iter().map(|one| (one.version, one)).collect();
-    let known = migrator.iter().map(|one| one.version).max().unwrap_or_default();
+    let migrations = migrations(schema);
+    let mut needed: HashMap<i64, &Migration> = migrations.iter().map(|one| (one.version, one)).collect();
+    let known = migrations.iter().map(|one| one.version).max().unwrap_or_default();
     let mut found = 0;
     for row in applied {
         let version: i64 = row.try_get(0)?;
@@ -116,34 +131,22 @@ async fn run(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Err
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
 }
 
-fn migrator(schema: &Schema) -> Migrator {
+/// Where the migrations that were made are noted.
+fn table(schema: &Schema) -> String {
+    format!("{}.migrations", schema.quoted())
+}
+
+fn migrations(schema: &Schema) -> [Migration; MIGRATIONS.len()] {
     let payload = match schema.payload {
         Payload::Jsonb => "jsonb",
         Payload::Bytea => "bytea",
     };
     let quoted = schema.quoted();
     let literal = quoted.replace('\'', "''");
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
+    MIGRATIONS.map(|(version, name, sql)| {
         let sql =
             sql.replace("payload_type", payload).replace("$schema", &quoted).replace("$literal", &literal);
         let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.into());
-    migrator.set_locking(false);
-    migrator.dangerous_set_table_name(format!("{}.migrations", schema.quoted()));
-    migrator
-}
-
-fn migration_error(schema: &Schema, error: MigrateError) -> ConnectError {
-    let schema = schema.name.clone();
-    match error {
-        MigrateError::VersionMissing(found) => ConnectError::SchemaNewer {
-            schema,
-            found,
-            known: MIGRATIONS.iter().map(|one| one.0).max().unwrap_or_default(),
-        },
-        MigrateError::VersionMismatch(version) => ConnectError::SchemaDiffers { schema, version },
-        source => ConnectError::Migration { schema, source },
-    }
+    })
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -59,7 +61,9 @@ impl PostgresPool {
             .connect_lazy_with(config.options()?);
         let user =
             options().max_connections(config.user_connections).connect_lazy_with(config.plain_options()?);
-        drop(own.acquire().await?);
+        if let Err(error) = own.acquire().await {
+            return Err(cause(error, config.options()?).await);
+        }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let begin = config.transaction_pooler.then(|| Arc::from(config.begin()));
         let listener = Listener::new(config.listen_options()?);
@@ -156,6 +160,17 @@ impl PostgresPool {
 
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.shared.stop
+    }
+}
+
+/// Why there is no connection. A pool that is refused tries again for a while, and says no more than that it gave up.
+async fn cause(error: sqlx::Error, options: PgConnectOptions) -> ConnectError {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error.into();
+    }
+    match timeout(Duration::from_secs(1), PgConnection::connect_with(&options)).await {
+        Ok(Err(cause)) => cause.into(),
+        _ => error.into(),
     }
 }
 

@@ -4,7 +4,11 @@
 //! `cargo run --example bank -- --script FILE`, one JSON object a line:
 //! `{"command":"Deposit","data":{"account_id":"a-1","amount":100}}`.
 //!
-//! `domain.rs` holds the rules, `application.rs` the wiring, `story.rs` and `script.rs` use it.
+//! Both run on Postgres as well, where what was written stays:
+//! `cargo run --features postgres --example bank -- --store postgres://user@host/database`.
+//!
+//! `domain.rs` holds the rules, `application.rs` the wiring, `story.rs` and `script.rs` use it. Nothing of that
+//! knows which store it runs on; `postgres.rs` is all that does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to the person who runs it")]
 #![expect(clippy::doc_markdown, reason = "doc comments are the text of --help")]
@@ -12,15 +16,27 @@
 
 mod application;
 mod domain;
+#[path = "../support/error_text.rs"]
+mod error_text;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_postgres.rs"]
+mod postgres;
 mod script;
 mod story;
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use cqrs::MemoryStore;
+use cqrs::store::Store;
 
-/// A bank on the in-memory store.
+use crate::error_text::error_text;
+
+/// A bank on the in-memory store, or on Postgres.
 ///
 /// Without options it tells a story: an account is opened, paid into and drawn from, and the bank is shut down
 /// and started again.
@@ -34,6 +50,17 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 
+    /// Where the events are kept: `memory`, or the URL of a Postgres database, postgres://user@host/database.
+    ///
+    /// On Postgres the accounts are there at the next run: a script goes on with them, and the story opens another
+    /// one. The example must be built with `--features postgres`.
+    #[arg(long, value_name = "STORE", default_value = "memory", hide_default_value = true)]
+    store: String,
+
+    /// The schema that holds the bank, on Postgres; it is created where it is missing.
+    #[arg(long, value_name = "NAME", default_value = "bank")]
+    schema: String,
+
     /// Log what the framework does, for instance `debug`; RUST_LOG works as well.
     #[arg(long, value_name = "LEVEL", default_value = "error", env = "RUST_LOG")]
     log: String,
@@ -43,12 +70,29 @@ struct Options {
 async fn main() -> ExitCode {
     let options = Options::parse();
     tracing_subscriber::fmt().with_env_filter(&options.log).with_writer(std::io::stderr).init();
-    let outcome = match options.script {
-        Some(path) => script::run(&path).await,
-        None => story::tell().await.map(|()| ExitCode::SUCCESS),
+    let script = options.script.as_deref();
+    let outcome = match options.store.as_str() {
+        "memory" => run(MemoryStore::new(), "the in-memory store", "a-1", script).await,
+        url if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
+            postgres::run(url, &options.schema, script).await
+        }
+        _ => Err("--store takes `memory` or a URL such as postgres://user@host/database".into()),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("bank: {error}");
+        eprintln!("bank: {}", error_text(&*error));
         ExitCode::FAILURE
     })
+}
+
+/// What the example does, on whatever store; the story opens the account `account_id`.
+async fn run(
+    store: impl Store + Clone,
+    place: &str,
+    account_id: &str,
+    script: Option<&Path>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    match script {
+        Some(path) => script::run(path, store).await,
+        None => story::tell(store, place, account_id).await.map(|()| ExitCode::SUCCESS),
+    }
 }

@@ -5,12 +5,13 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use cqrs::MemoryStore;
 use cqrs::dispatch::{DispatchError, Rejection};
+use cqrs::store::Store;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::application::{Bank, Letters, Welcome};
+use crate::error_text::error_text;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,13 +21,12 @@ struct Line {
 }
 
 /// Dispatches each line's command and prints one result a line. A bad line is reported, and the run goes on.
-pub async fn run(path: &Path) -> Result<ExitCode, Box<dyn Error>> {
+pub async fn run(path: &Path, store: impl Store) -> Result<ExitCode, Box<dyn Error>> {
     let input: Box<dyn BufRead> = match path.to_str() {
         Some("-") => Box::new(BufReader::new(io::stdin())),
         _ => Box::new(BufReader::new(open(path)?)),
     };
-    let bank =
-        Bank::builder(MemoryStore::new()).event_handler(Welcome::new(Letters::default())).start().await?;
+    let bank = Bank::builder(store).event_handler(Welcome::new(Letters::default())).start().await?;
     let mut failed = false;
     for (index, line) in input.split(b'\n').enumerate() {
         let line = line?;
@@ -69,9 +69,9 @@ fn describe(error: &DispatchError<Rejection>) -> Value {
         _ => "failed",
     };
     // A refusal's text is the domain's; the others say more in their sources.
-    let message = match (error, error.source()) {
-        (DispatchError::Rejected(_), _) | (_, None) => error.to_string(),
-        (_, Some(source)) => format!("{error}: {source}"),
+    let message = match error {
+        DispatchError::Rejected(_) => error.to_string(),
+        _ => error_text(error),
     };
     json!({ "kind": kind, "message": message })
 }

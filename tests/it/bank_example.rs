@@ -1,23 +1,14 @@
 //! The example `bank`, as a program.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::program::example;
+
 fn bank() -> Command {
-    let test = std::env::current_exe().expect("a test binary");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("it lies in target/profile/deps");
-    let program: PathBuf = profile.join("examples").join(format!("bank{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "{} is missing: `cargo test` builds it, `cargo test --test it` does after `cargo build --example bank`",
-        program.display()
-    );
-    let mut command = Command::new(program);
-    command.env_remove("RUST_LOG");
-    command
+    example("bank")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -61,7 +52,7 @@ fn the_story_tells_what_happened() {
         assert!(story.contains(fact), "{fact:?} is missing in:\n{story}");
     }
     // The log at the end: positions and versions without a hole.
-    let log: Vec<_> = story.lines().skip_while(|line| !line.contains("The log")).skip(1).collect();
+    let log: Vec<_> = story.lines().skip_while(|line| !line.contains("added to the log")).skip(1).collect();
     let numbers: Vec<_> =
         log.iter().map(|line| line.split_whitespace().next().expect("a position")).collect();
     assert_eq!(numbers, ["1", "2", "3", "4", "5"], "{story}");
@@ -145,7 +136,8 @@ fn help_says_how_it_is_used() {
     let output = bank().arg("--help").output().expect("the example runs");
     assert!(output.status.success());
     let help = text(&output.stdout);
-    for part in ["--script", "JSON", "OpenAccount", "exit status is 1"] {
+    for part in ["--script", "JSON", "OpenAccount", "exit status is 1", "--store", "postgres://", "--schema"]
+    {
         assert!(help.contains(part), "{part:?} is missing in:\n{help}");
     }
 }

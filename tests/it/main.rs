@@ -20,6 +20,8 @@ mod leases;
 mod lifespan;
 mod middleware;
 mod outcomes;
+#[path = "../support/program.rs"]
+mod program;
 mod properties;
 mod races;
 mod routing;

@@ -5,6 +5,9 @@
 #![expect(unreachable_pub, reason = "the modules read like those of a library")]
 
 mod applications;
+mod bank_example;
 mod domain;
 mod nodes;
 mod outages;
+#[path = "../support/program.rs"]
+mod program;
