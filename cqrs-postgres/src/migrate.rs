@@ -49,7 +49,7 @@ pub(crate) async fn migrate(pool: &PostgresPool, schema: &Schema) -> Result<(), 
     if is_pooled {
         run(connection, FORGET_PREPARED.to_owned()).await?;
     }
-    let migrated = migrator(schema).run(&mut *connection).await;
+    let migrated = migrator(schema).run_direct(None, &mut *connection, false).await;
     migrated.map_err(|error| migration_error(schema, error))?;
     if is_pooled {
         run(connection, FORGET_PREPARED.to_owned()).await?;
