@@ -100,14 +100,24 @@ async fn filled(instances: usize) -> Result<MemoryStore, BoxError> {
 }
 
 /// The resident memory of this process.
-fn resident_bytes() -> Result<usize, BoxError> {
+pub(crate) fn resident_bytes() -> Result<usize, BoxError> {
+    status_bytes("VmRSS:")
+}
+
+/// The largest that it has been.
+pub(crate) fn peak_bytes() -> Result<usize, BoxError> {
+    status_bytes("VmHWM:")
+}
+
+fn status_bytes(name: &str) -> Result<usize, BoxError> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS in the status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib = kib.ok_or_else(|| format!("no {name} in the status"))?;
     Ok(kib.trim().parse::<usize>()? * 1024)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
-fn each(bytes: usize, instances: usize) -> f64 {
+pub(crate) fn each(bytes: usize, instances: usize) -> f64 {
     bytes as f64 / instances as f64
 }

@@ -6,26 +6,27 @@
 
 #![expect(clippy::print_stdout, reason = "the report goes to standard output")]
 
+mod child;
 mod compile;
 mod dispatch;
 mod domain;
 mod footprint;
 mod hot;
+mod ours;
 mod peers;
 mod point;
 mod postgres;
+mod quotients;
 mod raw;
 mod rehydrate;
 mod report;
 mod workload;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compile::Generated;
-use crate::point::{BoxError, Effort, Metric, Point, Subject, Value};
+use crate::ours::Role;
+use crate::point::{BoxError, Effort, Metric, Point, Subject};
 use crate::postgres::{Contest, Server};
 use crate::report::{Format, Report};
 use crate::workload::two_workers;
@@ -55,6 +56,18 @@ enum What {
     Footprint(Options),
     /// Events a second of a handler that catches up.
     CatchUp(Options),
+    /// The append rate at 1,000,000 stored events against that at 10,000.
+    FlatCost(Options),
+    /// The rates of two processes on one schema against those of one.
+    TwoProcesses(Options),
+    /// How often an event is read that 100 handlers of one application are given.
+    TailReads(Options),
+    /// Bytes of the write-ahead log for an event of 256 bytes.
+    Wal(Options),
+    /// Memory of a process that appends with 256 callers.
+    Memory(Options),
+    /// Seconds to start 500 applications on a schema each, and the memory of an idle one.
+    Tenants(Options),
     /// Seconds to compile 100 commands and 100 events, with the macros and by hand; not part of a quick run of all.
     Compile(Options),
     /// One measurement in this process, for the program itself.
@@ -66,6 +79,12 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// A part in a measurement on Postgres, for the program itself.
+    #[command(hide = true)]
+    Play {
+        #[command(subcommand)]
+        role: Role,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +95,9 @@ struct Options {
     /// Only what is in memory, or only what is on Postgres.
     #[arg(long, value_enum)]
     only: Option<Place>,
+    /// Only this subject; may be given several times.
+    #[arg(long = "subject")]
+    subjects: Vec<Subject>,
     /// How the report looks.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -88,13 +110,19 @@ struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Place {
     Memory,
-    /// On the server that `DATABASE_URL` names.
+    /// On the server that `DATABASE_URL` names, or on one that is started for it.
     Postgres,
 }
 
 impl Options {
     fn includes(&self, place: Place) -> bool {
         self.only.is_none_or(|only| only == place)
+    }
+
+    /// Those of the points that are wanted.
+    fn wanted(&self, mut points: Vec<Point>) -> Vec<Point> {
+        points.retain(|point| self.subjects.is_empty() || self.subjects.contains(&point.subject));
+        points
     }
 
     fn runs(&self, quick: usize) -> usize {
@@ -106,14 +134,15 @@ impl Options {
     }
 }
 
-/// What a child's line on standard error begins with when it holds a value.
-const RESULT: &str = "result\t";
-
 fn main() -> Result<(), BoxError> {
-    use Metric::{Append, CatchUp, Compile, Dispatch, DispatchHot, Footprint, Rehydrate};
+    use Metric::{
+        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Rehydrate, TailReads,
+        Tenants, TwoProcesses, Wal,
+    };
     match Cli::parse().what {
         What::All(options) => {
             let mut metrics = vec![Append, Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp];
+            metrics.extend([FlatCost, TwoProcesses, TailReads, Wal, Memory, Tenants]);
             metrics.extend((!options.quick).then_some(Compile));
             run(&metrics, &options)
         }
@@ -123,40 +152,49 @@ fn main() -> Result<(), BoxError> {
         What::Rehydrate(options) => run(&[Rehydrate], &options),
         What::Footprint(options) => run(&[Footprint], &options),
         What::CatchUp(options) => run(&[CatchUp], &options),
+        What::FlatCost(options) => run(&[FlatCost], &options),
+        What::TwoProcesses(options) => run(&[TwoProcesses], &options),
+        What::TailReads(options) => run(&[TailReads], &options),
+        What::Wal(options) => run(&[Wal], &options),
+        What::Memory(options) => run(&[Memory], &options),
+        What::Tenants(options) => run(&[Tenants], &options),
         What::Compile(options) => run(&[Compile], &options),
         What::Measure { metric, subject, callers, quick } => {
             let effort = if quick { Effort::Quick } else { Effort::Full };
             measure(Point { metric, subject, callers }, effort)
         }
+        What::Play { role } => role.play(),
     }
 }
 
 fn run(metrics: &[Metric], options: &Options) -> Result<(), BoxError> {
     let mut report = Report::default();
+    let runtime = two_workers()?;
     if options.includes(Place::Memory) {
-        in_memory(metrics, options, &mut report)?;
+        runtime.block_on(in_memory(metrics, options, &mut report))?;
     }
-    let on_postgres: Vec<_> =
-        metrics.iter().copied().filter(|metric| !metric.on_postgres().is_empty()).collect();
+    let mut on_postgres: Vec<_> =
+        metrics.iter().map(|metric| (*metric, options.wanted(metric.on_postgres()))).collect();
+    on_postgres.retain(|(_, points)| !points.is_empty());
     if options.includes(Place::Postgres) && !on_postgres.is_empty() {
-        two_workers()?.block_on(on_server(&on_postgres, options, &mut report))?;
+        runtime.block_on(on_server(on_postgres, options, &mut report))?;
     }
     report.print(options.format);
     Ok(())
 }
 
 /// Measures in child processes.
-fn in_memory(metrics: &[Metric], options: &Options, report: &mut Report) -> Result<(), BoxError> {
+async fn in_memory(metrics: &[Metric], options: &Options, report: &mut Report) -> Result<(), BoxError> {
     for metric in metrics {
         let generated = match metric {
             Metric::Compile => Some(Generated::prepare()?),
             _ => None,
         };
         for _ in 0..options.runs(3) {
-            for point in metric.in_memory() {
+            for point in options.wanted(metric.in_memory()) {
                 let values = match &generated {
                     Some(generated) => generated.build(point.subject)?,
-                    None => in_child(point, options.quick)?,
+                    None => child::measure(point, options.quick).await?,
                 };
                 values.into_iter().for_each(|value| report.add(point, value));
             }
@@ -166,60 +204,33 @@ fn in_memory(metrics: &[Metric], options: &Options, report: &mut Report) -> Resu
 }
 
 /// Measures on a Postgres server.
-async fn on_server(metrics: &[Metric], options: &Options, report: &mut Report) -> Result<(), BoxError> {
-    let server = Server::find()?;
+async fn on_server(
+    metrics: Vec<(Metric, Vec<Point>)>,
+    options: &Options,
+    report: &mut Report,
+) -> Result<(), BoxError> {
+    let server = Server::find().await?;
     let database = server.create_database("settings").await?;
     let head = postgres::head(&database).await;
     server.drop_database(&database).await?;
     report.add_head(head?);
-    for &metric in metrics {
+    for (metric, points) in metrics {
         let (effort, rounds) = (options.effort(), options.runs(2));
-        Contest { server: &server, metric, effort, rounds }.run(report).await?;
+        Contest { server: &server, metric, points, effort, rounds }.run(report).await?;
     }
     Ok(())
 }
 
-/// A measurement in a process of its own. What it prints is thrown away, since a peer prints with each
-/// command; the values come on standard error.
-fn in_child(point: Point, quick: bool) -> Result<Vec<Value>, BoxError> {
-    let mut child = Command::new(std::env::current_exe()?);
-    child
-        .arg("measure")
-        .args([point.metric.to_string(), point.subject.to_string(), point.callers.to_string()])
-        .stdout(Stdio::null());
-    if quick {
-        child.arg("--quick");
-    }
-    let output = child.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("{} of {} failed: {said}", point.metric, point.subject).into());
-    }
-    said.lines().filter_map(|line| line.strip_prefix(RESULT)).map(parse).collect()
-}
-
-fn parse(line: &str) -> Result<Value, BoxError> {
-    let fields: Vec<_> = line.split('\t').collect();
-    let [metric, value, unit] = fields[..] else {
-        return Err(format!("not a value: {line:?}").into());
-    };
-    Ok(Value::new(metric, value.parse()?, unit))
-}
-
-/// The child's side of [`in_child`].
+/// The child's side of [`child::measure`].
 fn measure(point: Point, effort: Effort) -> Result<(), BoxError> {
     let values = match point.metric {
-        Metric::Append => return Err("events are appended on Postgres only".into()),
         Metric::Dispatch => dispatch::measure(point, effort)?,
         Metric::DispatchHot => hot::measure(point, effort)?,
         Metric::Rehydrate => rehydrate::rehydrate()?,
         Metric::Footprint => footprint::measure(effort)?,
         Metric::CatchUp => rehydrate::catch_up(effort)?,
         Metric::Compile => Generated::prepare()?.build(point.subject)?,
+        metric => return Err(format!("{metric} is measured on Postgres only").into()),
     };
-    let mut out = std::io::stderr().lock();
-    for Value { metric, value, unit } in values {
-        writeln!(out, "{RESULT}{metric}\t{value}\t{unit}")?;
-    }
-    Ok(())
+    child::tell(values)
 }

@@ -24,6 +24,18 @@ pub(crate) enum Metric {
     Footprint,
     /// Events a second of a handler that comes late.
     CatchUp,
+    /// Whether an append costs the same in a long log as in a short one.
+    FlatCost,
+    /// What two processes on one log reach together.
+    TwoProcesses,
+    /// How often an event is read that many handlers are given.
+    TailReads,
+    /// How much the server writes ahead for an event.
+    Wal,
+    /// How much memory a process takes that appends as fast as it can.
+    Memory,
+    /// How long many applications on one pool take to start, and how much memory they take.
+    Tenants,
     /// How long 100 commands and 100 events take to compile, with the macros and by hand.
     Compile,
 }
@@ -39,6 +51,10 @@ pub(crate) enum Subject {
     CqrsEsQuiet,
     /// The crate `cqrs-es` on events kept as JSON, as its database stores keep them.
     CqrsEsJson,
+    /// This framework on its Postgres store.
+    CqrsPostgres,
+    /// The same with payloads as bytes.
+    CqrsPostgresBytea,
     /// One insert a transaction, by hand, on 16 connections.
     RawInsert,
     /// The same on 32 connections.
@@ -91,6 +107,18 @@ impl Value {
     pub(crate) fn new(metric: impl fmt::Display, value: f64, unit: &str) -> Self {
         Self { metric: metric.to_string(), value, unit: unit.to_owned() }
     }
+
+    /// A number that is told, but not reported.
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub(crate) fn of_count(metric: &str, count: usize) -> Self {
+        Self::new(metric, count as f64, "")
+    }
+
+    /// That number.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a count")]
+    pub(crate) fn count(&self) -> usize {
+        self.value as usize
+    }
 }
 
 impl Effort {
@@ -107,27 +135,40 @@ impl Metric {
     pub(crate) fn in_memory(self) -> Vec<Point> {
         use Subject::{ByHand, CqrsEs, CqrsEsJson, CqrsEsQuiet, CqrsMemory, Macros};
         match self {
-            Self::Append => Vec::new(),
             Self::Dispatch => self.each(&[1, 8, 64], &[CqrsMemory, CqrsEs, CqrsEsQuiet, CqrsEsJson]),
             Self::DispatchHot => self.each(&[1, 8, 64], &[CqrsMemory]),
             Self::Rehydrate | Self::Footprint | Self::CatchUp => self.each(&[1], &[CqrsMemory]),
             Self::Compile => self.each(&[1], &[Macros, ByHand]),
+            Self::Append
+            | Self::FlatCost
+            | Self::TwoProcesses
+            | Self::TailReads
+            | Self::Wal
+            | Self::Memory
+            | Self::Tenants => Vec::new(),
         }
     }
 
     /// The points at which it is measured on Postgres. The first subject is what the others are compared with.
     pub(crate) fn on_postgres(self) -> Vec<Point> {
-        use Subject::{RawCoalesced, RawInsert, RawInsert32, RawRead};
+        use Subject::{CqrsPostgres, CqrsPostgresBytea, RawCoalesced, RawInsert, RawInsert32, RawRead};
+        let ours = &[CqrsPostgres][..];
         match self {
             Self::Append => {
-                let mut points = self.each(&[1, 8, 64, 256], &[RawInsert, RawInsert32]);
+                let subjects = [CqrsPostgres, CqrsPostgresBytea, RawInsert, RawInsert32];
+                let mut points = self.each(&[1, 8, 64, 256], &subjects);
                 points.extend(self.each(&[1], &[RawCoalesced]));
                 points
             }
-            Self::Dispatch => self.each(&[1, 8, 64, 256], &peers::ALL),
-            Self::DispatchHot => self.each(&[64], &peers::ALL),
-            Self::Rehydrate => self.each(&[1], &[&[RawRead], &peers::ALL[..]].concat()),
-            Self::CatchUp => self.each(&[1], &[&[RawRead], &peers::WITH_HANDLERS[..]].concat()),
+            Self::Dispatch => self.each(&[1, 8, 64, 256], &[ours, &peers::ALL].concat()),
+            Self::DispatchHot => self.each(&[64], &[ours, &peers::ALL].concat()),
+            Self::Rehydrate => self.each(&[1], &[ours, &[RawRead], &peers::ALL].concat()),
+            Self::CatchUp => self.each(&[1], &[ours, &[RawRead], &peers::WITH_HANDLERS].concat()),
+            Self::FlatCost | Self::TwoProcesses => self.each(&[64], ours),
+            Self::TailReads => self.each(&[8], ours),
+            Self::Wal => self.each(&[64], &[CqrsPostgres, RawInsert]),
+            Self::Memory => self.each(&[256], ours),
+            Self::Tenants => self.each(&[1], ours),
             Self::Footprint | Self::Compile => Vec::new(),
         }
     }
@@ -147,7 +188,9 @@ impl Subject {
             | Self::CqrsEsJson
             | Self::Macros
             | Self::ByHand => false,
-            Self::RawInsert
+            Self::CqrsPostgres
+            | Self::CqrsPostgresBytea
+            | Self::RawInsert
             | Self::RawInsert32
             | Self::RawCoalesced
             | Self::RawRead

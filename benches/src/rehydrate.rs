@@ -50,14 +50,41 @@ pub(crate) fn rehydrate() -> Result<Vec<Value>, BoxError> {
     })
 }
 
-/// Counts events, and tells when it has seen as many as there are.
-struct Counter {
-    seen: Arc<Seen>,
+/// Counts events.
+pub(crate) struct Counter {
+    seen: Seen,
 }
 
-struct Seen {
+/// How many events were counted, and whether these are as many as there are.
+#[derive(Clone)]
+pub(crate) struct Seen(Arc<Count>);
+
+struct Count {
+    expected: usize,
     missing: AtomicUsize,
     all: Notify,
+}
+
+impl Seen {
+    /// That many events are to be seen.
+    pub(crate) fn missing(expected: usize) -> Self {
+        Self(Arc::new(Count { expected, missing: AtomicUsize::new(expected), all: Notify::new() }))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.expected - self.0.missing.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all were seen.
+    pub(crate) async fn all(&self) {
+        self.0.all.notified().await;
+    }
+
+    fn one(&self) {
+        if self.0.missing.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.all.notify_one();
+        }
+    }
 }
 
 #[event_handler(
@@ -67,26 +94,24 @@ struct Seen {
 )]
 impl Counter {
     async fn on_opened(&self, _event: &AccountOpened, _context: &EventContext) -> Result<(), Infallible> {
-        self.count();
+        self.seen.one();
         Ok(())
     }
 
     async fn on_deposited(&self, _event: &MoneyDeposited, _context: &EventContext) -> Result<(), Infallible> {
-        self.count();
+        self.seen.one();
         Ok(())
     }
 
     async fn on_withdrawn(&self, _event: &MoneyWithdrawn, _context: &EventContext) -> Result<(), Infallible> {
-        self.count();
+        self.seen.one();
         Ok(())
     }
 }
 
 impl Counter {
-    fn count(&self) {
-        if self.seen.missing.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.seen.all.notify_one();
-        }
+    pub(crate) fn of(seen: &Seen) -> Self {
+        Self { seen: seen.clone() }
     }
 }
 
@@ -95,11 +120,11 @@ pub(crate) fn catch_up(effort: Effort) -> Result<Vec<Value>, BoxError> {
     let events = effort.pick(20_000, 50_000);
     two_workers()?.block_on(async {
         let store = filled(events, 1_000).await?;
-        let seen = Arc::new(Seen { missing: AtomicUsize::new(events), all: Notify::new() });
-        let counter = Counter { seen: Arc::clone(&seen) };
+        let seen = Seen::missing(events);
+        let counter = Counter::of(&seen);
         let started = Instant::now();
         let bank = Bank::builder(store).event_handler(counter).start().await?;
-        seen.all.notified().await;
+        seen.all().await;
         let took = started.elapsed();
         bank.shutdown().await;
         Ok(vec![Value::new(Metric::CatchUp, per_second(events, took), "events/s")])

@@ -5,6 +5,7 @@ use std::process::Command;
 use clap::ValueEnum;
 
 use crate::point::{Point, Subject, Value};
+use crate::quotients::{QUOTIENTS, Quotient};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
@@ -70,7 +71,7 @@ impl Report {
             Format::Table => {
                 head.for_each(|line| println!("{line}"));
                 let (metric, subject) = ("metric", "subject");
-                println!("\n{metric:<20} {subject:<17} callers {:>12}  {:<11} first/this", "median", "unit");
+                println!("\n{metric:<27} {subject:<26} callers {:>12}  {:<11} first/this", "median", "unit");
             }
             Format::Tsv => head.for_each(|line| println!("# {line}")),
         }
@@ -79,7 +80,7 @@ impl Report {
             match format {
                 Format::Table => {
                     let ratio = ratio.map(shown).unwrap_or_default();
-                    println!("{metric:<20} {subject:<17} {callers:>7} {median:>12}  {unit:<11} {ratio:>10}");
+                    println!("{metric:<27} {subject:<26} {callers:>7} {median:>12}  {unit:<11} {ratio:>10}");
                 }
                 Format::Tsv => println!("{metric}\t{subject}\t{callers}\t{median}\t{unit}"),
             }
@@ -102,18 +103,23 @@ impl Report {
                 ratio: self.ratio(row),
             })
             .collect();
-        let compiled = |subject| rows.iter().find(|row| row.subject == subject).map(|row| row.median());
-        if let (Some(macros), Some(by_hand)) = (compiled(Subject::Macros), compiled(Subject::ByHand)) {
-            lines.push(Line {
-                metric: "compile-ratio",
-                subject: format!("{}/{}", Subject::Macros, Subject::ByHand),
-                callers: 1,
-                median: macros / by_hand,
-                unit: "x",
-                ratio: None,
-            });
-        }
+        lines.extend(QUOTIENTS.iter().filter_map(|quotient| self.line_of(quotient)));
         lines
+    }
+
+    fn line_of(&self, quotient: &Quotient) -> Option<Line<'static>> {
+        let median = |(metric, subject, callers)| {
+            let is_it = |row: &&Row| (&*row.metric, row.subject, row.callers) == (metric, subject, callers);
+            self.rows.iter().find(is_it).map(Row::median)
+        };
+        Some(Line {
+            metric: quotient.metric,
+            subject: quotient.subject(),
+            callers: quotient.above.2,
+            median: median(quotient.above)? / median(quotient.below)?,
+            unit: "x",
+            ratio: None,
+        })
     }
 
     /// How a row compares with the first subject of its metric on the same kind of store, if it is another.

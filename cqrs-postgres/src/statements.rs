@@ -60,16 +60,14 @@ impl Statements {
             is_own: sql("select exists (select from $s.events where position = $1 and event_id = $2)"),
             forget_appends: sql("delete from $s.appends where ctid = any(array(select ctid from $s.appends \
                  where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2))"),
-            stream_forward: sql(
-                "select $event, s.has_links from $s.streams s join $s.events e using (stream_id) \
-                 where s.name = $1 and s.erased_at is null and s.deleted_at is null and e.version >= $2 \
-                 order by e.version limit $3",
-            ),
-            stream_backward: sql(
-                "select $event, s.has_links from $s.streams s join $s.events e using (stream_id) \
-                 where s.name = $1 and s.erased_at is null and s.deleted_at is null and e.version <= $2 \
-                 order by e.version desc limit $3",
-            ),
+            stream_forward: sql("select $event, s.has_links from $s.streams s cross join lateral (\
+                   select * from $s.events where stream_id = s.stream_id and version >= $2 \
+                   order by version limit $3) e \
+                 where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version"),
+            stream_backward: sql("select $event, s.has_links from $s.streams s cross join lateral (\
+                   select * from $s.events where stream_id = s.stream_id and version <= $2 \
+                   order by version desc limit $3) e \
+                 where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version desc"),
             linked: sql("select $event, p.version as place from (\
                    select l.position, l.version from $s.streams t join $s.links l using (stream_id) \
                      where t.name = $1 and t.erased_at is null and l.version >= $2 and l.version <= $3 \

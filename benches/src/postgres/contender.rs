@@ -15,8 +15,16 @@ pub(crate) trait OnPostgres: Clone + Send + Sync + 'static {
     /// Counts the stored events.
     const COUNT: &'static str;
 
+    /// Counts the faults of the log, where the subject promises that there are none.
+    const FAULTS: Option<&'static str> = None;
+
     /// Sets the subject up on an empty database.
     fn set_up(database: &Database) -> impl Future<Output = Result<Self, BoxError>> + Send;
+
+    /// Ends what the subject does by itself, so that it does not disturb those after it.
+    fn close(self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// A subject whose accounts can be filled with events.

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::point::BoxError;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Database {
     name: String,
     url: Url,
@@ -15,6 +15,11 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(name: String, url: Url) -> Self {
         Self { name, url }
+    }
+
+    /// The database that a URL names.
+    pub(crate) fn at(url: Url) -> Self {
+        Self { name: url.path().trim_start_matches('/').to_owned(), url }
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -13,10 +13,10 @@ mod settings;
 mod slice;
 mod subjects;
 
-pub(crate) use contender::{CatchUp, Fill, OnPostgres, Rehydrate};
+pub(crate) use contender::{Banking, CatchUp, Contender, Fill, OnPostgres, Rehydrate};
 pub(crate) use contest::Contest;
 pub(crate) use course::{Course, Ready};
 pub(crate) use database::Database;
 pub(crate) use server::Server;
 pub(crate) use settings::head;
-pub(crate) use slice::{Call, Calls};
+pub(crate) use slice::{Call, Calls, Slice};

@@ -1,24 +1,29 @@
 //! The server that is measured on.
 
+use cqrs::postgres::testing::TestServer;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use url::Url;
 
 use crate::point::BoxError;
 use crate::postgres::Database;
 
-/// The server that is used when `DATABASE_URL` names none.
-const LOCAL: &str = "postgres://postgres@127.0.0.1:5432/postgres";
-
 /// A Postgres server, and the right to create databases on it.
 #[derive(Debug)]
 pub(crate) struct Server {
     url: Url,
+    /// The server, when it is one of our own; it ends with this value.
+    _own: Option<TestServer>,
 }
 
 impl Server {
-    pub(crate) fn find() -> Result<Self, BoxError> {
-        let url = std::env::var("DATABASE_URL");
-        Ok(Self { url: Url::parse(url.as_deref().unwrap_or(LOCAL))? })
+    /// The server that `DATABASE_URL` names, else a new one: with the settings that Postgres comes with, except that
+    /// it takes 200 connections.
+    pub(crate) async fn find() -> Result<Self, BoxError> {
+        if let Ok(url) = std::env::var("DATABASE_URL") {
+            return Ok(Self { url: Url::parse(&url)?, _own: None });
+        }
+        let own = TestServer::builder().durable().start().await?;
+        Ok(Self { url: Url::parse(own.url())?, _own: Some(own) })
     }
 
     pub(crate) async fn connect(&self) -> Result<PgConnection, BoxError> {

@@ -7,3 +7,4 @@ mod table;
 
 pub(crate) use append::{Coalesced, Insert};
 pub(crate) use read::Read;
+pub(crate) use table::data_of_256_bytes;

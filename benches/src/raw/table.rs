@@ -80,7 +80,7 @@ fn metadata() -> String {
 }
 
 /// An event of 256 bytes as JSON.
-pub(super) fn data_of_256_bytes() -> Result<Arc<str>, BoxError> {
+pub(crate) fn data_of_256_bytes() -> Result<Arc<str>, BoxError> {
     #[derive(Serialize)]
     struct MoneyDeposited {
         account_id: String,

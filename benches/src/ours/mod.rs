@@ -1,0 +1,22 @@
+//! This framework on its Postgres store.
+
+mod append;
+mod bank;
+mod counted;
+mod event;
+mod fill;
+mod flat_cost;
+mod log;
+mod memory;
+mod reader;
+mod role;
+mod set_up;
+mod tail_reads;
+mod tenants;
+mod two_processes;
+mod wal;
+
+pub(crate) use append::{Appends, Bytea, Jsonb};
+pub(crate) use role::Role;
+pub(crate) use set_up::set_up;
+pub(crate) use wal::Wal;
