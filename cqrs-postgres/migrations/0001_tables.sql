@@ -16,12 +16,12 @@ insert into $schema.log default values;
 
 create table $schema.streams (
   stream_id  bigint generated always as identity primary key,
-  version    bigint not null check (version >= 0),
+  version    bigint not null,
   created_at timestamptz not null,
   deleted_at timestamptz,
   erased_at  timestamptz,
   has_links  boolean not null default false,
-  name       text collate "C" not null check (octet_length(name) between 1 and 255)
+  name       text collate "C" not null
 ) with (fillfactor = 70);
 create unique index streams_name on $schema.streams (name) where erased_at is null;
 comment on table $schema.streams is
@@ -29,21 +29,23 @@ comment on table $schema.streams is
   'always under the append lock. A hard-deleted stream keeps its row, erased, so that outcomes keep its name.';
 
 create table $schema.events (
-  position       bigint not null primary key check (position > 0),
+  position       bigint not null primary key,
   stream_id      bigint not null,
-  version        bigint not null check (version > 0),
+  version        bigint not null,
   recorded_at    timestamptz not null,
   event_id       uuid not null,
   correlation_id uuid not null,
   causation_id   uuid not null,
-  schema_version bigint not null check (schema_version >= 0),
+  schema_version bigint not null,
   type           text collate "C" not null,
   data           payload_type not null,
   metadata       payload_type,
   tags           text[],
   constraint events_stream_version unique (stream_id, version),
-  constraint events_event_id unique (event_id)
+  constraint events_event_id unique (event_id),
+  constraint events_begin_at_1 check (position > 0 and version > 0)
 );
+-- Checks cost their parsing with every statement; what the functions guarantee by themselves has none.
 comment on table $schema.events is
   'The log. Rows are only ever added, by append under the append lock: position is the highest one plus 1, so that '
   'it has no hole and becomes visible in order. Removed by hard deletion alone.';
@@ -61,12 +63,12 @@ comment on table $schema.links is
 
 create table $schema.appends (
   append_id   uuid not null,
-  ordinal     integer not null check (ordinal >= 0),
   stream_id   bigint,
-  version     bigint not null check (version >= 0),
-  events      bigint not null check (events >= 0),
-  position    bigint not null check (position >= 0),
+  version     bigint not null,
+  position    bigint not null,
   appended_at timestamptz not null,
+  events      integer not null,
+  ordinal     smallint not null,
   stream      text collate "C",
   primary key (append_id, ordinal)
 );

@@ -20,7 +20,8 @@ begin
                           (select position_floor from $schema.log)));
 end $$;
 
--- One append of events to one stream: the cheapest statement there is.
+-- One append of events to one stream: the cheapest statement there is, for transactions of its own, whose isolation level
+-- is that of the store's sessions. Two statements behind the lock: one looks, one writes.
 create function $schema.append_one(
   p_append uuid, p_stream text, p_expected bigint,
   p_ids uuid[], p_types text[], p_schemas bigint[], p_causations uuid[], p_correlations uuid[],
@@ -32,48 +33,41 @@ declare
   n integer := cardinality(p_ids);
   now_ timestamptz;
   sid bigint;
-  closed timestamptz;
-  is_new boolean;
 begin
-  o_head := $schema.lock_log();
-  now_ := clock_timestamp();
-  select stream_id, version, deleted_at into sid, o_version, closed
-    from $schema.streams where name = p_stream and erased_at is null;
-  is_new := not found;
-  o_version := coalesce(o_version, 0);
-  o_status := case
-    when closed is not null then 2
-    when p_expected = -1 or p_expected = o_version or (p_expected = -2 and o_version > 0) then 0
-    else 1 end;
-  if o_status <> 0 then
-    -- What is known by its id has its first outcome, whatever became of the stream.
-    perform from $schema.appends where append_id = p_append;
-    if found then o_status := 3; end if;
-    return;
-  end if;
-  if is_new then
+  perform pg_advisory_xact_lock(1668510323, '$literal.events'::regclass::oid::integer);
+  select clock_timestamp(), s.stream_id, coalesce(s.version, 0),
+      greatest((select position from $schema.events order by position desc limit 1),
+               (select position_floor from $schema.log)),
+      case
+        when exists (select from $schema.appends where append_id = p_append) then 3
+        when s.deleted_at is not null then 2
+        when p_expected = -1 or p_expected = coalesce(s.version, 0) or (p_expected = -2 and s.version > 0) then 0
+        else 1 end
+    into now_, sid, o_version, o_head, o_status
+    from (values (1)) always left join $schema.streams s on s.name = p_stream and s.erased_at is null;
+  if o_status <> 0 then return; end if;
+  if sid is null then
     sid := nextval('$literal.streams_stream_id_seq');
-  end if;
-  insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
-    values (p_append, 0, sid, o_version + n, n, o_head + n, now_) on conflict do nothing;
-  if not found then
-    o_status := 3;
-    return;
-  end if;
-  if is_new then
-    insert into $schema.streams (stream_id, name, version, created_at) overriding system value
-      values (sid, p_stream, n, now_);
-  else
-    update $schema.streams set version = o_version + n where stream_id = sid;
-  end if;
-  if n = 1 then
+    with stream as (
+      insert into $schema.streams (stream_id, name, version, created_at) overriding system value
+        values (sid, p_stream, n, now_)
+    ), outcome as (
+      insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
+        values (p_append, 0, sid, n, n, o_head + n, now_)
+    )
     insert into $schema.events
       (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type, data,
        metadata)
-    values
-      (o_head + 1, sid, o_version + 1, now_, p_ids[1], p_correlations[1], p_causations[1], p_schemas[1], p_types[1],
-       p_data[1], p_metadata[1]);
+    select o_head + e.k, sid, e.k, now_, e.id, e.correlation, e.causation, e.schema, e.type, e.data, e.metadata
+    from unnest(p_ids, p_types, p_schemas, p_causations, p_correlations, p_data, p_metadata)
+      with ordinality e(id, type, schema, causation, correlation, data, metadata, k);
   else
+    with stream as (
+      update $schema.streams set version = o_version + n where stream_id = sid
+    ), outcome as (
+      insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
+        values (p_append, 0, sid, o_version + n, n, o_head + n, now_)
+    )
     insert into $schema.events
       (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type, data,
        metadata)
@@ -99,7 +93,7 @@ create function $schema.append_many(
   e_correlations uuid[], e_data payload_type[], e_metadata payload_type[],
   s_unit integer[], s_stream text[], s_expected bigint[], s_version bigint[], s_schemas bigint[],
   s_data payload_type[],
-  r_append uuid[], r_ordinal integer[], r_write integer[], r_end bigint[], r_events bigint[],
+  r_append uuid[], r_ordinal smallint[], r_write integer[], r_end bigint[], r_events integer[],
   out o_unit smallint[], out o_status smallint[], out o_version bigint[], out o_position bigint[],
   out o_state_status smallint[], out o_state_version bigint[], out o_known uuid[], out o_head bigint)
 language plpgsql

@@ -54,7 +54,7 @@ impl Statements {
                  $20, $21, $22, $23, $24, $25, $26, $27)",
             ),
             outcome: sql(
-                "select coalesce(a.stream, s.name), a.version, a.events, a.position from $s.appends a \
+                "select coalesce(a.stream, s.name), a.version, a.events::bigint, a.position from $s.appends a \
                  left join $s.streams s using (stream_id) where a.append_id = $1 order by a.ordinal",
             ),
             is_own: sql("select exists (select from $s.events where position = $1 and event_id = $2)"),

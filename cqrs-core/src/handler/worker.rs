@@ -1,6 +1,8 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
@@ -12,7 +14,7 @@ use crate::handler::{
     ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState, Tenure,
 };
 use crate::panics;
-use crate::store::{CheckpointError, RecordedEvent};
+use crate::store::{CheckpointError, LogPage, RecordedEvent};
 use crate::subscription::Buffered;
 
 /// Why the handling of events ended.
@@ -23,6 +25,12 @@ enum End {
     Failed,
     /// This node is not, or not for certain, the handler's owner any more.
     Over,
+}
+
+/// A page that was read before its turn.
+struct Ahead {
+    after: u64,
+    page: LogPage,
 }
 
 /// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
@@ -77,6 +85,7 @@ impl HandlerRunner {
         tenure: &mut Tenure,
     ) -> Result<std::convert::Infallible, End> {
         let mut backoff = Backoff::new();
+        let mut ahead = None;
         loop {
             self.check(tenure)?;
             match self.tail.after(self.position()) {
@@ -84,7 +93,7 @@ impl HandlerRunner {
                     self.handle_some(handler, &batch.events, tenure).await?;
                     self.advance(batch.last);
                 }
-                Buffered::Behind => match self.catch_up(handler, tenure).await {
+                Buffered::Behind => match self.catch_up(handler, tenure, &mut ahead).await {
                     Ok(handled) => {
                         handled?;
                         backoff.reset();
@@ -121,16 +130,35 @@ impl HandlerRunner {
         &self,
         handler: &H,
         tenure: &mut Tenure,
+        ahead: &mut Option<Ahead>,
     ) -> Result<Result<(), End>, crate::store::StoreError> {
-        let page = tokio::select! {
-            biased;
-            page = self.store.read_log(self.position(), &self.subscriber.filter, self.page) => page?,
-            () = tenure.lease.over() => return Ok(Err(End::Over)),
+        let position = self.position();
+        let page = match ahead.take().filter(|ahead| ahead.after == position) {
+            Some(ahead) => ahead.page,
+            None => tokio::select! {
+                biased;
+                page = self.store.read_log(position, &self.subscriber.filter, self.page) => page?,
+                () = tenure.lease.over() => return Ok(Err(End::Over)),
+            },
         };
-        if let Err(end) = self.handle_some(handler, &page.events, tenure).await {
+        let (handled, next) = {
+            // The next page is on its way while this one is handled. If it fails, it is read again in its turn.
+            let next = async {
+                let is_full = page.events.len() >= self.page;
+                let read = self.store.read_log(page.read_to, &self.subscriber.filter, self.page);
+                if is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
+            };
+            match select(pin!(self.handle_some(handler, &page.events, tenure)), pin!(next)).await {
+                Either::Left((Ok(()), next)) => (Ok(()), next.await),
+                Either::Left((end, _)) => (end, None),
+                Either::Right((next, handled)) => (handled.await, next),
+            }
+        };
+        if let Err(end) = handled {
             return Ok(Err(end));
         }
         self.advance(page.read_to);
+        *ahead = next.map(|next| Ahead { after: page.read_to, page: next });
         Ok(Ok(()))
     }
 

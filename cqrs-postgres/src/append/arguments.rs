@@ -75,10 +75,10 @@ pub(super) struct Arguments {
     s_schemas: Vec<i64>,
     s_data: Vec<Bytes>,
     r_append: Vec<Uuid>,
-    r_ordinal: Vec<i32>,
+    r_ordinal: Vec<i16>,
     r_write: Vec<i32>,
     r_end: Vec<i64>,
-    r_events: Vec<i64>,
+    r_events: Vec<i32>,
 }
 
 /// Where the outcome of a write is found in the answer: which write or state it is part of, and up to which event.
@@ -137,8 +137,8 @@ impl Arguments {
                             self.e_k.push(self.w_count[index]);
                             self.events.push(event, metadata.next().flatten());
                         }
-                        let (until, own) = (self.w_count[index], events_in(write).len() as u64);
-                        self.remember(append.id.as_uuid(), ordinal, number(index), until, signed(own));
+                        let (until, own) = (self.w_count[index], events_in(write).len());
+                        self.remember(append.id.as_uuid(), ordinal, number(index), until, own);
                         Place::Write { index, until: until.unsigned_abs() }
                     }
                 };
@@ -148,12 +148,12 @@ impl Arguments {
         places
     }
 
-    fn remember(&mut self, append: Uuid, ordinal: i32, write: i32, end: i64, events: i64) {
+    fn remember(&mut self, append: Uuid, ordinal: i16, write: i32, end: i64, events: usize) {
         self.r_append.push(append);
         self.r_ordinal.push(ordinal);
         self.r_write.push(write);
         self.r_end.push(end);
-        self.r_events.push(events);
+        self.r_events.push(i32::try_from(events).unwrap_or(i32::MAX));
     }
 
     pub(super) fn bind(self, query: Query<'_>, payload: Payload) -> Query<'_> {
