@@ -22,10 +22,11 @@ impl PostgresStore {
         };
         let changed = self.change(&self.shared.statements.link, Twice::Harmless, bind, answer).await?;
         let (status, version, ordinal): (i16, u64, i64) = changed.told;
-        if status != 0 && changed.was_lost {
-            if let Some(version) = self.linked_already(&link, &positions).await? {
-                return Ok(version);
-            }
+        if status != 0
+            && changed.was_lost
+            && let Some(version) = self.linked_already(&link, &positions).await?
+        {
+            return Ok(version);
         }
         let refused = told(link, status, version, ordinal);
         match refused {

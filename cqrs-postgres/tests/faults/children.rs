@@ -62,6 +62,7 @@ impl ChildProcess {
 }
 
 /// Tells the parent.
+#[expect(clippy::print_stdout, reason = "the output is how a child tells")]
 pub(crate) fn tell(line: &str) {
     println!("\n{TELLS}{line}");
 }

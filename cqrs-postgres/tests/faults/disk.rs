@@ -47,7 +47,6 @@ impl Drop for SmallDisk {
 
 /// The disk is full: appends are told so and leave nothing, reads go on; when there is space again so do appends.
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "a test that cannot be made here says so")]
 async fn a_full_disk_is_told() {
     let Some(disk) = SmallDisk::mount("200m") else {
         eprintln!("a_full_disk_is_told: skipped, a small file system cannot be mounted by this user");

@@ -2,6 +2,7 @@
 //! plain SQL afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test waits for the tasks that it spawns")]
 
 mod chaos;
 mod children;

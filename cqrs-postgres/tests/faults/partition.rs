@@ -97,7 +97,7 @@ async fn no_call_hangs_without_network() {
             async { assert!(store.acquire_lease("handler", owner, NEVER).await.is_err()) },
             async { assert!(store.link(link).await.is_err()) },
             async {
-                assert!(store.delete_stream(&name, ExpectedVersion::Exact(9), Deletion::Soft).await.is_err())
+                assert!(store.delete_stream(&name, ExpectedVersion::Exact(9), Deletion::Soft).await.is_err());
             },
         );
     };

@@ -154,7 +154,7 @@ impl Proxy {
         async move {
             // A proxy that is gone sends nothing on.
             if forwarded.await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
