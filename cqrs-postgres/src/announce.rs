@@ -13,6 +13,9 @@ use crate::session::Session;
 /// How often other processes are told of new heads, at most.
 const INTERVAL: Duration = Duration::from_millis(10);
 
+/// How long an announcement may take, which others wait for.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// Tells other processes of what was committed, for all stores of a pool from one place.
 ///
 /// Never in the append's own transaction: a `NOTIFY` takes a lock of the whole server until its commit is on disk. In
@@ -73,7 +76,8 @@ impl Announcer {
         loop {
             self.waiting.some.notified().await;
             let words = mem::take(&mut *self.waiting.words.lock().unwrap_or_else(PoisonError::into_inner));
-            if let Err(error) = self.send(words).await {
+            let sent = tokio::time::timeout(LIMIT, self.send(words)).await;
+            if let Err(error) = sent.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "an announcement was lost");
             }
             tokio::time::sleep(INTERVAL).await;

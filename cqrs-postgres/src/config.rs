@@ -202,6 +202,12 @@ impl PostgresConfig {
         }
     }
 
+    /// How long to wait for an answer before the connection is taken for dead: a server that is alive has given up
+    /// before.
+    pub(crate) fn patience(&self) -> Duration {
+        self.statement_timeout + GRACE
+    }
+
     pub(crate) fn is_pooled(&self) -> bool {
         self.transaction_pooler
     }
@@ -218,6 +224,9 @@ impl PostgresConfig {
         begin
     }
 }
+
+/// How much longer than the server a client waits for a statement.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What is switched off for the store's own statements. Every one of them goes by an index; a plan that was made while
 /// the tables were small, without statistics, would otherwise be kept when they are large.

@@ -1,6 +1,7 @@
-use cqrs_core::store::StoreError;
+use cqrs_core::store::{AppendError, ExpectedVersion, StoreError};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// Why a store could not be opened, created or dropped.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +91,7 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(error) => Self::of_code(error.code().as_deref().unwrap_or_default()),
+            sqlx::Error::Database(error) => Self::of_told(&**error),
             sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) | sqlx::Error::Configuration(_) => {
                 Self::Refused
             }
@@ -99,22 +100,48 @@ impl Fault {
         }
     }
 
-    /// By the SQLSTATE of an error that the server told, which means that the transaction is over.
-    fn of_code(code: &str) -> Self {
-        match code {
-            // Serialization failure, deadlock, lock not available, and a prepared statement that a pooler lost.
-            "40001" | "40P01" | "55P03" | "26000" => Self::Transient,
-            // Missing table, function or schema; cancelled; on a standby.
-            "42P01" | "42883" | "3F000" | "57014" | "25006" => Self::Unavailable,
+    /// By the SQLSTATE of an error that the server told.
+    fn of_told(error: &dyn DatabaseError) -> Self {
+        let told = error.try_downcast_ref::<PgDatabaseError>();
+        let ends_session =
+            told.is_none_or(|told| matches!(told.severity(), PgSeverity::Fatal | PgSeverity::Panic));
+        let code = error.code().unwrap_or_default();
+        match &*code {
+            // A prepared statement that a pooler lost; a transaction that was idle for too long, and is undone.
+            "26000" | "25P03" => Self::Transient,
+            // Nobody knows whether it was completed; a transaction that took too long, also to commit.
+            "40003" | "25P04" => Self::Lost,
+            // Missing table, function or schema; cancelled; on a standby; the log locked for longer than the timeout.
+            "42P01" | "42883" | "3F000" | "57014" | "25006" | "55P03" => Self::Unavailable,
             _ => match code.get(..2).unwrap_or_default() {
+                // Serialization failure, deadlock.
+                "40" => Self::Transient,
                 // Out of disk, memory or connections.
                 "53" => Self::Unavailable,
-                // Connection, operator intervention, system and internal errors: the session ends.
-                "08" | "57" | "58" | "XX" | "F0" => Self::Lost,
+                // Connection, operator intervention: the session ends.
+                "08" | "57" => Self::Lost,
+                // System and internal errors: mostly of the statement alone.
+                "58" | "XX" | "F0" if ends_session => Self::Lost,
+                "58" | "XX" | "F0" => Self::Unavailable,
                 _ => Self::Refused,
             },
         }
     }
+}
+
+/// Whether a statement was refused for what it holds, so that it always will be.
+pub(crate) fn is_of_content(error: &sqlx::Error) -> bool {
+    match error.as_database_error().and_then(DatabaseError::code) {
+        Some(code) => matches!(code.get(..2), Some("22" | "23")),
+        // It was never sent.
+        None => true,
+    }
+}
+
+/// Whether what was refused could pass if it were executed later, after what others write: as an attempt may be that
+/// has reached the server, and whose answer is missing. Versions only grow, so that most refusals are for good.
+pub(crate) fn may_pass_later(error: &AppendError) -> bool {
+    matches!(error, AppendError::WrongExpectedVersion { expected: ExpectedVersion::StreamExists, .. })
 }
 
 /// Whether the server says that the schema is not there.

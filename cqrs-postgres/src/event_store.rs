@@ -9,7 +9,6 @@ use tokio::sync::{oneshot, watch};
 
 use crate::PostgresStore;
 use crate::append::{Request, Unit, read_outcome};
-use crate::error::store_error;
 use crate::payload::Stored;
 use crate::rows::unsigned;
 
@@ -57,8 +56,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
-        let mut session = self.session().await?;
-        read_outcome(&mut session, &self.shared.statements, id).await.map_err(store_error)
+        read_outcome(&self.shared.pool, &self.shared.statements, id).await
     }
 
     async fn read_stream(
@@ -76,7 +74,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn head(&self) -> Result<u64, StoreError> {
-        self.shared.read_head().await.map_err(store_error)
+        self.read_head().await
     }
 
     fn watch_head(&self) -> watch::Receiver<u64> {

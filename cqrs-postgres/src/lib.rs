@@ -28,6 +28,7 @@
 
 mod announce;
 mod append;
+mod change;
 mod checkpoint;
 mod config;
 mod delete;

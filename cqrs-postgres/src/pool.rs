@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -135,6 +135,23 @@ impl PostgresPool {
     /// A connection for the store itself.
     pub(crate) async fn session(&self) -> Result<Session, sqlx::Error> {
         Session::acquire(&self.shared.own, self.shared.begin.clone()).await
+    }
+
+    /// A connection that answers. Those that broke while they were idle are thrown away, however many they are, so
+    /// that whoever has met one of them meets no further one.
+    pub(crate) async fn live_session(&self) -> Result<Session, sqlx::Error> {
+        let deadline = Instant::now() + self.shared.config.acquire_timeout;
+        loop {
+            let mut session = self.session().await?;
+            let answer = timeout_at(deadline, session.ping()).await;
+            if let Ok(Ok(())) = answer {
+                return Ok(session);
+            }
+            session.discard();
+            if answer.is_err() {
+                return Err(sqlx::Error::PoolTimedOut);
+            }
+        }
     }
 
     /// Whether another connection could be had at once.

@@ -1,15 +1,14 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use cqrs_core::store::{Direction, EventFilter, LogPage, RecordedEvent, StoreError, StreamId, StreamInfo};
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::PostgresStore;
 use crate::error::{Fault, store_error};
-use crate::rows::{Events, signed, unsigned};
+use crate::rows::{Events, Time, signed, unsigned};
 use crate::session::{Query, Session};
+use crate::{PostgresPool, PostgresStore};
 
 /// When a page of the log is large enough, whatever the limit.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -18,15 +17,12 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// walk through the whole log.
 const WINDOW: u64 = 100_000;
 
-/// How much longer than the server a client waits for a statement before it takes the connection for dead.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// A statement that changes nothing, or may be made twice, with its arguments.
 pub(crate) trait Ask: Fn(Query<'static>) -> Query<'static> + Send + Sync {}
 
 impl<F: Fn(Query<'static>) -> Query<'static> + Send + Sync> Ask for F {}
 
-impl PostgresStore {
+impl PostgresPool {
     /// Asks the database for rows, `take` them one by one until it has enough.
     ///
     /// A connection that broke while it was idle is noticed here only: the question is asked once more then.
@@ -36,10 +32,12 @@ impl PostgresStore {
         bind: impl Ask,
         take: impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync,
     ) -> Result<T, StoreError> {
-        match self.ask_once(sql, &bind, &take).await {
+        let session = self.session().await.map_err(store_error)?;
+        match self.ask_once(session, sql, &bind, &take).await {
             Err(Failure::Sql(error)) if matches!(Fault::of(&error), Fault::Lost | Fault::Transient) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "asking the database again");
-                self.ask_once(sql, &bind, &take).await
+                let session = self.live_session().await.map_err(store_error)?;
+                self.ask_once(session, sql, &bind, &take).await
             }
             other => other,
         }
@@ -49,14 +47,15 @@ impl PostgresStore {
         })
     }
 
-    async fn ask_once<T: Default>(
+    /// Asks once, on this connection, which is thrown away unless it is certainly in order.
+    pub(crate) async fn ask_once<T: Default>(
         &self,
+        mut session: Session,
         sql: &Arc<str>,
         bind: &impl Ask,
         take: &(impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync),
     ) -> Result<T, Failure> {
-        let mut session = self.shared.pool.session().await?;
-        let limit = self.shared.pool.config().statement_timeout + GRACE;
+        let limit = self.config().patience();
         match tokio::time::timeout(limit, rows(&mut session, sql, bind, take)).await {
             Ok(Ok(all)) => Ok(all),
             Ok(Err(failure)) => {
@@ -68,6 +67,18 @@ impl PostgresStore {
                 Err(Failure::Sql(sqlx::Error::PoolTimedOut))
             }
         }
+    }
+}
+
+impl PostgresStore {
+    /// Asks as [`PostgresPool::ask`] does.
+    pub(crate) async fn ask<T: Default + Send>(
+        &self,
+        sql: &Arc<str>,
+        bind: impl Ask,
+        take: impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        self.shared.pool.ask(sql, bind, take).await
     }
 
     /// Asks for at most one row.
@@ -101,8 +112,12 @@ impl PostgresStore {
             |query: Query<'static>| query.bind(name.clone()).bind(signed(from)).bind(signed(limit as u64));
         let page: OwnPage = self
             .ask(sql, bind, |page: &mut OwnPage, row| {
-                page.events.push(page.reader.read(row)?);
+                let event = page.reader.read(row)?;
                 page.has_links = row.try_get(11).map_err(store_error)?;
+                if !page.has_links {
+                    page.check_next(&event, from, direction)?;
+                }
+                page.events.push(event);
                 Ok(page.has_links)
             })
             .await?;
@@ -193,7 +208,8 @@ impl PostgresStore {
             &self.shared.statements.stream_info,
             |query| query.bind(name.clone()),
             |row| {
-                let info = StreamInfo::active(stream_id.clone(), unsigned(row.try_get(0)?), row.try_get(1)?);
+                let Time(created_at) = row.try_get(1)?;
+                let info = StreamInfo::active(stream_id.clone(), unsigned(row.try_get(0)?), created_at);
                 let is_deleted: bool = row.try_get(2)?;
                 Ok((if is_deleted { info.deleted() } else { info }, row.try_get(3)?))
             },
@@ -223,7 +239,7 @@ async fn rows<T: Default>(
 }
 
 /// Why a question has no answer: the database's fault, or that of what it holds.
-enum Failure {
+pub(crate) enum Failure {
     Sql(sqlx::Error),
     Row(StoreError),
 }
@@ -239,6 +255,28 @@ struct OwnPage {
     reader: Events,
     events: Vec<RecordedEvent>,
     has_links: bool,
+}
+
+impl OwnPage {
+    /// That no event is missing between this one and the one before it: an aggregate would never notice.
+    fn check_next(&self, event: &RecordedEvent, from: u64, direction: Direction) -> Result<(), StoreError> {
+        let last = self.events.last().map(|last| last.stream_version);
+        let expected = match (direction, last) {
+            (Direction::Forward, Some(last)) => last + 1,
+            (Direction::Forward, None) => from.max(1),
+            (Direction::Backward, Some(last)) => last.saturating_sub(1),
+            (Direction::Backward, None) => return Ok(()),
+        };
+        if event.stream_version == expected {
+            return Ok(());
+        }
+        let (position, version, stream) = (event.position, event.stream_version, &event.stream_id);
+        let fault = format!(
+            "the event at position {position} has version {version} in stream {stream:?}, after which or before \
+             which version {expected} is missing"
+        );
+        Err(StoreError::Corrupt(fault.into()))
+    }
 }
 
 #[derive(Default)]

@@ -1,9 +1,11 @@
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use cqrs_core::event::Metadata;
 use cqrs_core::id::{CausationId, CorrelationId, EventId};
 use cqrs_core::store::{RecordedEvent, StoreError, StreamId};
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
+use sqlx::{Decode, Postgres, Row as _, Type};
 
 use crate::error::store_error;
 use crate::payload::Stored;
@@ -42,7 +44,7 @@ impl Events {
             },
             causation_id: CausationId::from(row.try_get::<uuid::Uuid, _>(6)?),
             correlation_id: CorrelationId::from(row.try_get::<uuid::Uuid, _>(5)?),
-            created_at: row.try_get(3)?,
+            created_at: row.try_get::<Time, _>(3)?.0,
         })
     }
 
@@ -53,6 +55,26 @@ impl Events {
         let stream_id = StreamId::new(name)?;
         self.last_stream = Some(stream_id.clone());
         Ok(stream_id)
+    }
+}
+
+/// A time of the database. The driver's own decoding panics at those that lie beyond the calendar, `infinity` among
+/// them.
+pub(crate) struct Time(pub(crate) DateTime<Utc>);
+
+impl Type<Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        <DateTime<Utc> as Type<Postgres>>::type_info()
+    }
+}
+
+impl Decode<'_, Postgres> for Time {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        // Microseconds since the year 2000.
+        const YEAR_2000: i64 = 946_684_800_000_000;
+        let since = i64::from_be_bytes(value.as_bytes()?.try_into()?);
+        let time = since.checked_add(YEAR_2000).and_then(DateTime::from_timestamp_micros);
+        Ok(Self(time.ok_or("a time beyond the calendar")?))
     }
 }
 

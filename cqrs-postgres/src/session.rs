@@ -22,6 +22,11 @@ impl Session {
         Ok(Self { connection: pool.acquire().await?, begin, is_open: false })
     }
 
+    /// Whether somebody answers at the other end.
+    pub(crate) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.connection.ping().await
+    }
+
     /// Makes a query of `sql`; it stays prepared where that is possible.
     pub(crate) fn query<'q>(&self, sql: &Arc<str>) -> Query<'q> {
         sqlx::query(AssertSqlSafe(Arc::clone(sql))).persistent(self.begin.is_none())
@@ -30,8 +35,9 @@ impl Session {
     /// The connection, ready for statements.
     pub(crate) async fn open(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         if let (Some(begin), false) = (&self.begin, self.is_open) {
-            sqlx::raw_sql(AssertSqlSafe(Arc::clone(begin))).execute(&mut *self.connection).await?;
+            // Before it is: whoever stops waiting for the answer may leave an open transaction.
             self.is_open = true;
+            sqlx::raw_sql(AssertSqlSafe(Arc::clone(begin))).execute(&mut *self.connection).await?;
         }
         Ok(&mut self.connection)
     }
@@ -40,8 +46,8 @@ impl Session {
     pub(crate) async fn begin(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         if !self.is_open {
             let begin = self.begin.clone().unwrap_or_else(|| "begin isolation level read committed".into());
-            sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *self.connection).await?;
             self.is_open = true;
+            sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *self.connection).await?;
         }
         Ok(&mut self.connection)
     }

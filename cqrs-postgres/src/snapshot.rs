@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use crate::PostgresStore;
 use crate::event_store::schema_version;
 use crate::payload::Stored;
-use crate::rows::{signed, unsigned};
+use crate::rows::{Time, signed, unsigned};
 
 #[async_trait]
 impl SnapshotStore for PostgresStore {
@@ -37,7 +37,7 @@ impl SnapshotStore for PostgresStore {
                     stream_id: stream_id.clone(),
                     version: unsigned(row.try_get(0)?),
                     schema_version: schema_version(row.try_get(1)?)?,
-                    created_at: row.try_get(2)?,
+                    created_at: row.try_get::<Time, _>(2)?.0,
                     state_type: row.try_get(3)?,
                     data: Bytes::copy_from_slice(row.try_get::<Stored<'_>, _>(4)?.0),
                 })

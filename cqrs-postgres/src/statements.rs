@@ -12,7 +12,9 @@ pub(crate) struct Statements {
     pub(crate) append_one: Arc<str>,
     pub(crate) append_many: Arc<str>,
     pub(crate) outcome: Arc<str>,
-    pub(crate) is_own: Arc<str>,
+    pub(crate) origin: Arc<str>,
+    pub(crate) linked_places: Arc<str>,
+    pub(crate) was_erased: Arc<str>,
     pub(crate) forget_appends: Arc<str>,
     pub(crate) stream_forward: Arc<str>,
     pub(crate) stream_backward: Arc<str>,
@@ -57,7 +59,15 @@ impl Statements {
                 "select coalesce(a.stream, s.name), a.version, a.events::bigint, a.position from $s.appends a \
                  left join $s.streams s using (stream_id) where a.append_id = $1 order by a.ordinal",
             ),
-            is_own: sql("select exists (select from $s.events where position = $1 and event_id = $2)"),
+            origin: sql("select extract(epoch from clock_timestamp() - min(appended_at))::float8, \
+                   $3::uuid is null or exists (select from $s.events where position = $2 and event_id = $3) \
+                 from $s.appends where append_id = $1"),
+            linked_places: sql("select l.version from $s.streams s join $s.links l using (stream_id) \
+                 where s.name = $1 and s.erased_at is null and l.position = any($2) \
+                 order by array_position($2, l.position)"),
+            was_erased: sql(
+                "select exists (select from $s.streams where name = $1 and erased_at is not null)",
+            ),
             forget_appends: sql("delete from $s.appends where ctid = any(array(select ctid from $s.appends \
                  where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2))"),
             stream_forward: sql("select $event, s.has_links from $s.streams s cross join lateral (\

@@ -134,14 +134,11 @@ impl PostgresStore {
     }
 }
 
-impl Shared {
+impl PostgresStore {
     /// Looks the head up.
-    pub(crate) async fn read_head(&self) -> Result<u64, sqlx::Error> {
-        let mut session = self.pool.session().await?;
-        let query = session.query(&self.statements.head);
-        let head = query.fetch_one(session.open().await?).await?.try_get(0)?;
-        session.finish().await?;
-        Ok(unsigned(head))
+    pub(crate) async fn read_head(&self) -> Result<u64, StoreError> {
+        let head = self.ask_one(&self.shared.statements.head, |query| query, |row| row.try_get(0)).await?;
+        Ok(unsigned(head.unwrap_or_default()))
     }
 }
 
@@ -164,10 +161,11 @@ async fn look_up(store: Weak<Shared>, head: Arc<Head>) {
         if !head.is_watched() {
             continue;
         }
-        match shared.read_head().await {
+        let store = PostgresStore { shared };
+        match store.read_head().await {
             Ok(position) => head.advance(position),
             Err(error) => tracing::debug!(
-                cqrs.schema = shared.schema.name(),
+                cqrs.schema = store.schema().name(),
                 error = &error as &dyn std::error::Error,
                 "the head of the log could not be read"
             ),

@@ -1,20 +1,21 @@
+use std::sync::Arc;
+use std::time::Instant;
+
 use cqrs_core::id::{CommandId, EventId};
 use cqrs_core::store::{
-    AppendError, Appended, ExpectedVersion, StoreError, StreamId, StreamWrite, WrittenStream,
+    Append, AppendError, Appended, ExpectedVersion, StoreError, StreamId, StreamWrite, WrittenStream,
 };
-use std::sync::Arc;
-
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgRow};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::Payload;
 use crate::append::arguments::{Arguments, Columns, Place, expectation};
 use crate::append::unit::{Unit, events_in};
 use crate::error::store_error;
-use crate::rows::unsigned;
+use crate::rows::{signed, unsigned};
 use crate::session::{Query, Session};
 use crate::statements::Statements;
+use crate::{Payload, PostgresPool};
 
 /// What became of a unit, as the database told it.
 pub(crate) enum Answer {
@@ -258,38 +259,46 @@ fn at(numbers: &[i64], index: usize) -> u64 {
 
 /// The first outcome of an append, if there was one.
 pub(crate) async fn read_outcome(
-    session: &mut Session,
+    pool: &PostgresPool,
     statements: &Statements,
     id: CommandId,
-) -> Result<Option<Appended>, sqlx::Error> {
-    let query = session.query(&statements.outcome).bind(id.as_uuid());
-    let rows = query.fetch_all(session.open().await?).await?;
-    session.finish().await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let mut appended = Appended { streams: Vec::with_capacity(rows.len()), position: 0, repeated: true };
-    for row in rows {
-        // An append without any write has a row as well, which names no stream.
-        let Some(stream) = row.try_get::<Option<&str>, _>(0)? else { continue };
-        let stream_id = StreamId::new(stream).map_err(|fault| sqlx::Error::Decode(fault.into()))?;
-        let (version, events) = (unsigned(row.try_get(1)?), unsigned(row.try_get(2)?));
-        appended.streams.push(WrittenStream { stream_id, version, events });
-        appended.position = appended.position.max(unsigned(row.try_get(3)?));
-    }
-    Ok(Some(appended))
+) -> Result<Option<Appended>, StoreError> {
+    let outcome = |outcome: &mut Option<Appended>, row: &PgRow| {
+        let appended = outcome.get_or_insert(Appended { streams: Vec::new(), position: 0, repeated: true });
+        read_write(appended, row).map_err(store_error)?;
+        Ok(false)
+    };
+    pool.ask(&statements.outcome, |query| query.bind(id.as_uuid()), outcome).await
 }
 
-/// Whether the event of this id stands at this position.
-pub(crate) async fn stands_at(
-    session: &mut Session,
+fn read_write(appended: &mut Appended, row: &PgRow) -> Result<(), sqlx::Error> {
+    // An append without any write has a row as well, which names no stream.
+    let Some(stream) = row.try_get::<Option<&str>, _>(0)? else { return Ok(()) };
+    let stream_id = StreamId::new(stream).map_err(|fault| sqlx::Error::Decode(fault.into()))?;
+    let (version, events) = (unsigned(row.try_get(1)?), unsigned(row.try_get(2)?));
+    appended.streams.push(WrittenStream { stream_id, version, events });
+    appended.position = appended.position.max(unsigned(row.try_get(3)?));
+    Ok(())
+}
+
+/// Whether an append that is known was made by a request that was first sent at this moment: not before, and with its
+/// own events.
+pub(crate) async fn is_own(
+    pool: &PostgresPool,
     statements: &Statements,
+    append: &Append,
     position: u64,
-    event_id: EventId,
-) -> Result<bool, sqlx::Error> {
-    let query =
-        session.query(&statements.is_own).bind(crate::rows::signed(position)).bind(event_id.as_uuid());
-    let row = query.fetch_one(session.open().await?).await?;
-    session.finish().await?;
-    row.try_get(0)
+    sent: Instant,
+) -> Result<bool, StoreError> {
+    let last_event = append.writes.iter().flat_map(events_in).last().map(|event| event.event_id.as_uuid());
+    let bind =
+        |query: Query<'static>| query.bind(append.id.as_uuid()).bind(signed(position)).bind(last_event);
+    let origin = |origin: &mut Option<(Option<f64>, bool)>, row: &PgRow| {
+        let columns = (row.try_get(0).map_err(store_error)?, row.try_get(1).map_err(store_error)?);
+        *origin = Some(columns);
+        Ok(true)
+    };
+    let origin = pool.ask(&statements.origin, bind, origin).await?;
+    // Lengths of time are compared, so that the clocks of the two machines need not agree.
+    Ok(matches!(origin, Some((Some(age), true)) if age <= sent.elapsed().as_secs_f64()))
 }

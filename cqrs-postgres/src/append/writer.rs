@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::id::CommandId;
-use cqrs_core::store::{AppendError, Appended, StoreError, StreamId};
+use cqrs_core::store::{Append, AppendError, Appended, StoreError, StreamId};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::append::statement::{self, Answer, duplicate_in, read_outcome, stands_at};
+use crate::append::statement::{self, Answer, duplicate_in, is_own, read_outcome};
 use crate::append::unit::{Request, Unit};
-use crate::error::{Fault, store_error};
+use crate::error::{Fault, is_of_content, may_pass_later, store_error};
 use crate::head::Head;
 use crate::session::Session;
 use crate::statements::Statements;
@@ -28,9 +28,6 @@ const YIELDS: usize = 8;
 
 /// How long the connection is kept when nothing comes.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// How much longer than the server a client waits for a statement before it takes the connection for dead.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How often a batch that the database could not do this time, but may the next, is tried.
 const ATTEMPTS: u32 = 10;
@@ -72,7 +69,7 @@ impl Writer {
             let batch = self.collect(first).await;
             let (units, replies): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|request| (request.unit, request.reply)).unzip();
-            let outcomes = self.write(&units.iter().collect::<Vec<_>>()).await;
+            let outcomes = self.write(&units.iter().collect::<Vec<_>>(), Sent::now()).await;
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // Whoever does not wait any more finds the outcome under the append's id.
                 let _ = reply.send(outcome);
@@ -138,27 +135,25 @@ impl Writer {
     }
 
     /// Writes units, and finds out what became of each.
-    async fn write(&mut self, units: &[&Unit]) -> Vec<Outcome> {
+    async fn write(&mut self, units: &[&Unit], mut sent: Sent) -> Vec<Outcome> {
         let mut attempts = 0;
-        // Since when it is open whether the units were written, and why.
-        let mut open: Option<(Instant, sqlx::Error)> = None;
         loop {
-            let error = match self.attempt(units).await {
-                Ok(answers) => return self.conclude(units, answers, open.is_some()).await,
+            let error = match self.attempt(units, attempts > 0 || sent.is_open()).await {
+                Ok(answers) => return self.conclude(units, answers, &sent).await,
                 Err(error) => error,
             };
             attempts += 1;
-            let fault = match (&open, error.was_sent) {
+            let fault = match (sent.is_open(), error.was_sent) {
                 // Nothing was sent, so nothing was written by this attempt.
-                (None, false) => return refuse_all(units, error.source),
-                (Some(_), false) => Fault::Lost,
+                (false, false) => return refuse_all(units, error.source),
+                (true, false) => Fault::Lost,
                 (_, true) => Fault::of(&error.source),
             };
             match fault {
-                Fault::Refused if units.len() > 1 => return self.write_each(units).await,
-                Fault::Refused => return vec![Err(refused(error.source))],
+                Fault::Refused if units.len() > 1 => return self.write_each(units, &sent).await,
+                Fault::Refused => return vec![Err(self.refuse(units, error.source, &sent))],
                 Fault::Transient if attempts < ATTEMPTS => {}
-                Fault::Transient | Fault::Unavailable if open.is_none() => {
+                Fault::Transient | Fault::Unavailable if !sent.is_open() => {
                     return refuse_all(units, error.source);
                 }
                 // The server is not back yet.
@@ -170,40 +165,37 @@ impl Writer {
                         appends = units.len(),
                         "the connection broke while appending, finding out what was written"
                     );
-                    open.get_or_insert((Instant::now(), error.source));
+                    sent.lost(&error.source);
                 }
             }
-            if let Some((since, _)) = &open
-                && since.elapsed() >= self.pool.config().settle_timeout
-            {
-                return unknown_all(units, open.map(|(_, error)| error));
+            if sent.is_open_for() >= self.pool.config().settle_timeout {
+                return units.iter().map(|unit| sent.unknown(unit)).collect();
             }
-            let pause = Duration::from_millis(5 << attempts.min(7));
-            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            sleep(pause(attempts)).await;
         }
     }
 
-    /// Units that cannot travel together, since one of them makes the database refuse all.
-    async fn write_each(&mut self, units: &[&Unit]) -> Vec<Outcome> {
+    /// Units that cannot travel together, since one of them makes the database refuse all. What is open stays so.
+    async fn write_each(&mut self, units: &[&Unit], sent: &Sent) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(units.len());
         for unit in units {
-            outcomes.extend(Box::pin(self.write(&[unit])).await);
+            outcomes.extend(Box::pin(self.write(&[unit], sent.clone())).await);
         }
         outcomes
     }
 
-    /// One try. The connection is kept if it is certainly in order.
-    async fn attempt(&mut self, units: &[&Unit]) -> Result<Vec<Answer>, AttemptError> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => {
-                let session = self.pool.session().await;
-                session.map_err(|source| AttemptError { source, was_sent: false })?
-            }
+    /// One try. The connection is kept if it is certainly in order; one that was idle is tested before it is used
+    /// `again`.
+    async fn attempt(&mut self, units: &[&Unit], again: bool) -> Result<Vec<Answer>, AttemptError> {
+        let session = match self.session.take() {
+            Some(session) => Ok(session),
+            None if again => self.pool.live_session().await,
+            None => self.pool.session().await,
         };
+        let mut session = session.map_err(|source| AttemptError { source, was_sent: false })?;
         let append = statement::append(&mut session, &self.statements, self.payload, units);
         // A server that does not answer in time never may: the connection can be dead without either end knowing.
-        let limit = self.pool.config().statement_timeout + GRACE;
+        let limit = self.pool.config().patience();
         match timeout(limit, append).await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
             Ok((answers, head)) => {
                 self.session = Some(session);
@@ -219,58 +211,121 @@ impl Writer {
         }
     }
 
-    /// Turns answers into outcomes; `settled` says that an earlier attempt may have written the units.
-    async fn conclude(&mut self, units: &[&Unit], answers: Vec<Answer>, settled: bool) -> Vec<Outcome> {
+    /// Turns answers into outcomes.
+    async fn conclude(&mut self, units: &[&Unit], answers: Vec<Answer>, sent: &Sent) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(units.len());
         for (unit, answer) in units.iter().zip(answers) {
             outcomes.push(match answer {
                 Answer::Written(appended) => Ok(appended),
+                Answer::Refused(error) if sent.is_open() && may_pass_later(&error) => sent.unknown(unit),
                 Answer::Refused(error) => Err(error),
-                Answer::Known(append_id) => self.first_outcomes(unit, append_id, settled).await,
+                Answer::Known(append_id) => self.first_outcomes(unit, append_id, sent).await,
             });
         }
         outcomes
     }
 
+    /// Why a unit that travelled alone was not written.
+    fn refuse(&self, units: &[&Unit], error: sqlx::Error, sent: &Sent) -> AppendError {
+        match units {
+            // What lies in the unit is refused however late it is executed. Another refusal, of a permission say, can
+            // be over when the attempt comes through whose answer is missing.
+            [unit] if sent.is_open() && !is_of_content(&error) => {
+                sent.unknown(unit).err().unwrap_or_else(|| refused(error))
+            }
+            _ => refused(error),
+        }
+    }
+
     /// The outcomes of a unit that was written before: by this very request, or by another one with the same id.
-    async fn first_outcomes(&mut self, unit: &Unit, append_id: CommandId, settled: bool) -> Outcome {
-        if unit.is_chain && !settled {
+    async fn first_outcomes(&self, unit: &Unit, append_id: CommandId, sent: &Sent) -> Outcome {
+        if unit.is_chain && !sent.is_open() {
             return Err(AppendError::AlreadyAppended { append_id });
         }
         let mut outcomes = Vec::with_capacity(unit.appends.len());
         for append in &unit.appends {
-            match self.first_outcome(append, settled).await {
-                Ok(Some(appended)) => outcomes.push(appended),
+            match self.first_outcome(append, sent).await {
+                Ok(Some(first)) if unit.is_chain && first.repeated => {
+                    return Err(AppendError::AlreadyAppended { append_id });
+                }
+                Ok(Some(first)) => outcomes.push(first),
                 Ok(None) => return Err(AppendError::AlreadyAppended { append_id }),
                 Err(error) => {
                     return Err(AppendError::OutcomeUnknown { append_id, source: error.into() });
                 }
             }
         }
+        if let Some(last) = outcomes.iter().filter(|first| !first.repeated).map(|first| first.position).max()
+        {
+            committed(&self.pool, &self.head, &self.channel, last);
+        }
         Ok(outcomes)
     }
 
-    async fn first_outcome(
-        &mut self,
-        append: &cqrs_core::store::Append,
-        settled: bool,
-    ) -> Result<Option<Appended>, sqlx::Error> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.pool.session().await?,
-        };
-        let Some(mut first) = read_outcome(&mut session, &self.statements, append.id).await? else {
+    /// The outcome of an append that is known; asked for as long as an append may take to be settled.
+    async fn first_outcome(&self, append: &Append, sent: &Sent) -> Result<Option<Appended>, StoreError> {
+        let since = Instant::now();
+        let mut attempts = 0;
+        loop {
+            match self.read_first(append, sent).await {
+                Err(error) if error.is_retryable() && since.elapsed() < self.pool.config().settle_timeout => {
+                }
+                told => return told,
+            }
+            attempts += 1;
+            sleep(pause(attempts)).await;
+        }
+    }
+
+    async fn read_first(&self, append: &Append, sent: &Sent) -> Result<Option<Appended>, StoreError> {
+        let Some(mut first) = read_outcome(&self.pool, &self.statements, append.id).await? else {
             return Ok(None);
         };
-        let last_event = append.writes.iter().flat_map(super::unit::events_in).last();
-        if let (true, Some(event)) = (settled, last_event) {
-            // The events tell whether it was this request that wrote, before its connection broke.
-            first.repeated =
-                !stands_at(&mut session, &self.statements, first.position, event.event_id).await?;
+        if sent.is_open() {
+            let (pool, statements) = (&self.pool, &self.statements);
+            first.repeated = !is_own(pool, statements, append, first.position, sent.at).await?;
         }
-        self.session = Some(session);
         Ok(Some(first))
     }
+}
+
+/// When units were sent first, and whether that attempt or a later one may have written them.
+#[derive(Clone)]
+struct Sent {
+    /// In real time, which is held against that of the database.
+    at: std::time::Instant,
+    /// Since when an answer is missing, and why.
+    open: Option<(Instant, Arc<str>)>,
+}
+
+impl Sent {
+    fn now() -> Self {
+        Self { at: std::time::Instant::now(), open: None }
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    fn is_open_for(&self) -> Duration {
+        self.open.as_ref().map_or(Duration::ZERO, |(since, _)| since.elapsed())
+    }
+
+    fn lost(&mut self, error: &sqlx::Error) {
+        self.open.get_or_insert_with(|| (Instant::now(), error.to_string().into()));
+    }
+
+    /// It was not found out whether the unit was written.
+    fn unknown(&self, unit: &Unit) -> Outcome {
+        let Some(append) = unit.appends.first() else { return Ok(Vec::new()) };
+        let source = self.open.as_ref().map_or("the connection broke", |(_, error)| &**error).to_owned();
+        Err(AppendError::OutcomeUnknown { append_id: append.id, source: source.into() })
+    }
+}
+
+/// How long to wait before the next attempt.
+fn pause(attempts: u32) -> Duration {
+    Duration::from_millis(5 << attempts.min(7)).mul_f64(0.5 + fastrand::f64())
 }
 
 /// Why the database refused a unit that travelled alone.
@@ -364,16 +419,4 @@ fn unavailable(error: sqlx::Error) -> StoreError {
         StoreError::Failed(source) => StoreError::Unavailable(source),
         error => error,
     }
-}
-
-/// It could not be found out in time whether anything was written.
-fn unknown_all(units: &[&Unit], error: Option<sqlx::Error>) -> Vec<Outcome> {
-    let text = error.map_or_else(|| "the connection broke".to_owned(), |error| error.to_string());
-    let unknown = |unit: &&Unit| match unit.appends.first() {
-        Some(append) => {
-            Err(AppendError::OutcomeUnknown { append_id: append.id, source: text.clone().into() })
-        }
-        None => Ok(Vec::new()),
-    };
-    units.iter().map(unknown).collect()
 }

@@ -104,10 +104,18 @@ async fn forward_requests(
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let (length, request) = reader.read(rest);
-            let lost = request.is_some_and(|request| controls.faults().strike(&request));
+            let (lost, awaiting) = request.map_or_else(Default::default, |request| {
+                let mut faults = controls.faults();
+                (faults.strike(&request), faults.awaiting(&request))
+            });
             // Before the server can answer.
             losing.fetch_or(lost, Ordering::Relaxed);
-            if server.write_all(&rest[..length]).await.is_err() || lost {
+            let written = server.write_all(&rest[..length]).await;
+            for told in awaiting {
+                // Whoever does not wait any more need not be told.
+                let _ = told.send(());
+            }
+            if written.is_err() || lost {
                 return pending().await;
             }
             rest = &rest[length..];

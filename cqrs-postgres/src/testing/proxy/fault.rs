@@ -1,10 +1,12 @@
 use fastrand::Rng;
+use tokio::sync::oneshot;
 
 use super::request::Request;
 
-/// Which answers get lost.
+/// Which answers get lost, and who waits for which requests.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
+    awaited: Vec<(Vec<u8>, oneshot::Sender<()>)>,
     /// One answer each, to a request that holds the bytes.
     next: Vec<Vec<u8>>,
     some: Option<(f64, Rng)>,
@@ -20,7 +22,23 @@ impl Faults {
     }
 
     pub(crate) fn lose_none(&mut self) {
-        *self = Self::default();
+        self.next.clear();
+        self.some = None;
+    }
+
+    pub(crate) fn await_next(&mut self, bytes: Vec<u8>) -> oneshot::Receiver<()> {
+        let (told, forwarded) = oneshot::channel();
+        self.awaited.push((bytes, told));
+        forwarded
+    }
+
+    /// Who waits for this request, to be told when the server has it.
+    pub(crate) fn awaiting(&mut self, request: &Request) -> Vec<oneshot::Sender<()>> {
+        if !request.executes() {
+            return Vec::new();
+        }
+        let awaited = self.awaited.extract_if(.., |(bytes, _)| request.holds(bytes));
+        awaited.map(|(_, told)| told).collect()
     }
 
     /// Whether this request's answer gets lost. Asked once a request.

@@ -144,6 +144,21 @@ impl Proxy {
         self.controls.faults().lose_none();
     }
 
+    /// Ready when the next request that holds these bytes, as in [`lose_answer_to`](Self::lose_answer_to), has been
+    /// sent on to the server. Requests count from this call on, also before the future is polled.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub fn await_request(&self, bytes: &str) -> impl Future<Output = ()> + Send + use<> {
+        let forwarded = self.controls.faults().await_next(bytes.as_bytes().to_vec());
+        async move {
+            // A proxy that is gone sends nothing on.
+            if forwarded.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// How many connections were taken so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
