@@ -99,13 +99,11 @@ impl Statements {
                 "(select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $4",
             )),
             correlated: sql(&log_where("correlation_id = $4")),
-            streams: sql(
-                "select name, version, created_at, is_deleted, place from (\
+            streams: sql("select name, version, created_at, is_deleted, place from (\
                    select name, version, created_at, deleted_at is not null as is_deleted, \
                      row_number() over (order by name) as place from $s.streams \
                    where erased_at is null and name > $1 and name >= $2 and name < $3 order by name limit $5) w \
-                 where strpos(name, $4) > 0 or place = $5 order by name limit $6",
-            ),
+                 where strpos(name, $4) > 0 or place = $5 order by name limit $6"),
             head: sql(&format!("select {HEAD}")),
             bind: sql("update $s.log set application = $1 where application is null"),
             owner: sql("select application from $s.log"),
