@@ -329,6 +329,7 @@ async fn pg_090_progress_passes_what_a_handler_does_not_want() {
     }
     assert_eq!(take(&mut hear, 3).await, [25, 30, 35]);
     pay_times(&till, 5).await;
+    in_time(async { while till.handlers().await.unwrap()[0].position < 40 {} }).await;
     till.shutdown().await;
     assert_eq!(store.checkpoint("draws").await.unwrap(), Some(40));
     past(&store, 5).await;
