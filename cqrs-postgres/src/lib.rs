@@ -38,6 +38,7 @@ mod head;
 mod lease;
 mod link;
 mod listen;
+mod log;
 mod migrate;
 mod payload;
 mod pool;
@@ -48,6 +49,7 @@ mod session;
 mod snapshot;
 mod statements;
 mod store;
+mod streams;
 mod transaction;
 
 #[cfg(all(unix, feature = "testing"))]
@@ -58,6 +60,7 @@ pub use error::{ConnectError, SchemaGone};
 pub use pool::PostgresPool;
 pub use schema::{Migrate, Payload, Schema};
 pub use store::PostgresStore;
+pub use streams::{StreamPage, StreamQuery};
 pub use transaction::PostgresTransaction;
 
 /// The driver whose types stand in this crate's interface, for user code to match it.

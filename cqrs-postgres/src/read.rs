@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use cqrs_core::store::{Direction, EventFilter, LogPage, RecordedEvent, StoreError, StreamId, StreamInfo};
+use cqrs_core::store::{Direction, RecordedEvent, StoreError, StreamId, StreamInfo};
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -9,13 +9,6 @@ use crate::error::{Fault, store_error};
 use crate::rows::{Events, Time, signed, unsigned};
 use crate::session::{Query, Session};
 use crate::{PostgresPool, PostgresStore};
-
-/// When a page of the log is large enough, whatever the limit.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
-
-/// How many places of the log a page covers at most: a filter that hardly anything passes must not make one statement
-/// walk through the whole log.
-const WINDOW: u64 = 100_000;
 
 /// A statement that changes nothing, or may be made twice, with its arguments.
 pub(crate) trait Ask: Fn(Query<'static>) -> Query<'static> + Send + Sync {}
@@ -166,39 +159,6 @@ impl PostgresStore {
         Ok(page.events)
     }
 
-    pub(crate) async fn page_of_log(
-        &self,
-        after: u64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<LogPage, StoreError> {
-        if limit == 0 {
-            return Ok(LogPage::new(Vec::new(), after));
-        }
-        let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
-        let reach = signed(after.saturating_add(WINDOW));
-        let bind = |query: Query<'static>| {
-            query.bind(signed(after)).bind(reach).bind(signed(limit as u64)).bind(types.clone())
-        };
-        let page: Page = self
-            .ask(&self.shared.statements.log, bind, |page: &mut Page, row| {
-                page.reach = unsigned(row.try_get(11).map_err(store_error)?);
-                if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
-                    let event = page.reader.read(row)?;
-                    page.bytes += size_of::<RecordedEvent>() + event.data.len();
-                    page.events.push(event);
-                }
-                page.is_cut = page.events.len() >= limit || page.bytes >= PAGE_BYTES;
-                Ok(page.is_cut)
-            })
-            .await?;
-        let read_to = match page.events.last() {
-            Some(last) if page.is_cut => last.position,
-            _ => page.reach.max(after),
-        };
-        Ok(LogPage::new(page.events, read_to))
-    }
-
     pub(crate) async fn info_of_stream(
         &self,
         stream_id: &StreamId,
@@ -277,13 +237,4 @@ impl OwnPage {
         );
         Err(StoreError::Corrupt(fault.into()))
     }
-}
-
-#[derive(Default)]
-struct Page {
-    reader: Events,
-    events: Vec<RecordedEvent>,
-    bytes: usize,
-    reach: u64,
-    is_cut: bool,
 }

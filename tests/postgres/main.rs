@@ -11,3 +11,4 @@ mod nodes;
 mod outages;
 #[path = "../support/program.rs"]
 mod program;
+mod subscriptions;

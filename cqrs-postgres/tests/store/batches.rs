@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use crate::support::{append, assert_gapless, config, event, event_with, in_time, log, schema, store};
 use cqrs_postgres::PostgresStore;
 
-/// Appends that travel together have each their own result.
+/// H19: appends that travel together have each their own result.
 #[tokio::test]
 async fn pg_116_of_a_hundred_appends_only_the_bad_ones_fail() {
     let schema = schema().await;
@@ -44,7 +44,7 @@ async fn pg_116_of_a_hundred_appends_only_the_bad_ones_fail() {
     assert_gapless(&log);
 }
 
-/// Two events of one id that travel together: one of the appends is made.
+/// H15: two events of one id that travel together: one of the appends is made.
 #[tokio::test]
 async fn pg_013_one_event_in_two_appends_at_once_is_written_once() {
     let schema = schema().await;
@@ -59,7 +59,7 @@ async fn pg_013_one_event_in_two_appends_at_once_is_written_once() {
     assert_gapless(&log(&store).await);
 }
 
-/// Many writers on several stores of one schema, and a reader that polls: no hole, ever.
+/// H1: many writers on several stores of one schema, and a reader that polls: no hole, ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pg_111_a_reader_never_sees_a_hole() {
     const WRITERS: u64 = 32;
@@ -100,7 +100,7 @@ async fn pg_111_a_reader_never_sees_a_hole() {
     assert_gapless(&log(&nodes[1]).await);
 }
 
-/// Whoever gives up waiting disturbs nobody who travels along.
+/// H10: whoever gives up waiting disturbs nobody who travels along.
 #[tokio::test]
 async fn pg_117_a_caller_that_gives_up_disturbs_nobody() {
     let schema = schema().await;
@@ -122,7 +122,7 @@ async fn pg_117_a_caller_that_gives_up_disturbs_nobody() {
     assert_gapless(&log(&store).await);
 }
 
-/// What waits longer than the lock timeout for a transaction of the user is told so, with nothing written.
+/// H8: what waits longer than the lock timeout for a transaction of the user is told so, with nothing written.
 #[tokio::test]
 async fn pg_118_a_log_that_is_locked_for_too_long_is_told() {
     let schema = schema().await;

@@ -3,7 +3,7 @@ use cqrs_postgres::Payload;
 
 use crate::support::{append, event, event_with, fresh, log};
 
-/// Kept as bytes, a payload is not even read.
+/// H18: kept as bytes, a payload is not even read.
 #[tokio::test]
 async fn pg_022_bytea_keeps_every_byte() {
     let store = fresh(|schema| schema.payload(Payload::Bytea)).await;
@@ -14,7 +14,7 @@ async fn pg_022_bytea_keeps_every_byte() {
     assert_eq!(kept, payloads);
 }
 
-/// Kept as jsonb, a payload is a value, and a text that is none is refused with nothing written.
+/// H18: kept as jsonb, a payload is a value, and a text that is none is refused with nothing written.
 #[tokio::test]
 async fn pg_116_jsonb_refuses_what_is_no_json() {
     let store = fresh(|schema| schema).await;

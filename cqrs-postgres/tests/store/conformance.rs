@@ -16,7 +16,7 @@ mod bytea {
     );
 }
 
-/// `pg_126`: by way of a pooler in transaction mode, which gives each transaction to any of its connections.
+/// `pg_126`, H5: by way of a pooler in transaction mode, which gives each transaction to any of its connections.
 mod pg_126_pooled {
     cqrs_core::store_conformance!(
         || async { crate::support::fresh_pooled(|schema| schema).await },

@@ -5,11 +5,16 @@
 
 mod batches;
 mod bytes;
+mod categories;
 mod conformance;
+mod follow;
 mod immutable;
 mod isolation;
+mod locks;
 mod migrations;
 mod pools;
+mod streams;
 mod support;
+mod tables;
 mod tail;
 mod transactions;

@@ -50,7 +50,7 @@ async fn kill_listeners(schema: &TestSchema) -> u64 {
     kill.execute(&mut connection).await.unwrap().rows_affected()
 }
 
-/// Events that are written while nobody listens arrive when somebody does again, without a further append.
+/// H6: events that are written while nobody listens arrive when somebody does again, without a further append.
 #[tokio::test]
 async fn pg_100_a_lost_listener_loses_no_event() {
     let schema = schema().await;
@@ -101,7 +101,7 @@ async fn another_process_is_told_of_a_lease_that_was_given_back() {
     assert!(other.acquire_lease("handler", NodeId::new(), NEVER).await.unwrap() > Some(epoch));
 }
 
-/// Time is the database's: an owner whose lease is over is fenced by the next one.
+/// H14: time is the database's: an owner whose lease is over is fenced by the next one.
 #[tokio::test]
 async fn pg_121_a_fenced_owner_cannot_save() {
     use cqrs_core::store::{CheckpointError, CheckpointStore as _};

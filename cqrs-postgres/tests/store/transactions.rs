@@ -88,7 +88,7 @@ async fn an_append_in_a_transaction_is_refused_like_any_other() {
     assert_eq!(log(&store).await.len(), 1);
 }
 
-/// The lock of the log gives its positions only under READ COMMITTED: another level would see an old head.
+/// H9: the lock of the log gives its positions only under READ COMMITTED: another level would see an old head.
 #[tokio::test]
 async fn an_append_needs_read_committed() {
     let schema = schema().await;
@@ -113,7 +113,7 @@ async fn an_append_in_a_foreign_transaction_wakes_readers() {
     in_time(head.wait_for(|position| *position == 1)).await.unwrap();
 }
 
-/// A transaction of the user that is open for long, also one that wrote, delays neither appends nor readers.
+/// H3: a transaction of the user that is open for long, also one that wrote, delays neither appends nor readers.
 #[tokio::test]
 async fn pg_120_an_open_transaction_delays_nobody() {
     let schema = schema().await;

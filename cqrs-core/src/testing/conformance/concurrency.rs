@@ -80,7 +80,7 @@ pub async fn n_013_of_appends_of_one_id_one_is_made(store: Arc<dyn Store>) {
     assert_eq!(store.events_of(&account).await.len(), 2);
 }
 
-/// Appends that name the same streams in different orders all succeed. (`pg_125`)
+/// Appends that name the same streams in different orders all succeed. (`pg_125`, H7)
 pub async fn pg_125_opposite_orders_do_not_deadlock(store: Arc<dyn Store>) {
     let streams: Vec<_> = (0..4).map(|number| stream(&format!("account-{number}"))).collect();
     let appends = (0..24)

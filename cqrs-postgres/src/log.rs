@@ -1,0 +1,110 @@
+use std::sync::Arc;
+
+use cqrs_core::id::CorrelationId;
+use cqrs_core::store::{EventFilter, LogPage, RecordedEvent, StoreError};
+use sqlx::Row as _;
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::read::Ask;
+use crate::rows::{Events, signed, unsigned};
+use crate::session::Query;
+
+/// When a page of the log is large enough, whatever the limit.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many places of the log a page covers at most: a condition that hardly any event fulfils must not make one
+/// statement walk through the whole log.
+const WINDOW: u64 = 100_000;
+
+impl PostgresStore {
+    /// The events of all streams of a category, in the order of the log: those behind position `after`, at most
+    /// `limit` of them. What stands before the first `-` of a stream's name is its category
+    /// ([`StreamId::category`](cqrs_core::store::StreamId::category)).
+    ///
+    /// As with [`EventStore::read_log`](cqrs_core::store::EventStore::read_log), the page says how far it reaches, and
+    /// one that reaches no further than `after` is the end of the log for now. No index knows categories: a page walks
+    /// through 100,000 positions at most, and may hold no event and yet not be the end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read_category(
+        &self,
+        category: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        let category = category.to_owned();
+        let condition = move |query: Query<'static>| query.bind(category.clone());
+        self.page_where(&self.shared.statements.category, after, limit, condition).await
+    }
+
+    /// The events that belong together by their correlation id, in pages as those of
+    /// [`PostgresStore::read_category`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read_correlated(
+        &self,
+        correlation_id: CorrelationId,
+        after: u64,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        let condition = move |query: Query<'static>| query.bind(correlation_id.as_uuid());
+        self.page_where(&self.shared.statements.correlated, after, limit, condition).await
+    }
+
+    pub(crate) async fn page_of_log(
+        &self,
+        after: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
+        let condition = move |query: Query<'static>| query.bind(types.clone());
+        self.page_where(&self.shared.statements.log, after, limit, condition).await
+    }
+
+    /// A page of the log, by a statement whose condition takes the arguments from the fourth on.
+    async fn page_where(
+        &self,
+        sql: &Arc<str>,
+        after: u64,
+        limit: usize,
+        condition: impl Ask,
+    ) -> Result<LogPage, StoreError> {
+        if limit == 0 {
+            return Ok(LogPage::new(Vec::new(), after));
+        }
+        let reach = signed(after.saturating_add(WINDOW));
+        let bind = |query: Query<'static>| {
+            condition(query.bind(signed(after)).bind(reach).bind(signed(limit as u64)))
+        };
+        let page: Page = self
+            .ask(sql, bind, |page: &mut Page, row| {
+                page.reach = unsigned(row.try_get(11).map_err(store_error)?);
+                if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
+                    let event = page.reader.read(row)?;
+                    page.bytes += size_of::<RecordedEvent>() + event.data.len();
+                    page.events.push(event);
+                }
+                page.is_cut = page.events.len() >= limit || page.bytes >= PAGE_BYTES;
+                Ok(page.is_cut)
+            })
+            .await?;
+        let read_to = match page.events.last() {
+            Some(last) if page.is_cut => last.position,
+            _ => page.reach.max(after),
+        };
+        Ok(LogPage::new(page.events, read_to))
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    reader: Events,
+    events: Vec<RecordedEvent>,
+    bytes: usize,
+    reach: u64,
+    is_cut: bool,
+}
