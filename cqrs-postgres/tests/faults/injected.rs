@@ -11,7 +11,7 @@ async fn fail_first(schema: &cqrs_postgres::testing::TestSchema, times: u32, cod
         &format!(
             "drop trigger if exists fail_first on events; create sequence if not exists calls; \
              alter sequence calls restart; \
-             create or replace function fail_first() returns trigger language plpgsql as $$ begin \
+             create or replace function fail_first() returns trigger language plpgsql set search_path from current as $$ begin \
                if nextval('calls') <= {times} then raise exception 'injected' using errcode = '{code}'; end if; \
                return null; end $$; \
              create trigger fail_first before insert on events for each statement execute function fail_first()"

@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 use crate::children::{ChildProcess, hear, tell};
 use crate::support::{NEVER, config, in_time, open, shared, sql};
 
-const TTL: Duration = Duration::from_millis(300);
+/// Long enough for an owner that is alive on a busy machine.
+const TTL: Duration = Duration::from_secs(2);
 
 /// The child: takes the lease, prolongs it all the time, and saves its checkpoint whenever it is told to.
 pub(crate) async fn own(url: &str, schema: &str) {

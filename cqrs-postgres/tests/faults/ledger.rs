@@ -6,6 +6,7 @@ use cqrs_core::store::{Append, AppendError, Appended, EventData, EventStore as _
 use cqrs_postgres::PostgresStore;
 use cqrs_postgres::testing::TestSchema;
 use futures_util::future::join_all;
+use sqlx::PgConnection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -128,9 +129,12 @@ impl Ledger {
     /// Reads the log by plain SQL: positions and versions without a hole, every acknowledged append once at the place
     /// that was told, every unknown one wholly or not at all, and nothing else.
     pub(crate) async fn check(&self, schema: &TestSchema) {
-        let rows = rows(schema).await;
-        assert_gapless(schema, &rows).await;
-        let outcomes = outcomes(schema).await;
+        // One snapshot: what is executed late may come in between.
+        let mut snapshot = schema.connect().await.unwrap();
+        sqlx::raw_sql("begin isolation level repeatable read").execute(&mut snapshot).await.unwrap();
+        let rows = rows(&mut snapshot).await;
+        assert_gapless(&mut snapshot, &rows).await;
+        let outcomes = outcomes(&mut snapshot).await;
         let mut places: HashMap<Uuid, &Row> = rows.iter().map(|row| (row.event_id, row)).collect();
         assert_eq!(places.len(), rows.len(), "no event is in the log twice");
         for (id, entry) in &*self.entries() {
@@ -180,16 +184,15 @@ fn events_of(append: &Append) -> Vec<&EventData> {
     events.collect()
 }
 
-async fn rows(schema: &TestSchema) -> Vec<Row> {
+async fn rows(snapshot: &mut PgConnection) -> Vec<Row> {
     let sql = "select position, name, e.version, event_id from events e join streams using (stream_id) \
                order by position";
-    let rows: Vec<(i64, String, i64, Uuid)> =
-        sqlx::query_as(sql).fetch_all(&mut schema.connect().await.unwrap()).await.unwrap();
+    let rows: Vec<(i64, String, i64, Uuid)> = sqlx::query_as(sql).fetch_all(snapshot).await.unwrap();
     let row = |(position, stream, version, event_id)| Row { position, stream, version, event_id };
     rows.into_iter().map(row).collect()
 }
 
-async fn assert_gapless(schema: &TestSchema, rows: &[Row]) {
+async fn assert_gapless(snapshot: &mut PgConnection, rows: &[Row]) {
     let mut versions: HashMap<&str, i64> = HashMap::new();
     for (position, row) in (1..).zip(rows) {
         assert_eq!(row.position, position, "positions have no hole");
@@ -198,7 +201,7 @@ async fn assert_gapless(schema: &TestSchema, rows: &[Row]) {
         assert_eq!(row.version, *version, "versions of {} have no hole", row.stream);
     }
     let streams: Vec<(String, i64)> = sqlx::query_as("select name, version from streams where version > 0")
-        .fetch_all(&mut schema.connect().await.unwrap())
+        .fetch_all(snapshot)
         .await
         .unwrap();
     let streams: HashMap<&str, i64> =
@@ -207,10 +210,10 @@ async fn assert_gapless(schema: &TestSchema, rows: &[Row]) {
 }
 
 /// The last position of each append that is remembered.
-async fn outcomes(schema: &TestSchema) -> HashMap<Uuid, i64> {
+async fn outcomes(snapshot: &mut PgConnection) -> HashMap<Uuid, i64> {
     let rows: Vec<(Uuid, i64)> =
         sqlx::query_as("select append_id, max(position) from appends group by append_id")
-            .fetch_all(&mut schema.connect().await.unwrap())
+            .fetch_all(snapshot)
             .await
             .unwrap();
     rows.into_iter().collect()

@@ -162,7 +162,7 @@ async fn what_is_open_stays_open_when_a_batch_is_taken_apart() {
     // The batch is written, its answer lost, and the question what became of it refused, once.
     sql(
         &lossy.schema,
-        "create sequence calls; create function refuse_second() returns trigger language plpgsql as $$ begin \
+        "create sequence calls; create function refuse_second() returns trigger language plpgsql set search_path from current as $$ begin \
            if nextval('calls') = 2 then raise exception 'refused' using errcode = '23514'; end if; \
            return null; end $$; \
          create trigger refuse_second before insert on appends for each statement execute function refuse_second()",

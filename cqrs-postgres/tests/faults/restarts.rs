@@ -50,7 +50,7 @@ async fn pg_115_a_large_append_is_whole_or_not_there() {
     ledger.append(&store, &append("s", 3)).await.unwrap();
     sql(
         &schema,
-        "create function wait_here() returns trigger language plpgsql as $$ begin \
+        "create function wait_here() returns trigger language plpgsql set search_path from current as $$ begin \
            if new.version = 5000 then perform pg_advisory_xact_lock(4711); end if; return new; end $$; \
          create trigger wait_here before insert on events for each row execute function wait_here()",
     )
