@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use cqrs_core::id::CommandId;
 use cqrs_core::store::{AppendError, StoreError};
@@ -10,6 +9,7 @@ use uuid::Uuid;
 use crate::PostgresStore;
 use crate::error::{Fault, store_error};
 use crate::read::{Ask, Failure};
+use crate::retry::{ATTEMPTS, pause};
 
 /// What the database told of a change that has no id.
 pub(crate) struct Changed<T> {
@@ -26,9 +26,6 @@ pub(crate) enum Twice {
     /// It could hit what others have made meanwhile.
     Harmful,
 }
-
-/// How often a change that the database could not make this time, but may the next, is tried.
-const ATTEMPTS: u32 = 10;
 
 impl PostgresStore {
     /// Makes a change that has no id; where it is harmless, tries again until there is an answer.
@@ -69,7 +66,7 @@ impl PostgresStore {
                 }
                 (_, Some(_)) => {}
             }
-            sleep(Duration::from_millis(5 << attempt.min(7)).mul_f64(0.5 + fastrand::f64())).await;
+            sleep(pause(attempt)).await;
         }
         Err(StoreError::Unavailable("the change was not tried".into()).into())
     }

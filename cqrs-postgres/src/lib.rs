@@ -43,6 +43,7 @@ mod migrate;
 mod payload;
 mod pool;
 mod read;
+mod retry;
 mod rows;
 mod schema;
 mod session;

@@ -34,18 +34,14 @@ impl Session {
 
     /// The connection, ready for statements.
     pub(crate) async fn open(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        if let (Some(begin), false) = (&self.begin, self.is_open) {
-            // Before it is: whoever stops waiting for the answer may leave an open transaction.
-            self.is_open = true;
-            sqlx::raw_sql(AssertSqlSafe(Arc::clone(begin))).execute(&mut *self.connection).await?;
-        }
-        Ok(&mut self.connection)
+        if self.begin.is_some() { self.begin().await } else { Ok(&mut self.connection) }
     }
 
     /// Begins a transaction whatever the mode.
     pub(crate) async fn begin(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         if !self.is_open {
             let begin = self.begin.clone().unwrap_or_else(|| "begin isolation level read committed".into());
+            // Before it is: whoever stops waiting for the answer may leave an open transaction.
             self.is_open = true;
             sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *self.connection).await?;
         }

@@ -83,8 +83,10 @@ impl Statements {
             was_erased: sql(
                 "select exists (select from $s.streams where name = $1 and erased_at is not null)",
             ),
-            forget_appends: sql("delete from $s.appends where ctid = any(array(select ctid from $s.appends \
-                 where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2))"),
+            forget_appends: sql("with gone as (\
+                   delete from $s.appends where ctid = any(array(select ctid from $s.appends \
+                     where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2)) returning 1) \
+                 select count(*) from gone"),
             stream_forward: sql("select $event, s.has_links from $s.streams s cross join lateral (\
                    select * from $s.events where stream_id = s.stream_id and version >= $2 \
                    order by version limit $3) e \

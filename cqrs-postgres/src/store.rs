@@ -8,10 +8,8 @@ use sqlx::Row as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::append::{Request, Writer};
-use crate::error::store_error;
 use crate::head::Head;
 use crate::rows::unsigned;
-use crate::session::Session;
 use crate::statements::Statements;
 use crate::{ConnectError, Migrate, PostgresConfig, PostgresPool, Schema, migrate};
 
@@ -100,10 +98,6 @@ impl PostgresStore {
 
     pub(crate) fn store_identity(&self) -> &StoreIdentity {
         &self.shared.identity
-    }
-
-    pub(crate) async fn session(&self) -> Result<Session, StoreError> {
-        self.shared.pool.session().await.map_err(store_error)
     }
 
     /// The head, followed from now on.
@@ -201,12 +195,14 @@ impl PostgresStore {
     pub async fn forget_appends(&self) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            let mut session = self.session().await?;
-            let query = session.query(&self.shared.statements.forget_appends);
-            let query = query.bind(self.shared.schema.retention.as_secs_f64()).bind(FORGET_AT_ONCE);
-            let connection = session.open().await.map_err(store_error)?;
-            let some = query.execute(connection).await.map_err(store_error)?.rows_affected();
-            session.finish().await.map_err(store_error)?;
+            let some = self
+                .ask_one(
+                    &self.shared.statements.forget_appends,
+                    |query| query.bind(self.shared.schema.retention.as_secs_f64()).bind(FORGET_AT_ONCE),
+                    |row| row.try_get(0).map(unsigned),
+                )
+                .await?
+                .unwrap_or_default();
             removed += some;
             if some == 0 {
                 return Ok(removed);

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use cqrs_core::store::{Append, AppendError, Appended, StoreError};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
@@ -60,8 +61,8 @@ impl PostgresStore {
         append: Append,
     ) -> Result<Appended, AppendError> {
         let appended = self.append_on(connection, append).await?;
-        if appended.position > 0 && !appended.repeated {
-            let notify = sqlx::query(AssertSqlSafe(std::sync::Arc::clone(&self.shared.statements.notify)));
+        if appended.position > 0 {
+            let notify = sqlx::query(AssertSqlSafe(Arc::clone(&self.shared.statements.notify)));
             let notify = notify.bind(self.shared.channel.to_string()).bind(appended.position.to_string());
             notify.persistent(false).execute(connection).await.map_err(store_error)?;
         }

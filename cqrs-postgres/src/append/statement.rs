@@ -62,18 +62,24 @@ pub(crate) async fn append_within(
 ) -> Result<Answer, AppendError> {
     let query = sqlx::query(AssertSqlSafe(Arc::clone(&statements.append_many))).persistent(persistent);
     let told = append_many(connection, query, payload, &[unit]).await;
-    let (answers, _) = told.map_err(|error| match (&error, unit.events().next()) {
-        // The transaction is lost, so that nobody can ask which of the events it was.
-        (sqlx::Error::Database(told), Some(event)) if told.constraint() == Some("events_event_id") => {
-            AppendError::DuplicateEvent { event_id: duplicate_in(&**told).unwrap_or(event.event_id) }
-        }
-        _ => store_error(error).into(),
-    })?;
+    let (answers, _) = told.map_err(refused)?;
     Ok(answers.into_iter().next().unwrap_or_else(|| Answer::Written(Vec::new())))
 }
 
-/// The id that Postgres names in the detail of a unique violation, `Key (event_id)=(..) already exists.`
-pub(crate) fn duplicate_in(error: &dyn DatabaseError) -> Option<EventId> {
+/// Why the database refused a unit that travelled alone.
+pub(crate) fn refused(error: sqlx::Error) -> AppendError {
+    match error.as_database_error().and_then(duplicate_in) {
+        Some(event_id) => AppendError::DuplicateEvent { event_id },
+        None => store_error(error).into(),
+    }
+}
+
+/// The event that is in the store already, when that is what the error says. Postgres names it in the detail,
+/// `Key (event_id)=(..) already exists.`
+fn duplicate_in(error: &(dyn DatabaseError + 'static)) -> Option<EventId> {
+    if error.constraint() != Some("events_event_id") {
+        return None;
+    }
     let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail()?;
     let (_, rest) = detail.split_once("=(")?;
     let (id, _) = rest.split_once(')')?;

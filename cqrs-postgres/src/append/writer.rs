@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::append::statement::{self, Answer, duplicate_in, is_own, read_outcome};
+use crate::append::statement::{self, Answer, is_own, read_outcome, refused};
 use crate::append::unit::{Request, Unit};
 use crate::error::{Fault, is_of_content, may_pass_later, store_error};
 use crate::head::Head;
+use crate::retry::{ATTEMPTS, pause};
 use crate::session::Session;
 use crate::statements::Statements;
 use crate::store::{Shared, committed};
@@ -28,9 +29,6 @@ const YIELDS: usize = 8;
 
 /// How long the connection is kept when nothing comes.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// How often a batch that the database could not do this time, but may the next, is tried.
-const ATTEMPTS: u32 = 10;
 
 /// Writes the appends of a store, batch after batch.
 pub(crate) struct Writer {
@@ -320,24 +318,6 @@ impl Sent {
         let Some(append) = unit.appends.first() else { return Ok(Vec::new()) };
         let source = self.open.as_ref().map_or("the connection broke", |(_, error)| &**error).to_owned();
         Err(AppendError::OutcomeUnknown { append_id: append.id, source: source.into() })
-    }
-}
-
-/// How long to wait before the next attempt.
-fn pause(attempts: u32) -> Duration {
-    Duration::from_millis(5 << attempts.min(7)).mul_f64(0.5 + fastrand::f64())
-}
-
-/// Why the database refused a unit that travelled alone.
-fn refused(error: sqlx::Error) -> AppendError {
-    match &error {
-        sqlx::Error::Database(told) if told.constraint() == Some("events_event_id") => {
-            match duplicate_in(&**told) {
-                Some(event_id) => AppendError::DuplicateEvent { event_id },
-                None => store_error(error).into(),
-            }
-        }
-        _ => store_error(error).into(),
     }
 }
 

@@ -146,3 +146,19 @@ async fn pg_010_ten_thousand_events_in_one_append() {
     assert_eq!((written.position, written.streams[0].version), (10_000, 10_000));
     assert_gapless(&log(&store).await);
 }
+
+/// An outcome is kept for the retention time, and gone behind it; the events stay.
+#[tokio::test]
+async fn outcomes_are_kept_for_their_time() {
+    let kept = crate::support::fresh(|schema| schema).await;
+    let forgets = crate::support::fresh(|schema| schema.retention(std::time::Duration::ZERO)).await;
+    for (store, removed) in [(kept, 0), (forgets, 2)] {
+        let first = append("s", vec![event(1)]);
+        store.append(first.clone()).await.unwrap();
+        store.append(append("s", vec![event(2)])).await.unwrap();
+        assert_eq!(store.forget_appends().await.unwrap(), removed);
+        assert_eq!(store.outcome(first.id).await.unwrap().is_some(), removed == 0);
+        assert_eq!(store.forget_appends().await.unwrap(), 0);
+        assert_eq!(log(&store).await.len(), 2);
+    }
+}
