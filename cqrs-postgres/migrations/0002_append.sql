@@ -20,8 +20,8 @@ begin
                           (select position_floor from $schema.log)));
 end $$;
 
--- One append of events to one stream: the cheapest statement there is, for transactions of its own, whose isolation level
--- is that of the store's sessions. Two statements behind the lock: one looks, one writes.
+-- One append of events to one stream: the cheapest way there is, for transactions of its own, whose isolation level
+-- is that of the store's sessions. Plain statements of one table each start faster than one that joins them.
 create function $schema.append_one(
   p_append uuid, p_stream text, p_expected bigint,
   p_ids uuid[], p_types text[], p_schemas bigint[], p_causations uuid[], p_correlations uuid[],
@@ -33,49 +33,38 @@ declare
   n integer := cardinality(p_ids);
   now_ timestamptz;
   sid bigint;
+  deleted timestamptz;
 begin
   perform pg_advisory_xact_lock(1668510323, '$literal.events'::regclass::oid::integer);
-  select clock_timestamp(), s.stream_id, coalesce(s.version, 0),
-      greatest((select position from $schema.events order by position desc limit 1),
-               (select position_floor from $schema.log)),
-      case
-        when exists (select from $schema.appends where append_id = p_append) then 3
-        when s.deleted_at is not null then 2
-        when p_expected = -1 or p_expected = coalesce(s.version, 0) or (p_expected = -2 and s.version > 0) then 0
-        else 1 end
-    into now_, sid, o_version, o_head, o_status
-    from (values (1)) always left join $schema.streams s on s.name = p_stream and s.erased_at is null;
+  now_ := clock_timestamp();
+  select position into o_head from $schema.events order by position desc limit 1;
+  select greatest(o_head, position_floor) into o_head from $schema.log;
+  select stream_id, version, deleted_at into sid, o_version, deleted
+    from $schema.streams where name = p_stream and erased_at is null;
+  o_version := coalesce(o_version, 0);
+  perform from $schema.appends where append_id = p_append;
+  o_status := case
+    when found then 3
+    when deleted is not null then 2
+    when p_expected = -1 or p_expected = o_version or (p_expected = -2 and o_version > 0) then 0
+    else 1 end;
   if o_status <> 0 then return; end if;
   if sid is null then
     sid := nextval('$literal.streams_stream_id_seq');
-    with stream as (
-      insert into $schema.streams (stream_id, name, version, created_at) overriding system value
-        values (sid, p_stream, n, now_)
-    ), outcome as (
-      insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
-        values (p_append, 0, sid, n, n, o_head + n, now_)
-    )
-    insert into $schema.events
-      (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type, data,
-       metadata)
-    select o_head + e.k, sid, e.k, now_, e.id, e.correlation, e.causation, e.schema, e.type, e.data, e.metadata
-    from unnest(p_ids, p_types, p_schemas, p_causations, p_correlations, p_data, p_metadata)
-      with ordinality e(id, type, schema, causation, correlation, data, metadata, k);
+    insert into $schema.streams (stream_id, name, version, created_at) overriding system value
+      values (sid, p_stream, n, now_);
   else
-    with stream as (
-      update $schema.streams set version = o_version + n where stream_id = sid
-    ), outcome as (
-      insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
-        values (p_append, 0, sid, o_version + n, n, o_head + n, now_)
-    )
-    insert into $schema.events
-      (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type, data,
-       metadata)
-    select o_head + e.k, sid, o_version + e.k, now_, e.id, e.correlation, e.causation, e.schema, e.type, e.data,
-      e.metadata
-    from unnest(p_ids, p_types, p_schemas, p_causations, p_correlations, p_data, p_metadata)
-      with ordinality e(id, type, schema, causation, correlation, data, metadata, k);
+    update $schema.streams set version = o_version + n where stream_id = sid;
   end if;
+  insert into $schema.appends (append_id, ordinal, stream_id, version, events, position, appended_at)
+    values (p_append, 0, sid, o_version + n, n, o_head + n, now_);
+  insert into $schema.events
+    (position, stream_id, version, recorded_at, event_id, correlation_id, causation_id, schema_version, type, data,
+     metadata)
+  select o_head + e.k, sid, o_version + e.k, now_, e.id, e.correlation, e.causation, e.schema, e.type, e.data,
+    e.metadata
+  from unnest(p_ids, p_types, p_schemas, p_causations, p_correlations, p_data, p_metadata)
+    with ordinality e(id, type, schema, causation, correlation, data, metadata, k);
   o_head := o_head + n;
 end $$;
 

@@ -85,6 +85,11 @@ impl PostgresStore {
                 page.reach = unsigned(row.try_get(11).map_err(store_error)?);
                 if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
                     let event = page.reader.read(row)?;
+                    if page.events.last().is_some_and(|last| last.position >= event.position) {
+                        return Err(StoreError::Failed(
+                            "the database gave a page of the log out of order".into(),
+                        ));
+                    }
                     page.bytes += size_of::<RecordedEvent>() + event.data.len();
                     page.events.push(event);
                 }

@@ -9,13 +9,16 @@ const HEAD: &str = "greatest((select position from $s.events order by position d
 
 /// A page of the log: the events `o` behind $1 that fulfil a condition, at most $3 of them, and how far the page reaches,
 /// which is $2 at most.
+///
+/// They come in their order, which the innermost select has and nested loops keep; to ask for it outside would sort each
+/// page, since the planner does not see that `h` is one row. The reader checks it.
 fn log_where(condition: &str) -> String {
     format!(
         "with h as materialized (select least($2, {HEAD}) as reach) \
          select $event, h.reach from h left join lateral (\
            select * from $s.events o where position > $1 and position <= h.reach and {condition} \
            order by position limit $3) e on true \
-         left join $s.streams s on s.stream_id = e.stream_id order by e.position"
+         left join $s.streams s on s.stream_id = e.stream_id"
     )
 }
 
@@ -135,7 +138,8 @@ impl Statements {
             checkpoint: sql("select position from $s.subscriptions where name = $1"),
             save_checkpoint: sql(
                 "update $s.subscriptions set position = greatest(position, $2), updated_at = clock_timestamp() \
-                 where name = $1 and epoch = $3 returning 1",
+                 where name = $1 and epoch = $3 and set_config('synchronous_commit', 'off', true) is not null \
+                 returning 1",
             ),
             delete_checkpoint: sql("update $s.subscriptions set position = null where name = $1"),
             acquire_lease: sql("insert into $s.subscriptions as u (name, epoch, owner, lease_until) \

@@ -1,9 +1,12 @@
 //! Appending: requests are collected while the last batch commits, and travel together in the next transaction.
 //!
-//! [`Unit`] is what happens wholly or not at all, [`Writer`] collects units and settles what broken connections
-//! leave open, [`statement`] is one call of the database.
+//! [`Unit`] is what happens wholly or not at all, [`Writer`] collects units into a [`Batch`](batch::Batch), which a
+//! [`Lane`](lane::Lane) brings to the database, settling what broken connections leave open; [`statement`] is one call
+//! of the database.
 
 mod arguments;
+mod batch;
+mod lane;
 mod statement;
 mod unit;
 mod writer;

@@ -1,91 +1,78 @@
-use std::collections::{HashSet, VecDeque};
-use std::mem;
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use cqrs_core::id::CommandId;
-use cqrs_core::store::{Append, AppendError, Appended, StoreError, StreamId};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-use crate::append::statement::{self, Answer, is_own, read_outcome, refused};
-use crate::append::unit::{Request, Unit};
-use crate::error::{Fault, is_of_content, may_pass_later, store_error};
-use crate::head::Head;
-use crate::retry::{ATTEMPTS, pause};
-use crate::session::Session;
-use crate::statements::Statements;
-use crate::store::{Shared, committed};
-use crate::{Payload, PostgresPool};
+use crate::PostgresPool;
+use crate::append::batch::{Batch, MAX_UNITS};
+use crate::append::lane::Lane;
+use crate::append::unit::Request;
+use crate::store::Shared;
 
-/// How much travels in one transaction. Beyond about 150 events a batch is bound by the processor, so that larger
-/// ones only make everybody wait longer.
-const MAX_UNITS: usize = 512;
-const MAX_BYTES: usize = 1024 * 1024;
+/// How many batches are under way at most. The database writes one after the other; while it commits one, the next is
+/// there already, encoded, sent and read by the server.
+const LANES: usize = 2;
+
+/// How many requests are worth a batch of their own while another one is under way. Fewer fill the next one better.
+const WORTH_A_LANE: usize = 64;
 
 /// How often the callers that the last batch woke get a chance to send their next append into this one.
 const YIELDS: usize = 8;
 
-/// How long the connection is kept when nothing comes.
+/// How long connections are kept when nothing comes.
 const LINGER: Duration = Duration::from_millis(250);
 
 /// Writes the appends of a store, batch after batch.
 pub(crate) struct Writer {
     pool: PostgresPool,
-    statements: Arc<Statements>,
-    payload: Payload,
-    schema: Arc<str>,
-    head: Arc<Head>,
-    channel: Arc<str>,
     queue: mpsc::Receiver<Request>,
-    /// What could not travel with the batch before, because it writes to the same stream: first in the next one.
-    deferred: VecDeque<Request>,
-    session: Option<Session>,
+    /// In the order in which they came.
+    waiting: VecDeque<Request>,
+    /// The lanes that carry nothing, that which was last used at the end.
+    lanes: Vec<Lane>,
 }
-
-type Outcome = Result<Vec<Appended>, AppendError>;
 
 impl Writer {
     pub(crate) fn new(store: &Shared, queue: mpsc::Receiver<Request>) -> Self {
-        Self {
-            pool: store.pool.clone(),
-            statements: Arc::clone(&store.statements),
-            payload: store.schema.payload,
-            schema: Arc::from(store.schema.name()),
-            head: Arc::clone(&store.head),
-            channel: Arc::clone(&store.channel),
-            queue,
-            deferred: VecDeque::new(),
-            session: None,
-        }
+        let lanes = (0..LANES).map(|_| Lane::new(store)).collect();
+        Self { pool: store.pool.clone(), queue, waiting: VecDeque::new(), lanes }
     }
 
     /// Writes until every handle of the store is gone and the queue is empty.
     pub(crate) async fn run(mut self) {
-        while let Some(first) = self.next().await {
-            let batch = self.collect(first).await;
-            let (units, replies): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|request| (request.unit, request.reply)).unzip();
-            let outcomes = self.write(&units.iter().collect::<Vec<_>>(), Sent::now()).await;
-            for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                // Whoever does not wait any more finds the outcome under the append's id.
-                let _ = reply.send(outcome);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            if under_way.is_empty() && self.waiting.is_empty() {
+                match self.next().await {
+                    Some(request) => self.waiting.push_back(request),
+                    None => return,
+                }
+            }
+            self.gather().await;
+            while let Some((lane, batch)) = self.load(under_way.len()) {
+                under_way.push(lane.carry(batch));
+            }
+            if let Some(mut lane) = under_way.next().await {
+                if !self.pool.has_spare() {
+                    // Somebody may be waiting for it.
+                    lane.rest();
+                }
+                self.lanes.push(lane);
             }
         }
     }
 
-    /// The next request. An idle writer gives its connection back, at once when others may need it.
+    /// The next request. An idle writer gives its connections back.
     async fn next(&mut self) -> Option<Request> {
-        if let Some(request) = self.deferred.pop_front() {
-            return Some(request);
-        }
-        if self.session.is_some() {
-            let linger = if self.pool.has_spare() { LINGER } else { Duration::ZERO };
-            if let Ok(next) = timeout(linger, self.receive()).await {
+        if self.lanes.iter().any(Lane::has_connection) {
+            if let Ok(next) = timeout(LINGER, self.receive()).await {
                 return next;
             }
-            self.session = None;
+            self.lanes.iter_mut().for_each(Lane::rest);
         }
         self.receive().await
     }
@@ -103,22 +90,12 @@ impl Writer {
         }
     }
 
-    /// What travels together with `first`. Nobody is waited for, but those who are ready to send are let.
-    async fn collect(&mut self, first: Request) -> Vec<Request> {
-        let mut batch = Batch::of(first);
-        for request in mem::take(&mut self.deferred) {
-            if let Err(request) = batch.admit(request) {
-                self.deferred.push_back(request);
-            }
-        }
+    /// Takes what is in the queue. Nobody is waited for, but those who are ready to send are let.
+    async fn gather(&mut self) {
         let mut yields = 0;
-        while batch.has_room() && self.deferred.len() < MAX_UNITS {
+        while self.waiting.len() < LANES * MAX_UNITS {
             match self.queue.try_recv() {
-                Ok(request) => {
-                    if let Err(request) = batch.admit(request) {
-                        self.deferred.push_back(request);
-                    }
-                }
+                Ok(request) => self.waiting.push_back(request),
                 Err(TryRecvError::Empty) if yields < YIELDS => {
                     yields += 1;
                     tokio::task::yield_now().await;
@@ -129,274 +106,23 @@ impl Writer {
                 Err(_) => break,
             }
         }
-        batch.requests
     }
 
-    /// Writes units, and finds out what became of each.
-    async fn write(&mut self, units: &[&Unit], mut sent: Sent) -> Vec<Outcome> {
-        let mut attempts = 0;
-        loop {
-            let error = match self.attempt(units, attempts > 0 || sent.is_open()).await {
-                Ok(answers) => return self.conclude(units, answers, &sent).await,
-                Err(error) => error,
-            };
-            attempts += 1;
-            let fault = match (sent.is_open(), error.was_sent) {
-                // Nothing was sent, so nothing was written by this attempt.
-                (false, false) => return refuse_all(units, error.source),
-                (true, false) => Fault::Lost,
-                (_, true) => Fault::of(&error.source),
-            };
-            match fault {
-                Fault::Refused if units.len() > 1 => return self.write_each(units, &sent).await,
-                Fault::Refused => return vec![Err(self.refuse(units, error.source, &sent))],
-                Fault::Transient if attempts < ATTEMPTS => {}
-                Fault::Transient | Fault::Unavailable if !sent.is_open() => {
-                    return refuse_all(units, error.source);
-                }
-                // The server is not back yet.
-                Fault::Transient | Fault::Unavailable => {}
-                Fault::Lost => {
-                    tracing::warn!(
-                        cqrs.schema = &*self.schema,
-                        error = &error.source as &dyn std::error::Error,
-                        appends = units.len(),
-                        "the connection broke while appending, finding out what was written"
-                    );
-                    sent.lost(&error.source);
-                }
-            }
-            if sent.is_open_for() >= self.pool.config().settle_timeout {
-                return units.iter().map(|unit| sent.unknown(unit)).collect();
-            }
-            sleep(pause(attempts)).await;
+    /// The next batch, if it is to go now, and its lane. So many wait that it is worth it, and each lane takes its share.
+    fn load(&mut self, under_way: usize) -> Option<(Lane, Batch)> {
+        let waiting = self.waiting.len();
+        let lanes = if self.pool.has_spare() { (waiting / WORTH_A_LANE).min(LANES) } else { 0 };
+        if under_way > 0 && (lanes == 0 || self.lanes.is_empty()) {
+            return None;
         }
-    }
-
-    /// Units that cannot travel together, since one of them makes the database refuse all. What is open stays so.
-    async fn write_each(&mut self, units: &[&Unit], sent: &Sent) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(units.len());
-        for unit in units {
-            outcomes.extend(Box::pin(self.write(&[unit], sent.clone())).await);
-        }
-        outcomes
-    }
-
-    /// One try. The connection is kept if it is certainly in order; one that was idle is tested before it is used
-    /// `again`.
-    async fn attempt(&mut self, units: &[&Unit], again: bool) -> Result<Vec<Answer>, AttemptError> {
-        let session = match self.session.take() {
-            Some(session) => Ok(session),
-            None if again => self.pool.live_session().await,
-            None => self.pool.session().await,
-        };
-        let mut session = session.map_err(|source| AttemptError { source, was_sent: false })?;
-        let append = statement::append(&mut session, &self.statements, self.payload, units);
-        // A server that does not answer in time never may: the connection can be dead without either end knowing.
-        let limit = self.pool.config().patience();
-        match timeout(limit, append).await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
-            Ok((answers, head)) => {
-                self.session = Some(session);
-                if head > 0 && answers.iter().any(|answer| matches!(answer, Answer::Written(_))) {
-                    committed(&self.pool, &self.head, &self.channel, head);
-                }
-                Ok(answers)
-            }
-            Err(source) => {
-                session.discard();
-                Err(AttemptError { source, was_sent: true })
+        let share = waiting.div_ceil((LANES - under_way).min(lanes).max(1));
+        let lane = self.lanes.pop()?;
+        match Batch::take(&mut self.waiting, share) {
+            Some(batch) => Some((lane, batch)),
+            None => {
+                self.lanes.push(lane);
+                None
             }
         }
-    }
-
-    /// Turns answers into outcomes.
-    async fn conclude(&mut self, units: &[&Unit], answers: Vec<Answer>, sent: &Sent) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(units.len());
-        for (unit, answer) in units.iter().zip(answers) {
-            outcomes.push(match answer {
-                Answer::Written(appended) => Ok(appended),
-                Answer::Refused(error) if sent.is_open() && may_pass_later(&error) => sent.unknown(unit),
-                Answer::Refused(error) => Err(error),
-                Answer::Known(append_id) => self.first_outcomes(unit, append_id, sent).await,
-            });
-        }
-        outcomes
-    }
-
-    /// Why a unit that travelled alone was not written.
-    fn refuse(&self, units: &[&Unit], error: sqlx::Error, sent: &Sent) -> AppendError {
-        match units {
-            // What lies in the unit is refused however late it is executed. Another refusal, of a permission say, can
-            // be over when the attempt comes through whose answer is missing.
-            [unit] if sent.is_open() && !is_of_content(&error) => {
-                sent.unknown(unit).err().unwrap_or_else(|| refused(error))
-            }
-            _ => refused(error),
-        }
-    }
-
-    /// The outcomes of a unit that was written before: by this very request, or by another one with the same id.
-    async fn first_outcomes(&self, unit: &Unit, append_id: CommandId, sent: &Sent) -> Outcome {
-        if unit.is_chain && !sent.is_open() {
-            return Err(AppendError::AlreadyAppended { append_id });
-        }
-        let mut outcomes = Vec::with_capacity(unit.appends.len());
-        for append in &unit.appends {
-            match self.first_outcome(append, sent).await {
-                Ok(Some(first)) if unit.is_chain && first.repeated => {
-                    return Err(AppendError::AlreadyAppended { append_id });
-                }
-                Ok(Some(first)) => outcomes.push(first),
-                Ok(None) => return Err(AppendError::AlreadyAppended { append_id }),
-                Err(error) => {
-                    return Err(AppendError::OutcomeUnknown { append_id, source: error.into() });
-                }
-            }
-        }
-        if let Some(last) = outcomes.iter().filter(|first| !first.repeated).map(|first| first.position).max()
-        {
-            committed(&self.pool, &self.head, &self.channel, last);
-        }
-        Ok(outcomes)
-    }
-
-    /// The outcome of an append that is known; asked for as long as an append may take to be settled.
-    async fn first_outcome(&self, append: &Append, sent: &Sent) -> Result<Option<Appended>, StoreError> {
-        let since = Instant::now();
-        let mut attempts = 0;
-        loop {
-            match self.read_first(append, sent).await {
-                Err(error) if error.is_retryable() && since.elapsed() < self.pool.config().settle_timeout => {
-                }
-                told => return told,
-            }
-            attempts += 1;
-            sleep(pause(attempts)).await;
-        }
-    }
-
-    async fn read_first(&self, append: &Append, sent: &Sent) -> Result<Option<Appended>, StoreError> {
-        let Some(mut first) = read_outcome(&self.pool, &self.statements, append.id).await? else {
-            return Ok(None);
-        };
-        if sent.is_open() {
-            let (pool, statements) = (&self.pool, &self.statements);
-            first.repeated = !is_own(pool, statements, append, first.position, sent.at).await?;
-        }
-        Ok(Some(first))
-    }
-}
-
-/// When units were sent first, and whether that attempt or a later one may have written them.
-#[derive(Clone)]
-struct Sent {
-    /// In real time, which is held against that of the database.
-    at: std::time::Instant,
-    /// Since when an answer is missing, and why.
-    open: Option<(Instant, Arc<str>)>,
-}
-
-impl Sent {
-    fn now() -> Self {
-        Self { at: std::time::Instant::now(), open: None }
-    }
-
-    fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
-    fn is_open_for(&self) -> Duration {
-        self.open.as_ref().map_or(Duration::ZERO, |(since, _)| since.elapsed())
-    }
-
-    fn lost(&mut self, error: &sqlx::Error) {
-        self.open.get_or_insert_with(|| (Instant::now(), error.to_string().into()));
-    }
-
-    /// It was not found out whether the unit was written.
-    fn unknown(&self, unit: &Unit) -> Outcome {
-        let Some(append) = unit.appends.first() else { return Ok(Vec::new()) };
-        let source = self.open.as_ref().map_or("the connection broke", |(_, error)| &**error).to_owned();
-        Err(AppendError::OutcomeUnknown { append_id: append.id, source: source.into() })
-    }
-}
-
-struct AttemptError {
-    source: sqlx::Error,
-    /// Whether the statement may have reached the server.
-    was_sent: bool,
-}
-
-/// Requests that travel together: no two of them write to one stream, or have the same id.
-struct Batch {
-    requests: Vec<Request>,
-    bytes: usize,
-    events: usize,
-    streams: HashSet<StreamId>,
-    ids: HashSet<CommandId>,
-    /// What a request that stays behind writes to: those that follow it stay behind it.
-    passed: HashSet<StreamId>,
-    is_exclusive: bool,
-}
-
-impl Batch {
-    fn of(first: Request) -> Self {
-        let mut batch = Self {
-            requests: Vec::new(),
-            bytes: 0,
-            events: 0,
-            streams: HashSet::new(),
-            ids: HashSet::new(),
-            passed: HashSet::new(),
-            is_exclusive: !first.unit.is_simple(),
-        };
-        batch.push(first);
-        batch
-    }
-
-    fn has_room(&self) -> bool {
-        !self.is_exclusive && self.events < MAX_UNITS && self.bytes < MAX_BYTES
-    }
-
-    /// Takes a request in, or gives it back.
-    fn admit(&mut self, request: Request) -> Result<(), Request> {
-        let unit = &request.unit;
-        let fits = self.has_room()
-            && unit.is_simple()
-            && self.events + unit.events <= MAX_UNITS
-            && self.bytes + unit.bytes <= MAX_BYTES
-            && unit.streams().all(|stream| !self.streams.contains(stream) && !self.passed.contains(stream))
-            && unit.appends.iter().all(|append| !self.ids.contains(&append.id));
-        if !fits {
-            self.passed.extend(unit.streams().cloned());
-            return Err(request);
-        }
-        self.push(request);
-        Ok(())
-    }
-
-    fn push(&mut self, request: Request) {
-        let unit = &request.unit;
-        self.bytes += unit.bytes;
-        self.events += unit.events.max(1);
-        self.streams.extend(unit.streams().cloned());
-        self.ids.extend(unit.appends.iter().map(|append| append.id));
-        self.requests.push(request);
-    }
-}
-
-/// Nothing was written.
-fn refuse_all(units: &[&Unit], error: sqlx::Error) -> Vec<Outcome> {
-    let text = error.to_string();
-    let first = Err(AppendError::Store(unavailable(error)));
-    let others =
-        units.iter().skip(1).map(|_| Err(AppendError::Store(StoreError::Unavailable(text.clone().into()))));
-    std::iter::once(first).chain(others).collect()
-}
-
-fn unavailable(error: sqlx::Error) -> StoreError {
-    match store_error(error) {
-        StoreError::Failed(source) => StoreError::Unavailable(source),
-        error => error,
     }
 }
