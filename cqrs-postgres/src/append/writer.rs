@@ -108,21 +108,13 @@ impl Writer {
         }
     }
 
-    /// The next batch, if it is to go now, and its lane. So many wait that it is worth it, and each lane takes its share.
+    /// The next batch, if it is to go now, and its lane. One always goes; another beside it when so many wait that it is
+    /// worth it, and then each takes its share.
     fn load(&mut self, under_way: usize) -> Option<(Lane, Batch)> {
         let waiting = self.waiting.len();
         let lanes = if self.pool.has_spare() { (waiting / WORTH_A_LANE).min(LANES) } else { 0 };
-        if under_way > 0 && (lanes == 0 || self.lanes.is_empty()) {
-            return None;
-        }
+        let lane = self.lanes.pop_if(|_| waiting > 0 && (under_way == 0 || lanes > 0))?;
         let share = waiting.div_ceil((LANES - under_way).min(lanes).max(1));
-        let lane = self.lanes.pop()?;
-        match Batch::take(&mut self.waiting, share) {
-            Some(batch) => Some((lane, batch)),
-            None => {
-                self.lanes.push(lane);
-                None
-            }
-        }
+        Batch::take(&mut self.waiting, share).map(|batch| (lane, batch))
     }
 }
