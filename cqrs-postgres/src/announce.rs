@@ -3,10 +3,11 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::Connections;
 use crate::head::LEASE_RELEASED;
 use crate::session::Session;
 
@@ -22,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// a transaction that writes nothing else there is nothing to wait for. It is a hint; what is lost is found by polling.
 #[derive(Clone)]
 pub(crate) struct Announcer {
-    pool: PgPool,
+    connections: Connections,
     begin: Option<Arc<str>>,
     waiting: Arc<Waiting>,
 }
@@ -43,8 +44,8 @@ struct Waiting {
 }
 
 impl Announcer {
-    pub(crate) fn new(pool: PgPool, begin: Option<Arc<str>>) -> Self {
-        Self { pool, begin, waiting: Arc::default() }
+    pub(crate) fn new(connections: Connections, begin: Option<Arc<str>>) -> Self {
+        Self { connections, begin, waiting: Arc::default() }
     }
 
     /// Tells soon that the head of the log has come to a position; a later one may take its place before.
@@ -89,7 +90,7 @@ impl Announcer {
             "select pg_notify(w.channel, w.word) from unnest($1::text[], $2::text[]) w(channel, word)";
         let (channels, words): (Vec<String>, Vec<String>) =
             words.into_iter().map(|((channel, _), word)| (channel.to_string(), word)).unzip();
-        let mut session = Session::acquire(&self.pool, self.begin.clone()).await?;
+        let mut session = Session::acquire(&self.connections, self.begin.clone()).await?;
         let query = sqlx::query(AssertSqlSafe(NOTIFY)).persistent(self.begin.is_none());
         query.bind(channels).bind(words).execute(session.open().await?).await?;
         session.finish().await

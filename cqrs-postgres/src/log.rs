@@ -1,17 +1,16 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use cqrs_core::BoxError;
 use cqrs_core::id::CorrelationId;
-use cqrs_core::store::{EventFilter, LogPage, RecordedEvent, StoreError};
-use sqlx::Row as _;
+use cqrs_core::store::{EventFilter, LogPage, StoreError, StreamId};
 
 use crate::PostgresStore;
-use crate::error::store_error;
+use crate::log_page::Page;
+use crate::names::Stream;
 use crate::read::Ask;
-use crate::rows::{Events, signed, unsigned};
+use crate::rows::{signed, unreadable};
 use crate::session::Query;
-
-/// When a page of the log is large enough, whatever the limit.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many places of the log a page covers at most: a condition that hardly any event fulfils must not make one
 /// statement walk through the whole log.
@@ -80,36 +79,31 @@ impl PostgresStore {
         let bind = |query: Query<'static>| {
             condition(query.bind(signed(after)).bind(reach).bind(signed(limit as u64)))
         };
-        let page: Page = self
-            .ask(sql, bind, |page: &mut Page, row| {
-                page.reach = unsigned(row.try_get(11).map_err(store_error)?);
-                if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
-                    let event = page.reader.read(row)?;
-                    if page.events.last().is_some_and(|last| last.position >= event.position) {
-                        return Err(StoreError::Failed(
-                            "the database gave a page of the log out of order".into(),
-                        ));
-                    }
-                    page.bytes += size_of::<RecordedEvent>() + event.data.len();
-                    page.events.push(event);
-                }
-                page.is_cut = page.events.len() >= limit || page.bytes >= PAGE_BYTES;
-                Ok(page.is_cut)
-            })
-            .await?;
+        let names = &self.shared.names;
+        let mut page: Page = self.ask(sql, bind, |page: &mut Page, row| page.take(row, limit, names)).await?;
+        self.name(&mut page).await?;
         let read_to = match page.events.last() {
             Some(last) if page.is_cut => last.position,
             _ => page.reach.max(after),
         };
         Ok(LogPage::new(page.events, read_to))
     }
-}
 
-#[derive(Default)]
-struct Page {
-    reader: Events,
-    events: Vec<RecordedEvent>,
-    bytes: usize,
-    reach: u64,
-    is_cut: bool,
+    /// Asks for the names that the page does without.
+    async fn name(&self, page: &mut Page) -> Result<(), StoreError> {
+        if page.nameless.is_empty() {
+            return Ok(());
+        }
+        let streams: HashSet<Stream> = page.nameless.iter().map(|(_, stream)| *stream).collect();
+        let found = self.names_of(&streams).await?;
+        for (index, stream) in page.nameless.drain(..) {
+            let event = &mut page.events[index];
+            let name =
+                found.get(&stream).ok_or_else(|| format!("there is no stream {}", stream.number).into());
+            let name = name.and_then(|name| Ok(StreamId::new(name)?));
+            event.stream_id = name.map_err(|fault: BoxError| unreadable(event.position, &*fault))?;
+            self.shared.names.remember(stream, &event.stream_id);
+        }
+        Ok(())
+    }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::announce::Announcer;
+use crate::connections::Connections;
 use crate::listen::Listener;
 use crate::session::Session;
 use crate::{ConnectError, PostgresConfig, PostgresStore, Schema, migrate};
@@ -33,7 +34,7 @@ pub struct PostgresPool {
 
 struct Shared {
     /// What the store itself does.
-    own: PgPool,
+    own: Connections,
     /// What user code does.
     user: PgPool,
     config: PostgresConfig,
@@ -55,10 +56,8 @@ impl PostgresPool {
         let options =
             || PgPoolOptions::new().acquire_timeout(config.acquire_timeout).idle_timeout(config.idle_timeout);
         // The store copes with a connection that broke while it was idle; asking each time costs a round trip.
-        let own = options()
-            .max_connections(config.connections)
-            .test_before_acquire(false)
-            .connect_lazy_with(config.options()?);
+        let own = options().max_connections(config.connections).test_before_acquire(false);
+        let own = Connections::of(own.connect_lazy_with(config.options()?));
         let user =
             options().max_connections(config.user_connections).connect_lazy_with(config.plain_options()?);
         if let Err(error) = own.acquire().await {
@@ -80,6 +79,8 @@ impl PostgresPool {
             config,
         };
         shared.tasks.spawn(shared.announcer.run(shared.stop.clone()));
+        let tidy_up = shared.own.tidy_up(shared.config.idle_timeout);
+        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(tidy_up));
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -156,7 +157,7 @@ impl PostgresPool {
 
     /// Whether another connection could be had at once.
     pub(crate) fn has_spare(&self) -> bool {
-        self.shared.own.num_idle() > 0 || self.shared.own.size() < self.shared.config.connections
+        self.shared.own.has_spare()
     }
 
     pub(crate) fn config(&self) -> &PostgresConfig {

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::error::{Fault, store_error};
-use crate::rows::{Events, Time, signed, unsigned};
+use crate::rows::{self, BEHIND_EVENT, Time, signed, unsigned};
 use crate::session::{Query, Session};
 use crate::{PostgresPool, PostgresStore};
 
@@ -49,7 +49,7 @@ impl PostgresPool {
         take: &(impl Fn(&mut T, &PgRow) -> Result<bool, StoreError> + Send + Sync),
     ) -> Result<T, Failure> {
         let limit = self.config().patience();
-        match tokio::time::timeout(limit, rows(&mut session, sql, bind, take)).await {
+        match tokio::time::timeout(limit, all_rows(&mut session, sql, bind, take)).await {
             Ok(Ok(all)) => Ok(all),
             Ok(Err(failure)) => {
                 session.discard();
@@ -105,8 +105,8 @@ impl PostgresStore {
             |query: Query<'static>| query.bind(name.clone()).bind(signed(from)).bind(signed(limit as u64));
         let page: OwnPage = self
             .ask(sql, bind, |page: &mut OwnPage, row| {
-                let event = page.reader.read(row)?;
-                page.has_links = row.try_get(11).map_err(store_error)?;
+                let event = page.event(row)?;
+                page.has_links = row.try_get(BEHIND_EVENT + 1).map_err(store_error)?;
                 if !page.has_links {
                     page.check_next(&event, from, direction)?;
                 }
@@ -152,7 +152,8 @@ impl PostgresStore {
         let bind = |query: Query<'static>| query.bind(name.to_owned()).bind(signed(first)).bind(signed(last));
         let page: OwnPage = self
             .ask(&self.shared.statements.linked, bind, |page: &mut OwnPage, row| {
-                page.events.push(page.reader.read(row)?);
+                let event = page.event(row)?;
+                page.events.push(event);
                 Ok(false)
             })
             .await?;
@@ -178,7 +179,7 @@ impl PostgresStore {
     }
 }
 
-async fn rows<T: Default>(
+async fn all_rows<T: Default>(
     session: &mut Session,
     sql: &Arc<str>,
     bind: &impl Ask,
@@ -212,12 +213,15 @@ impl From<sqlx::Error> for Failure {
 
 #[derive(Default)]
 struct OwnPage {
-    reader: Events,
     events: Vec<RecordedEvent>,
     has_links: bool,
 }
 
 impl OwnPage {
+    fn event(&self, row: &PgRow) -> Result<RecordedEvent, StoreError> {
+        rows::event(row, || rows::stream_id(row, BEHIND_EVENT, self.events.last()))
+    }
+
     /// That no event is missing between this one and the one before it: an aggregate would never notice.
     fn check_next(&self, event: &RecordedEvent, from: u64, direction: Direction) -> Result<(), StoreError> {
         let last = self.events.last().map(|last| last.stream_version);

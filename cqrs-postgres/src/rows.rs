@@ -10,51 +10,60 @@ use sqlx::{Decode, Postgres, Row as _, Type};
 use crate::error::store_error;
 use crate::payload::Stored;
 
-/// The columns of an event, in the order in which [`Events`] reads them; `e` is the event, `s` its stream of origin.
-pub(crate) const EVENT_COLUMNS: &str = "e.position, s.name, e.version, e.recorded_at, e.event_id, e.correlation_id, \
+/// The columns of an event `e`, in the order in which [`event`] reads them.
+pub(crate) const EVENT_COLUMNS: &str = "e.position, e.version, e.recorded_at, e.event_id, e.correlation_id, \
      e.causation_id, e.schema_version, e.type, e.data, e.metadata";
 
-/// Makes events of rows. Neighbours in a stream share its id.
-#[derive(Default)]
-pub(crate) struct Events {
-    last_stream: Option<StreamId>,
+/// Where the columns end that every event has.
+pub(crate) const BEHIND_EVENT: usize = 10;
+
+/// The event of a row, and of the stream that is told of it.
+pub(crate) fn event(
+    row: &PgRow,
+    stream: impl FnOnce() -> Result<StreamId, cqrs_core::BoxError>,
+) -> Result<RecordedEvent, StoreError> {
+    let position = unsigned(row.try_get(0).map_err(store_error)?);
+    columns(row, position, stream).map_err(|fault| unreadable(position, &*fault))
 }
 
-impl Events {
-    pub(crate) fn read(&mut self, row: &PgRow) -> Result<RecordedEvent, StoreError> {
-        let position = unsigned(row.try_get(0).map_err(store_error)?);
-        self.columns(row, position).map_err(|fault| {
-            StoreError::Corrupt(format!("the event at position {position} cannot be read: {fault}").into())
-        })
-    }
+pub(crate) fn unreadable(position: u64, fault: &dyn std::error::Error) -> StoreError {
+    StoreError::Corrupt(format!("the event at position {position} cannot be read: {fault}").into())
+}
 
-    fn columns(&mut self, row: &PgRow, position: u64) -> Result<RecordedEvent, cqrs_core::BoxError> {
-        let metadata: Option<Stored<'_>> = row.try_get(10)?;
-        Ok(RecordedEvent {
-            event_id: EventId::from(row.try_get::<uuid::Uuid, _>(4)?),
-            position,
-            stream_id: self.stream(row.try_get(1)?)?,
-            stream_version: unsigned(row.try_get(2)?),
-            event_type: row.try_get::<String, _>(8)?.into(),
-            schema_version: u32::try_from(row.try_get::<i64, _>(7)?)?,
-            data: Bytes::copy_from_slice(row.try_get::<Stored<'_>, _>(9)?.0),
-            metadata: match metadata {
-                Some(stored) => serde_json::from_slice(stored.0)?,
-                None => Metadata::new(),
-            },
-            causation_id: CausationId::from(row.try_get::<uuid::Uuid, _>(6)?),
-            correlation_id: CorrelationId::from(row.try_get::<uuid::Uuid, _>(5)?),
-            created_at: row.try_get::<Time, _>(3)?.0,
-        })
-    }
+fn columns(
+    row: &PgRow,
+    position: u64,
+    stream: impl FnOnce() -> Result<StreamId, cqrs_core::BoxError>,
+) -> Result<RecordedEvent, cqrs_core::BoxError> {
+    let metadata: Option<Stored<'_>> = row.try_get(9)?;
+    Ok(RecordedEvent {
+        event_id: EventId::from(row.try_get::<uuid::Uuid, _>(3)?),
+        position,
+        stream_id: stream()?,
+        stream_version: unsigned(row.try_get(1)?),
+        event_type: row.try_get::<String, _>(7)?.into(),
+        schema_version: u32::try_from(row.try_get::<i64, _>(6)?)?,
+        data: Bytes::copy_from_slice(row.try_get::<Stored<'_>, _>(8)?.0),
+        metadata: match metadata {
+            Some(stored) => serde_json::from_slice(stored.0)?,
+            None => Metadata::new(),
+        },
+        causation_id: CausationId::from(row.try_get::<uuid::Uuid, _>(5)?),
+        correlation_id: CorrelationId::from(row.try_get::<uuid::Uuid, _>(4)?),
+        created_at: row.try_get::<Time, _>(2)?.0,
+    })
+}
 
-    fn stream(&mut self, name: &str) -> Result<StreamId, cqrs_core::BoxError> {
-        if let Some(last) = self.last_stream.as_ref().filter(|last| last.as_str() == name) {
-            return Ok(last.clone());
-        }
-        let stream_id = StreamId::new(name)?;
-        self.last_stream = Some(stream_id.clone());
-        Ok(stream_id)
+/// The name of a row's stream. Neighbours in a stream share its id.
+pub(crate) fn stream_id(
+    row: &PgRow,
+    column: usize,
+    neighbour: Option<&RecordedEvent>,
+) -> Result<StreamId, cqrs_core::BoxError> {
+    let name: &str = row.try_get(column)?;
+    match neighbour.map(|event| &event.stream_id).filter(|last| last.as_str() == name) {
+        Some(last) => Ok(last.clone()),
+        None => Ok(StreamId::new(name)?),
     }
 }
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
+
+use crate::connections::{Connections, Loan};
 
 /// A statement of the store, and its arguments.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
@@ -12,14 +13,17 @@ pub(crate) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 /// Behind a pooler in transaction mode each thing is a transaction, since the pooler gives the next statement to
 /// another connection of the server.
 pub(crate) struct Session {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
     begin: Option<Arc<str>>,
     is_open: bool,
 }
 
 impl Session {
-    pub(crate) async fn acquire(pool: &PgPool, begin: Option<Arc<str>>) -> Result<Self, sqlx::Error> {
-        Ok(Self { connection: pool.acquire().await?, begin, is_open: false })
+    pub(crate) async fn acquire(
+        connections: &Connections,
+        begin: Option<Arc<str>>,
+    ) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: connections.acquire().await?, begin, is_open: false })
     }
 
     /// Whether somebody answers at the other end.
@@ -67,6 +71,7 @@ impl Session {
         if std::mem::take(&mut self.is_open) {
             sqlx::raw_sql(how).execute(&mut *self.connection).await?;
         }
+        self.connection.in_order();
         Ok(())
     }
 

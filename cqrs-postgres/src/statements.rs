@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::Schema;
+use crate::names::SMALL_PAGE;
 use crate::rows::EVENT_COLUMNS;
 
 /// The head of the log, as a value. Together with rows, it is of the same snapshot as they are.
@@ -10,15 +11,20 @@ const HEAD: &str = "greatest((select position from $s.events order by position d
 /// A page of the log: the events `o` behind $1 that fulfil a condition, at most $3 of them, and how far the page reaches,
 /// which is $2 at most.
 ///
+/// Looking each event's stream up would take longer than all the rest, so that the name stands with the first event of a
+/// stream only, and with all of a small page, which somebody may wait for; the others' are known or asked for.
+///
 /// They come in their order, which the innermost select has and nested loops keep; to ask for it outside would sort each
 /// page, since the planner does not see that `h` is one row. The reader checks it.
 fn log_where(condition: &str) -> String {
     format!(
-        "with h as materialized (select least($2, {HEAD}) as reach) \
-         select $event, h.reach from h left join lateral (\
+        "with h as materialized (select least($2, {HEAD}) as reach, (select store_id from $s.log) as store_id) \
+         select $event, h.reach, h.store_id, e.stream_id, \
+           case when e.version = 1 or h.reach - $1 <= {SMALL_PAGE} then \
+             (select s.name from $s.streams s where s.stream_id = e.stream_id) end \
+         from h left join lateral (\
            select * from $s.events o where position > $1 and position <= h.reach and {condition} \
-           order by position limit $3) e on true \
-         left join $s.streams s on s.stream_id = e.stream_id"
+           order by position limit $3) e on true"
     )
 }
 
@@ -38,6 +44,7 @@ pub(crate) struct Statements {
     pub(crate) log: Arc<str>,
     pub(crate) category: Arc<str>,
     pub(crate) correlated: Arc<str>,
+    pub(crate) names: Arc<str>,
     pub(crate) streams: Arc<str>,
     pub(crate) head: Arc<str>,
     pub(crate) bind: Arc<str>,
@@ -90,15 +97,15 @@ impl Statements {
                    delete from $s.appends where ctid = any(array(select ctid from $s.appends \
                      where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2)) returning 1) \
                  select count(*) from gone"),
-            stream_forward: sql("select $event, s.has_links from $s.streams s cross join lateral (\
+            stream_forward: sql("select $event, s.name, s.has_links from $s.streams s cross join lateral (\
                    select * from $s.events where stream_id = s.stream_id and version >= $2 \
                    order by version limit $3) e \
                  where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version"),
-            stream_backward: sql("select $event, s.has_links from $s.streams s cross join lateral (\
+            stream_backward: sql("select $event, s.name, s.has_links from $s.streams s cross join lateral (\
                    select * from $s.events where stream_id = s.stream_id and version <= $2 \
                    order by version desc limit $3) e \
                  where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version desc"),
-            linked: sql("select $event, p.version as place from (\
+            linked: sql("select $event, s.name, p.version as place from (\
                    select l.position, l.version from $s.streams t join $s.links l using (stream_id) \
                      where t.name = $1 and t.erased_at is null and l.version >= $2 and l.version <= $3 \
                    union all select o.position, o.version from $s.streams t join $s.events o using (stream_id) \
@@ -114,6 +121,9 @@ impl Statements {
                 "(select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $4",
             )),
             correlated: sql(&log_where("correlation_id = $4")),
+            names: sql(
+                "select (select store_id from $s.log), stream_id, name from $s.streams where stream_id = any($1)",
+            ),
             streams: sql("select name, version, created_at, is_deleted, place from (\
                    select name, version, created_at, deleted_at is not null as is_deleted, \
                      row_number() over (order by name) as place from $s.streams \

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::append::{Request, Writer};
 use crate::head::Head;
+use crate::names::Names;
 use crate::rows::unsigned;
 use crate::statements::Statements;
 use crate::{ConnectError, Migrate, PostgresConfig, PostgresPool, Schema, migrate};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) pool: PostgresPool,
     pub(crate) schema: Schema,
     pub(crate) statements: Arc<Statements>,
+    pub(crate) names: Names,
     pub(crate) head: Arc<Head>,
     pub(crate) channel: Arc<str>,
     pub(crate) requests: mpsc::Sender<Request>,
@@ -64,6 +66,7 @@ impl PostgresStore {
         let (requests, queue) = mpsc::channel(QUEUE);
         let shared = Shared {
             statements,
+            names: Names::default(),
             head: Head::new(),
             channel: schema.channel().into(),
             requests,

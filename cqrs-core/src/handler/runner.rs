@@ -47,11 +47,14 @@ impl HandlerRunner {
 
     /// Tells whether that is further than before.
     pub(crate) fn advance(&self, position: u64) -> bool {
+        let mut advanced = false;
         self.progress.send_if_modified(|progress| {
-            let advanced = position > progress.position;
+            advanced = position > progress.position;
             progress.position = progress.position.max(position);
-            advanced
-        })
+            // To wake nobody costs as much as much of the rest. Asked under the lock: who comes later looks later.
+            advanced && !self.waiters.is_empty()
+        });
+        advanced
     }
 
     pub(crate) fn set_state(&self, state: HandlerState) {

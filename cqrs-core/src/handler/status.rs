@@ -234,7 +234,11 @@ impl Entry {
             if is_down {
                 return Err(());
             }
-            waiter.get_or_insert_with(|| self.waiters.enter());
+            if waiter.is_none() {
+                // A handler moves in silence while nobody waits: it may have done so since the look.
+                waiter = Some(self.waiters.enter());
+                continue;
+            }
             tokio::select! {
                 () = moved => {}
                 changed = progress.changed() => changed.map_err(|_| ())?,

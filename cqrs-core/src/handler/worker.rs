@@ -148,10 +148,11 @@ impl HandlerRunner {
                 let read = self.store.read_log(page.read_to, &self.subscriber.filter, self.page);
                 if is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
             };
-            match select(pin!(self.handle_some(handler, &page.events, tenure)), pin!(next)).await {
-                Either::Left((Ok(()), next)) => (Ok(()), next.await),
-                Either::Left((end, _)) => (end, None),
-                Either::Right((next, handled)) => (handled.await, next),
+            // It is polled first: handling takes all that is left of the task's budget, without which nothing is read.
+            match select(pin!(next), pin!(self.handle_some(handler, &page.events, tenure))).await {
+                Either::Left((next, handled)) => (handled.await, next),
+                Either::Right((Ok(()), next)) => (Ok(()), next.await),
+                Either::Right((end, _)) => (end, None),
             }
         };
         if let Err(end) = handled {

@@ -12,6 +12,7 @@ mod immutable;
 mod isolation;
 mod locks;
 mod migrations;
+mod names;
 mod pools;
 mod streams;
 mod support;

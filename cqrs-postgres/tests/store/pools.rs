@@ -54,3 +54,35 @@ async fn a_closed_pool_is_told() {
     assert!(in_time(store.append(append("s", vec![event(2)]))).await.is_err());
     assert!(in_time(store.head()).await.is_err());
 }
+
+/// Who stops its runtime first and forgets the store later need not know that the store has connections.
+#[test]
+fn a_store_may_outlive_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (store, schema) = runtime.block_on(async {
+        let schema = schema().await;
+        let store = store(&schema).await;
+        store.append(append("s", vec![event(1)])).await.unwrap();
+        assert_eq!(log(&store).await.len(), 1);
+        (store, schema)
+    });
+    drop(runtime);
+    drop(store);
+    std::mem::forget(schema);
+}
+
+/// Who reads page after page does so on one connection, however many there are.
+#[tokio::test]
+async fn the_connection_that_was_given_back_last_is_used_first() {
+    let schema = schema().await;
+    let store =
+        PostgresPool::connect(config(&schema).connections(10)).await.unwrap().store(schema.name()).await;
+    let store = store.unwrap();
+    for _ in 0..100 {
+        store.head().await.unwrap();
+    }
+    let asked = "select count(*) from pg_stat_activity where query like '%' || $1 || '%position_floor%'";
+    let backends: i64 =
+        sqlx::query_scalar(asked).bind(schema.name()).fetch_one(store.user_pool()).await.unwrap();
+    assert_eq!(backends, 1);
+}
