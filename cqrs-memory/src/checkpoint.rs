@@ -1,7 +1,27 @@
 use async_trait::async_trait;
-use cqrs_core::store::{CheckpointError, CheckpointStore, StoreError};
+use chrono::{DateTime, Utc};
+use cqrs_core::store::{CheckpointError, CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
 
 use crate::MemoryStore;
+use crate::contents::Contents;
+
+impl Contents {
+    fn check_epoch(&self, handler: &str, epoch: u64) -> Result<(), CheckpointError> {
+        if self.leases.get(handler).is_some_and(|lease| lease.epoch == epoch) {
+            return Ok(());
+        }
+        Err(CheckpointError::Fenced { handler: handler.to_owned(), epoch })
+    }
+
+    fn move_checkpoint(&mut self, handler: &str, position: u64) {
+        match self.checkpoints.get_mut(handler) {
+            Some(kept) => *kept = position.max(*kept),
+            None => {
+                self.checkpoints.insert(handler.into(), position);
+            }
+        }
+    }
+}
 
 #[async_trait]
 impl CheckpointStore for MemoryStore {
@@ -11,20 +31,57 @@ impl CheckpointStore for MemoryStore {
 
     async fn save_checkpoint(&self, handler: &str, position: u64, epoch: u64) -> Result<(), CheckpointError> {
         let mut contents = self.lock();
-        if contents.leases.get(handler).is_none_or(|lease| lease.epoch != epoch) {
-            return Err(CheckpointError::Fenced { handler: handler.to_owned(), epoch });
-        }
-        match contents.checkpoints.get_mut(handler) {
-            Some(kept) => *kept = position.max(*kept),
-            None => {
-                contents.checkpoints.insert(handler.into(), position);
-            }
-        }
+        contents.check_epoch(handler, epoch)?;
+        contents.move_checkpoint(handler, position);
         Ok(())
     }
 
     async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
         self.lock().checkpoints.remove(handler);
         Ok(())
+    }
+
+    async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        let mut contents = self.lock();
+        contents.check_epoch(handler, epoch)?;
+        if let Some(position) = commit.position {
+            contents.move_checkpoint(handler, position);
+        }
+        contents.records.change(handler, commit);
+        Ok(())
+    }
+
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+        self.lock().records.change(handler, commit);
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        handler: &str,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<HandlerRecord>, StoreError> {
+        Ok(self.lock().records.get(handler, kind, key))
+    }
+
+    async fn records(
+        &self,
+        handler: &str,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        Ok(self.lock().records.page(handler, kind, after, limit))
+    }
+
+    async fn due_records(
+        &self,
+        handler: &str,
+        kind: &str,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        Ok(self.lock().records.due(handler, kind, at, limit))
     }
 }

@@ -10,6 +10,7 @@ use cqrs_core::store::{
 use crate::id_hash::IdHash;
 use crate::lease::Lease;
 use crate::log::Log;
+use crate::records::Records;
 use crate::stream::Stream;
 
 /// All that a store holds, behind its one lock.
@@ -26,6 +27,7 @@ pub(crate) struct Contents {
     pub(crate) states: HashMap<StreamId, StoredState, IdHash>,
     pub(crate) snapshots: HashMap<StreamId, Snapshot, IdHash>,
     pub(crate) checkpoints: HashMap<Box<str>, u64>,
+    pub(crate) records: Records,
     pub(crate) leases: HashMap<Box<str>, Lease>,
     pub(crate) max_events: Option<u64>,
     owner: Option<Box<str>>,

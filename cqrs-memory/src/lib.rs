@@ -60,6 +60,7 @@ mod id_hash;
 mod lease;
 mod link;
 mod log;
+mod records;
 mod snapshot;
 mod store;
 mod stream;

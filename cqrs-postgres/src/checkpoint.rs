@@ -1,8 +1,10 @@
 use async_trait::async_trait;
-use cqrs_core::store::{CheckpointError, CheckpointStore, StoreError};
+use chrono::{DateTime, Utc};
+use cqrs_core::store::{CheckpointError, CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
 use sqlx::Row as _;
 
 use crate::PostgresStore;
+use crate::records::{Changes, of_kind, record};
 use crate::rows::{signed, unsigned};
 
 #[async_trait]
@@ -32,5 +34,62 @@ impl CheckpointStore for PostgresStore {
     async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
         let sql = &self.shared.statements.delete_checkpoint;
         self.ask_one(sql, |query| query.bind(handler.to_owned()), |_| Ok(())).await.map(drop)
+    }
+
+    async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        let position = commit.position.map(signed);
+        let changes = Changes::of(handler, commit);
+        let committed = self
+            .ask_one(
+                &self.shared.statements.commit,
+                |query| changes.bind(query).bind(position).bind(signed(epoch)),
+                |_| Ok(()),
+            )
+            .await?;
+        committed.ok_or_else(|| CheckpointError::Fenced { handler: handler.to_owned(), epoch })
+    }
+
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+        let changes = Changes::of(handler, commit);
+        let sql = &self.shared.statements.change_records;
+        self.ask_one(sql, |query| changes.bind(query), |_| Ok(())).await.map(drop)
+    }
+
+    async fn record(
+        &self,
+        handler: &str,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<HandlerRecord>, StoreError> {
+        let bind = of_kind(handler, kind);
+        let key = key.to_owned();
+        let found =
+            self.ask(&self.shared.statements.record, |query| bind(query).bind(key.clone()), record).await?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn records(
+        &self,
+        handler: &str,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        let bind = of_kind(handler, kind);
+        let after = after.map(str::to_owned);
+        let bind = |query| bind(query).bind(after.clone()).bind(signed(limit as u64));
+        self.ask(&self.shared.statements.records, bind, record).await
+    }
+
+    async fn due_records(
+        &self,
+        handler: &str,
+        kind: &str,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        let bind = of_kind(handler, kind);
+        let bind = |query| bind(query).bind(at).bind(signed(limit as u64));
+        self.ask(&self.shared.statements.due_records, bind, record).await
     }
 }

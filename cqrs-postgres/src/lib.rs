@@ -46,6 +46,7 @@ mod names;
 mod payload;
 mod pool;
 mod read;
+mod records;
 mod retry;
 mod rows;
 mod schema;

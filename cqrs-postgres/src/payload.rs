@@ -10,7 +10,7 @@ use crate::session::Query;
 
 /// JSON text on its way into a column of type `jsonb`.
 #[derive(Clone)]
-struct Jsonb(Bytes);
+pub(crate) struct Jsonb(pub(crate) Bytes);
 
 impl Type<Postgres> for Jsonb {
     fn type_info() -> PgTypeInfo {

@@ -28,6 +28,21 @@ fn log_where(condition: &str) -> String {
     )
 }
 
+/// Removes the records of handler $1 with kinds $2 and keys $3, and writes those of $4 to $8, if a condition is fulfilled.
+fn change_records(condition: &str) -> String {
+    format!(
+        "gone as (delete from $s.records r using unnest($2::text[], $3::text[]) k(kind, key) \
+           where {condition} and r.handler = $1 and r.kind = k.kind and r.key = k.key), \
+         put as (insert into $s.records (handler, kind, key, position, due_at, data) \
+           select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::jsonb[]) p \
+           where {condition} on conflict (handler, kind, key) do update set position = excluded.position, \
+           due_at = excluded.due_at, data = excluded.data)"
+    )
+}
+
+const RECORD: &str =
+    "select kind, key, position, due_at, data from $s.records where handler = $1 and kind = $2";
+
 /// The statements of a store, with the schema's name in them: nothing relies on the search path of a connection.
 pub(crate) struct Statements {
     pub(crate) append_one: Arc<str>,
@@ -57,6 +72,11 @@ pub(crate) struct Statements {
     pub(crate) checkpoint: Arc<str>,
     pub(crate) save_checkpoint: Arc<str>,
     pub(crate) delete_checkpoint: Arc<str>,
+    pub(crate) commit: Arc<str>,
+    pub(crate) change_records: Arc<str>,
+    pub(crate) record: Arc<str>,
+    pub(crate) records: Arc<str>,
+    pub(crate) due_records: Arc<str>,
     pub(crate) acquire_lease: Arc<str>,
     pub(crate) renew_leases: Arc<str>,
     pub(crate) release_lease: Arc<str>,
@@ -152,6 +172,16 @@ impl Statements {
                  returning 1",
             ),
             delete_checkpoint: sql("update $s.subscriptions set position = null where name = $1"),
+            commit: sql(&format!(
+                "with owned as materialized (update $s.subscriptions set position = greatest(position, $9), \
+                 updated_at = clock_timestamp() where name = $1 and epoch = $10 \
+                 and set_config('synchronous_commit', 'off', true) is not null returning 1), {} select 1 from owned",
+                change_records("exists (select from owned)")
+            )),
+            change_records: sql(&format!("with {} select 1", change_records("true"))),
+            record: sql(&format!("{RECORD} and key = $3")),
+            records: sql(&format!("{RECORD} and ($3::text is null or key > $3) order by key limit $4")),
+            due_records: sql(&format!("{RECORD} and due_at <= $3 order by due_at, key limit $4")),
             acquire_lease: sql("insert into $s.subscriptions as u (name, epoch, owner, lease_until) \
                  values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
                  on conflict (name) do update set epoch = u.epoch + 1, owner = excluded.owner, \

@@ -14,8 +14,6 @@ use cqrs::store::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::support::delegate::delegate_to_inner;
-
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "outcomes.Opened")]
 pub struct Opened;
@@ -183,7 +181,7 @@ impl EventStore for Faulty {
     }
 }
 
-delegate_to_inner!(Faulty: SnapshotStore, CheckpointStore, LeaseStore);
+cqrs::testing::delegate_to_store!(Faulty.inner: SnapshotStore, CheckpointStore, LeaseStore);
 
 async fn doors() -> (Faulty, Doors) {
     let store = Faulty::new(&MemoryStore::new());

@@ -457,3 +457,56 @@ async fn pg_103_applications_come_and_go_side_by_side() {
         assert!(till.shutdown().await.is_clean());
     }
 }
+
+/// Fails at payments of 13 until it is mended.
+struct Superstitious {
+    is_mended: Arc<std::sync::atomic::AtomicBool>,
+    told: mpsc::Sender<u64>,
+}
+
+#[event_handler(name = "superstitious", interested_in = [Paid], consistency = strong)]
+impl Superstitious {
+    async fn on_paid(&self, event: &Paid, context: &EventContext) -> Result<(), std::io::Error> {
+        if event.amount == 13 && !self.is_mended.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(std::io::Error::other("not\0today"));
+        }
+        self.told.try_send(context.position()).map_err(std::io::Error::other)
+    }
+
+    async fn on_error(&self, _failure: &HandlerFailure<std::io::Error>) -> ErrorAction {
+        ErrorAction::Park
+    }
+}
+
+/// What is parked is in the database: it outlives the process, and what waited is handled in order.
+#[tokio::test]
+async fn what_is_parked_outlives_the_application() {
+    let schema = schema().await;
+    let is_mended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (told, mut handled) = mpsc::channel(100);
+    let start = async || {
+        let handler = Superstitious { is_mended: Arc::clone(&is_mended), told: told.clone() };
+        Till::builder(store(&schema).await).event_handler(handler).start().await.unwrap()
+    };
+    let till = start().await;
+    for (account, amount) in [("a", 1), ("a", 13), ("a", 2), ("b", 3)] {
+        let dispatched = till.dispatch(pay(account, amount)).consistency(Strong).await;
+        assert_eq!(dispatched.is_err(), account == "a" && amount != 1, "{dispatched:?}");
+    }
+    till.shutdown().await;
+    let till = start().await;
+    let handler = till.handler("superstitious").unwrap();
+    let parked = handler.parked(None, 10).await.unwrap();
+    assert_eq!((parked.len(), parked[0].key.as_str(), parked[0].position), (1, "account-a", 2));
+    assert!(parked[0].error.contains("not\u{fffd}today"), "{:?}", parked[0].error);
+    is_mended.store(true, std::sync::atomic::Ordering::SeqCst);
+    handler.retry_parked("account-a").await.unwrap();
+    let mut positions = Vec::new();
+    while positions.len() < 4 {
+        positions.push(in_time(handled.recv()).await.unwrap());
+    }
+    assert_eq!(positions, [1, 4, 2, 3]);
+    till.dispatch(pay("a", 5)).consistency(Strong).await.unwrap();
+    assert_eq!(handler.parked(None, 10).await.unwrap(), []);
+    till.shutdown().await;
+}

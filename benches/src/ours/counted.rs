@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use cqrs::id::{CommandId, NodeId};
+use cqrs::id::CommandId;
 use cqrs::postgres::PostgresStore;
 use cqrs::store::{
-    Append, AppendError, Appended, BindError, CheckpointError, CheckpointStore, Deletion, Direction,
-    EventFilter, EventStore, ExpectedVersion, HeldLease, LeaseStore, Link, LogPage, RecordedEvent, Snapshot,
-    SnapshotStore, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+    Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
+    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
 
@@ -104,56 +102,4 @@ impl EventStore for Counted {
     }
 }
 
-#[async_trait]
-impl SnapshotStore for Counted {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.store.save_snapshot(snapshot).await
-    }
-
-    async fn latest_snapshot(&self, stream_id: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.store.latest_snapshot(stream_id).await
-    }
-
-    async fn delete_snapshot(&self, stream_id: &StreamId) -> Result<(), StoreError> {
-        self.store.delete_snapshot(stream_id).await
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for Counted {
-    async fn checkpoint(&self, handler: &str) -> Result<Option<u64>, StoreError> {
-        self.store.checkpoint(handler).await
-    }
-
-    async fn save_checkpoint(&self, handler: &str, position: u64, epoch: u64) -> Result<(), CheckpointError> {
-        self.store.save_checkpoint(handler, position, epoch).await
-    }
-
-    async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
-        self.store.delete_checkpoint(handler).await
-    }
-}
-
-#[async_trait]
-impl LeaseStore for Counted {
-    async fn acquire_lease(
-        &self,
-        name: &str,
-        owner: NodeId,
-        ttl: Duration,
-    ) -> Result<Option<u64>, StoreError> {
-        self.store.acquire_lease(name, owner, ttl).await
-    }
-
-    async fn renew_leases(&self, owner: NodeId, ttl: Duration) -> Result<Vec<HeldLease>, StoreError> {
-        self.store.renew_leases(owner, ttl).await
-    }
-
-    async fn release_lease(&self, name: &str, epoch: u64) -> Result<(), StoreError> {
-        self.store.release_lease(name, epoch).await
-    }
-
-    fn watch_leases(&self) -> watch::Receiver<u64> {
-        self.store.watch_leases()
-    }
-}
+cqrs::testing::delegate_to_store!(Counted.store: SnapshotStore, CheckpointStore, LeaseStore);

@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) poll_interval: Duration,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
+    pub(crate) max_parked: usize,
     pub(crate) lease_ttl: Duration,
     pub(crate) lease_retry: Duration,
     pub(crate) shutdown_deadline: Duration,
@@ -37,6 +38,7 @@ impl Default for Config {
             poll_interval: Duration::from_secs(1),
             checkpoint_every: 1_000,
             checkpoint_interval: Duration::from_secs(1),
+            max_parked: 1_000,
             lease_ttl: Duration::from_secs(15),
             lease_retry: Duration::from_secs(1),
             shutdown_deadline: Duration::from_secs(30),
@@ -86,6 +88,13 @@ impl Config {
     /// How many bytes of the latest events are kept for handlers; 16 MiB unless set.
     pub fn tail_buffer(mut self, bytes: usize) -> Self {
         self.tail_buffer = bytes;
+        self
+    }
+
+    /// How many keys a handler parks at most; 1,000 unless set. Whoever fails that often fails everywhere: the handler
+    /// stops then, in front of the event.
+    pub fn max_parked(mut self, keys: usize) -> Self {
+        self.max_parked = keys;
         self
     }
 

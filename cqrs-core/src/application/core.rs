@@ -20,7 +20,7 @@ use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
 use crate::handler::HandlerBoard;
 use crate::middleware::Chain;
-use crate::store::{EventStore, StoreError};
+use crate::store::{CheckpointStore, EventStore, StoreError};
 
 /// A running application instance: what all its handles share.
 pub(crate) struct Core {
@@ -29,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) application: TypeId,
     pub(crate) instance: u64,
     pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) aggregates: Aggregates,
     pub(crate) board: HandlerBoard,

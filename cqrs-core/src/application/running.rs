@@ -11,7 +11,7 @@ use crate::application::{Application, ApplicationState, Config, Core, Health, Sh
 use crate::command::{Command, InvalidIdentity, stream_id};
 use crate::dispatch::{Dispatch, DispatchJson};
 use crate::event::EventRegistry;
-use crate::handler::HandlerStatus;
+use crate::handler::{HandlerHandle, HandlerStatus};
 use crate::router::CarriedBy;
 use crate::store::{EventStore, StoreError, StreamId};
 
@@ -173,6 +173,24 @@ impl<A> Running<A> {
     /// When the store cannot be reached.
     pub async fn handlers(&self) -> Result<Vec<HandlerStatus>, StoreError> {
         Ok(self.core.board.statuses(self.core.store.head().await?))
+    }
+
+    /// An event handler, to look after it; `None` when there is none of this name.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::application::Application;
+    /// # async fn example<A: Application>(bank: A) -> Result<(), Box<dyn std::error::Error>> {
+    /// let emails = bank.handler("welcome-email").ok_or("there is no such handler")?;
+    /// for parked in emails.parked(None, 100).await? {
+    ///     println!("{} waits since {}: {}", parked.key, parked.parked_at, parked.error);
+    ///     emails.retry_parked(&parked.key).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn handler(&self, name: &str) -> Option<HandlerHandle<'_>> {
+        self.core.board.get(name).map(|entry| HandlerHandle::new(&self.core, entry))
     }
 
     /// The aggregates that are in memory, ordered by stream.

@@ -13,7 +13,9 @@ use crate::application::core::Core;
 use crate::application::instances::Claim;
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
-use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters};
+use crate::handler::{
+    HandlerBoard, HandlerControl, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters,
+};
 use crate::lease::Leases;
 use crate::store::StoreError;
 use crate::subscription::{Subscriber, Tail};
@@ -51,8 +53,15 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         let subscriber = Arc::new(Subscriber::new((handler.filter)(&registry)));
         let waiters = Arc::new(Waiters::default());
         let name = Arc::clone(&handler.name);
-        let progress = board.add(name, handler.strong, Arc::clone(&subscriber), Arc::clone(&waiters));
-        places.push((subscriber, waiters, Arc::new(progress)));
+        let control = Arc::new(HandlerControl::default());
+        let progress = board.add(
+            name,
+            handler.strong,
+            Arc::clone(&subscriber),
+            Arc::clone(&waiters),
+            Arc::clone(&control),
+        );
+        places.push((subscriber, waiters, control, Arc::new(progress)));
     }
     let tail = Arc::new(Tail::new(
         Arc::clone(&parts.store),
@@ -66,7 +75,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let runners: Vec<_> = handlers
         .iter()
         .zip(places)
-        .map(|(handler, (subscriber, waiters, progress))| HandlerRunner {
+        .map(|(handler, (subscriber, waiters, control, progress))| HandlerRunner {
             name: Arc::clone(&handler.name),
             application: Arc::clone(&name),
             core: Weak::new(),
@@ -79,6 +88,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             subscriber,
             progress,
             waiters,
+            control,
             leases: Arc::clone(&leases),
             last_tenure: Arc::default(),
             start: start_position(handler.start_from, head),
@@ -86,6 +96,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             page: config.tail_page,
             checkpoint_every: config.checkpoint_every,
             checkpoint_interval: config.checkpoint_interval,
+            max_parked: config.max_parked,
         })
         .collect();
     let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
@@ -106,6 +117,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         application: parts.application,
         instance,
         store: parts.store,
+        checkpoints: parts.checkpoints,
         registry,
         aggregates,
         board,

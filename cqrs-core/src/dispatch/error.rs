@@ -293,12 +293,17 @@ pub struct Pending {
     pub position: u64,
     /// What it is doing; a handler that stopped will not come further by itself.
     pub state: HandlerState,
+    /// It has parked the events, or they wait behind one that is parked: they are handled when somebody says so. Known
+    /// of a handler that runs on another node if it keeps the order by streams.
+    pub is_parked: bool,
 }
 
 fn names(pending: &[Pending]) -> String {
-    let names: Vec<_> =
-        pending.iter().map(|Pending { handler, state, .. }| format!("{handler} ({state})")).collect();
-    names.join(", ")
+    let name = |Pending { handler, state, is_parked, .. }: &Pending| match is_parked {
+        true => format!("{handler} (parked)"),
+        false => format!("{handler} ({state})"),
+    };
+    pending.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 impl<E> DispatchError<E> {

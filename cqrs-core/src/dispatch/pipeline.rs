@@ -14,6 +14,7 @@ use crate::dispatch::{
     CallOptions, DispatchDefaults, DispatchError, Dispatched, PanicPlace, Resolved, TimeoutOutcome,
 };
 use crate::event::EventSet as _;
+use crate::handler::Awaited;
 use crate::id::{CommandId, CorrelationId};
 use crate::middleware::{DispatchContext, DispatchFailure, Extensions, Halted, within};
 use crate::panics;
@@ -268,7 +269,14 @@ async fn wait_for_handlers<A: Aggregate>(
         return Ok(());
     }
     let types: Vec<_> = dispatched.events.iter().map(|event| event.schema().name).collect();
-    let pending = core.board.wait(handlers, &types, last, context.options.consistency_timeout).await;
+    let awaited = Awaited {
+        event_types: &types,
+        stream_id: &dispatched.stream_id,
+        first: (last + 1).saturating_sub(types.len() as u64),
+        last,
+    };
+    let limit = context.options.consistency_timeout;
+    let pending = core.board.wait(&*core.checkpoints, handlers, &awaited, limit).await;
     if pending.is_empty() {
         return Ok(());
     }

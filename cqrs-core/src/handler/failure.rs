@@ -44,6 +44,9 @@ pub enum ErrorAction {
     RetryAfter(Duration),
     /// It counts as handled.
     Skip,
+    /// It is parked: it waits, and the later events of its key wait behind it, in order, while other keys go on.
+    /// [`HandlerHandle`](crate::handler::HandlerHandle) lists what is parked, tries it again, or skips it.
+    Park,
     /// The handler stops in front of it, until the application is started again.
     Stop,
 }

@@ -1,7 +1,12 @@
 //! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
 
+mod attempt;
+mod control;
 mod entry;
 mod failure;
+mod handle;
+mod park;
+mod parked;
 mod policy;
 mod runner;
 mod standby;
@@ -12,12 +17,15 @@ mod worker;
 
 pub use entry::HandlerEntry;
 pub use failure::{ErrorAction, HandlerError, HandlerFailure};
+pub use handle::{HandlerHandle, ParkedError};
+pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
 
+pub(crate) use control::HandlerControl;
 pub(crate) use entry::HandlerDefinition;
 pub(crate) use runner::HandlerRunner;
-pub(crate) use status::{HandlerBoard, HandlerProgress};
+pub(crate) use status::{Awaited, HandlerBoard, HandlerProgress};
 pub(crate) use tenure::{LastTenure, Tenure};
 pub(crate) use waiters::Waiters;
 
@@ -109,9 +117,16 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
         context: &EventContext,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// What keeps the order among events: those of one key are handled one after the other, and wait behind one of
+    /// them that is parked. By default the stream.
+    fn partition_by(&self, event: &Self::Event, context: &EventContext) -> String {
+        let _ = event;
+        context.stream_id().as_str().to_owned()
+    }
+
     /// Decides what becomes of an event that could not be handled. By default the
-    /// [`RetryPolicy::default`] decides: it is tried again with growing delays, and in the end this handler
-    /// stops, while everything else goes on.
+    /// [`RetryPolicy::default`] decides: it is tried again with growing delays, and in the end its key is parked
+    /// while everything else goes on.
     fn on_error(&self, failure: &HandlerFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
         let action = RetryPolicy::default().decide(failure);
         async move { action }

@@ -3,11 +3,11 @@ use std::time::Duration;
 use crate::backoff::jitter;
 use crate::handler::{ErrorAction, HandlerError, HandlerFailure};
 
-/// Tries a failing event again, with delays that double up to a cap, and stops the handler in the end.
+/// Tries a failing event again, with delays that double up to a cap, and parks its key in the end.
 ///
 /// By default: 10 attempts, 100 ms before the second, at most 30 s between two; about 1.5 minutes in all.
-/// Each delay is a random time between half of it and all of it. An event that cannot be decoded is not
-/// tried again.
+/// Each delay is a random time between half of it and all of it. An event that cannot be decoded is parked at
+/// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct RetryPolicy {
@@ -53,7 +53,7 @@ impl RetryPolicy {
     pub fn decide<E>(&self, failure: &HandlerFailure<E>) -> ErrorAction {
         let undecodable = matches!(failure.error, HandlerError::Undecodable(_));
         if undecodable || failure.attempt >= self.attempts {
-            return ErrorAction::Stop;
+            return ErrorAction::Park;
         }
         ErrorAction::RetryAfter(jitter(self.delay(failure.attempt)))
     }

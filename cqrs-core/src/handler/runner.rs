@@ -8,7 +8,7 @@ use crate::ambient::HandlerKey;
 use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
-use crate::handler::{HandlerProgress, HandlerState, LastTenure, Waiters};
+use crate::handler::{HandlerControl, HandlerProgress, HandlerState, LastTenure, Waiters};
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
 use crate::subscription::{Subscriber, Tail};
@@ -29,6 +29,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) subscriber: Arc<Subscriber>,
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) control: Arc<HandlerControl>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) last_tenure: Arc<Mutex<LastTenure>>,
     /// Where the handler begins when it has no checkpoint.
@@ -37,6 +38,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) page: usize,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
+    pub(crate) max_parked: usize,
 }
 
 impl HandlerRunner {

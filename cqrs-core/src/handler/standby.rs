@@ -82,12 +82,18 @@ impl HandlerRunner {
                 Err(CheckpointError::Store(error)) => return Err(error),
             },
         };
+        let parked = self.parked_keys().await?;
+        if !parked.is_empty() {
+            // Somebody may have said what is to be done while nobody owned the handler.
+            self.control.tell();
+        }
         self.last_tenure().epoch = lease.epoch();
         self.progress.send_modify(|progress| {
             // Nobody came in between: what was handled since the checkpoint is not handled again.
             progress.position = if is_next { progress.position.max(saved) } else { saved };
+            progress.parked = parked.len();
         });
-        Ok(Some(Tenure::new(lease, saved)))
+        Ok(Some(Tenure::new(lease, saved, parked)))
     }
 
     /// Keeps up with the owner, closely while somebody waits for the handler.

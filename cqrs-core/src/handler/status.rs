@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::ambient::HandlerKey;
 use crate::dispatch::{Consistency, Pending};
-use crate::handler::Waiters;
-use crate::store::EventFilter;
+use crate::handler::parked::PARKED;
+use crate::handler::{HandlerControl, Waiters};
+use crate::store::{CheckpointStore, EventFilter, StreamId};
 use crate::subscription::Subscriber;
 
 /// What a handler is doing.
@@ -69,6 +70,8 @@ pub struct HandlerStatus {
     pub position: u64,
     /// How far that is from the end of the log.
     pub lag: u64,
+    /// How many keys are parked; as far as this node knows, when the handler is passive here.
+    pub parked: usize,
     /// The error of its last failure, until it handles an event again.
     pub last_error: Option<String>,
 }
@@ -79,7 +82,16 @@ pub(crate) struct HandlerProgress {
     pub(crate) state: HandlerState,
     /// Everything up to here is handled.
     pub(crate) position: u64,
+    pub(crate) parked: usize,
     pub(crate) last_error: Option<Arc<str>>,
+}
+
+/// The events that a dispatch waits for to be handled.
+pub(crate) struct Awaited<'a> {
+    pub(crate) event_types: &'a [&'static str],
+    pub(crate) stream_id: &'a StreamId,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 /// The handlers of an application instance and how far they have come: what a strong dispatch waits at.
@@ -89,12 +101,14 @@ pub(crate) struct HandlerBoard {
     by_name: HashMap<Arc<str>, usize>,
 }
 
-struct Entry {
-    name: Arc<str>,
+/// A handler of the board.
+pub(crate) struct Entry {
+    pub(crate) name: Arc<str>,
     strong: bool,
     filter: EventFilter,
     subscriber: Arc<Subscriber>,
     waiters: Arc<Waiters>,
+    pub(crate) control: Arc<HandlerControl>,
     progress: watch::Receiver<HandlerProgress>,
 }
 
@@ -105,12 +119,14 @@ impl HandlerBoard {
         strong: bool,
         subscriber: Arc<Subscriber>,
         waiters: Arc<Waiters>,
+        control: Arc<HandlerControl>,
     ) -> watch::Sender<HandlerProgress> {
-        let progress = HandlerProgress { state: HandlerState::Starting, position: 0, last_error: None };
+        let progress =
+            HandlerProgress { state: HandlerState::Starting, position: 0, parked: 0, last_error: None };
         let (sender, receiver) = watch::channel(progress);
         self.by_name.insert(Arc::clone(&name), self.entries.len());
         let filter = subscriber.filter.clone();
-        self.entries.push(Entry { name, strong, filter, subscriber, waiters, progress: receiver });
+        self.entries.push(Entry { name, strong, filter, subscriber, waiters, control, progress: receiver });
         sender
     }
 
@@ -135,33 +151,35 @@ impl HandlerBoard {
         Ok(selected.into_iter().filter(|index| !is_own(index)).collect())
     }
 
-    /// Waits until the handlers that are interested in one of the events have come to position `last`, where the
-    /// last of them is. Gives who has not, when the time is up or a handler is down.
+    /// Waits until the handlers that are interested in one of the events have come to the last of them. Gives who has
+    /// not, when the time is up or a handler is down, and who has parked them.
     pub(crate) async fn wait(
         &self,
+        checkpoints: &dyn CheckpointStore,
         handlers: &[usize],
-        event_types: &[&'static str],
-        last: u64,
+        awaited: &Awaited<'_>,
         limit: Duration,
     ) -> Vec<Pending> {
         let deadline = Instant::now().checked_add(limit);
         let mut pending = Vec::new();
         for entry in handlers.iter().map(|index| &self.entries[*index]) {
-            if !event_types.iter().any(|name| entry.filter.accepts(name)) {
+            if !awaited.event_types.iter().any(|name| entry.filter.accepts(name)) {
                 continue;
             }
-            let reached = entry.reach(last);
+            let reached = entry.reach(awaited.last);
             // One deadline for all: the first handler may use it up, the others are then looked at once.
             match deadline {
                 Some(deadline) => drop(timeout_at(deadline, reached).await),
                 None => drop(reached.await),
             }
             let position = entry.position();
-            if position < last {
+            let is_parked = position >= awaited.last && entry.has_parked(checkpoints, awaited).await;
+            if position < awaited.last || is_parked {
                 pending.push(Pending {
                     handler: entry.name.as_ref().to_owned(),
                     position,
                     state: entry.progress().state,
+                    is_parked,
                 });
             }
         }
@@ -176,18 +194,11 @@ impl HandlerBoard {
 
     /// All handlers; `head` is the end of the log.
     pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
-        let status = |entry: &Entry| {
-            let progress = entry.progress();
-            let position = entry.position();
-            HandlerStatus {
-                name: entry.name.as_ref().to_owned(),
-                state: progress.state,
-                position,
-                lag: head.saturating_sub(position),
-                last_error: progress.last_error.as_deref().map(str::to_owned),
-            }
-        };
-        self.entries.iter().map(status).collect()
+        self.entries.iter().map(|entry| entry.status(head)).collect()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name).map(|index| &self.entries[*index])
     }
 }
 
@@ -203,6 +214,20 @@ impl HandlerBoard {
 }
 
 impl Entry {
+    /// The handler, for people who look; `head` is the end of the log.
+    pub(crate) fn status(&self, head: u64) -> HandlerStatus {
+        let progress = self.progress();
+        let position = self.position();
+        HandlerStatus {
+            name: self.name.as_ref().to_owned(),
+            state: progress.state,
+            position,
+            lag: head.saturating_sub(position),
+            parked: progress.parked,
+            last_error: progress.last_error.as_deref().map(str::to_owned),
+        }
+    }
+
     /// What the handler says about itself; one that is gone without a word was cut off.
     fn progress(&self) -> HandlerProgress {
         // Asked first: what the handler said last is seen when it has gone.
@@ -218,6 +243,15 @@ impl Entry {
     fn position(&self) -> u64 {
         let handled = self.progress.borrow().position;
         self.subscriber.clear_to().unwrap_or(0).max(handled)
+    }
+
+    /// Whether the handler has left one of these events for later. Another node's handler is asked for by the stream.
+    async fn has_parked(&self, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
+        if self.progress().state != HandlerState::Passive {
+            return self.control.has_left(awaited.first, awaited.last);
+        }
+        let key = awaited.stream_id.as_str();
+        matches!(checkpoints.record(&self.name, PARKED, key).await, Ok(Some(parked)) if parked.position <= awaited.last)
     }
 
     /// Waits until the handler has come to position `head`; the error is that it is down before.

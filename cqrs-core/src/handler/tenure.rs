@@ -1,5 +1,6 @@
 use tokio::time::Instant;
 
+use crate::handler::parked::ParkedKeys;
 use crate::lease::Lease;
 
 /// A time in which this node owns a handler, and the checkpoint as far as it is saved.
@@ -9,11 +10,15 @@ pub(crate) struct Tenure {
     /// Up to where it was tried to save it, and when: a store that fails is not asked again for each event.
     pub(crate) tried: u64,
     pub(crate) tried_at: Instant,
+    pub(crate) parked: ParkedKeys,
+    /// When it was looked what is to be done about parked keys.
+    pub(crate) looked_at: Instant,
 }
 
 impl Tenure {
-    pub(crate) fn new(lease: Lease, saved: u64) -> Self {
-        Self { lease, saved, tried: saved, tried_at: Instant::now() }
+    pub(crate) fn new(lease: Lease, saved: u64, parked: ParkedKeys) -> Self {
+        let now = Instant::now();
+        Self { lease, saved, tried: saved, tried_at: now, parked, looked_at: now }
     }
 }
 

@@ -1,24 +1,16 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument as _;
 
-use crate::ambient::Ambient;
 use crate::backoff::Backoff;
-use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, EventContext, decode};
-use crate::handler::{
-    ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState, Tenure,
-};
-use crate::panics;
+use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
 use crate::store::{CheckpointError, LogPage, RecordedEvent};
 use crate::subscription::Buffered;
 
 /// Why the handling of events ended.
-enum End {
+pub(crate) enum End {
     /// The application is shutting down.
     Stopped,
     /// The handler gave up at an event.
@@ -69,7 +61,7 @@ impl HandlerRunner {
     }
 
     /// Whether to go on with the next event.
-    fn check(&self, tenure: &Tenure) -> Result<(), End> {
+    pub(crate) fn check(&self, tenure: &Tenure) -> Result<(), End> {
         if self.stop.is_cancelled() {
             return Err(End::Stopped);
         }
@@ -88,6 +80,7 @@ impl HandlerRunner {
         let mut ahead = None;
         loop {
             self.check(tenure)?;
+            self.follow_orders(handler, tenure).await?;
             match self.tail.after(self.position()) {
                 Buffered::Batch(batch) => {
                     self.handle_some(handler, &batch.events, tenure).await?;
@@ -114,9 +107,10 @@ impl HandlerRunner {
                         biased;
                         () = self.stop.cancelled() => return Err(End::Stopped),
                         () = tenure.lease.over() => return Err(End::Over),
+                        () = self.told_about_parked(tenure) => None,
                         woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
-                    // Not woken: it looks up to save how far the others' events have carried it.
+                    // Not woken: it looks up to save how far the others' events have carried it, or to do what it was told.
                     if let Some(clear_to) = woken.or_else(|| self.subscriber.get_up()) {
                         self.advance(clear_to);
                     }
@@ -190,137 +184,38 @@ impl HandlerRunner {
         &self,
         handler: &H,
         event: &RecordedEvent,
-        tenure: &Tenure,
+        tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let mut first_failed_at: Option<DateTime<Utc>> = None;
-        let mut attempt = 1;
+        if self.waits(handler, event, tenure) {
+            self.control.leave(event.position);
+            return Ok(());
+        }
+        let (mut attempt, mut first_failed_at) = (1, None);
         loop {
-            let name = std::sync::Arc::clone(&self.name);
-            let application = std::sync::Arc::clone(&self.application);
-            let context = EventContext::new(event.clone(), application, name, attempt, self.core.clone());
-            let span = tracing::debug_span!(
-                target: "cqrs",
-                "handle",
-                otel.kind = "consumer",
-                cqrs.handler = &*self.name,
-                cqrs.event_type = &*event.event_type,
-                cqrs.event_number = event.position,
-                cqrs.attempt = attempt,
-            );
-            let handled = self.try_handle(handler, event, &context).instrument(span).await;
-            let Err(error) = handled else {
+            let Err(failed) = self.attempt(handler, event, attempt, first_failed_at).await else {
                 if first_failed_at.is_some() {
                     self.set_state(HandlerState::Running);
                 }
                 return Ok(());
             };
-            let first_failed_at = *first_failed_at.get_or_insert_with(|| self.clock.now());
-            let failure = HandlerFailure { error, context, attempt, first_failed_at };
-            // What it dispatches is caused by the event, too.
-            let decision = self.ambient(event).enter(async { handler.on_error(&failure).await });
-            let action = match panics::catch_async(decision).await {
-                Ok(action) => action,
-                Err(panic) => {
-                    tracing::error!(
-                        cqrs.handler = &*self.name,
-                        panic,
-                        "on_error panicked, the handler stops"
-                    );
-                    ErrorAction::Stop
-                }
-            };
-            self.report(&failure, action);
-            match action {
+            match failed.action {
                 ErrorAction::Retry => tokio::task::yield_now().await,
                 ErrorAction::RetryAfter(delay) => self.wait(delay, tenure).await?,
                 ErrorAction::Skip => {
                     self.set_state(HandlerState::Running);
                     return Ok(());
                 }
+                ErrorAction::Park => return self.park(handler, event, &failed, tenure).await,
                 ErrorAction::Stop => return Err(End::Failed),
             }
             self.check(tenure)?;
             attempt += 1;
-        }
-    }
-
-    async fn try_handle<H: EventHandler>(
-        &self,
-        handler: &H,
-        event: &RecordedEvent,
-        context: &EventContext,
-    ) -> Result<(), HandlerError<H::Error>> {
-        let mut wanted = Vec::new();
-        let decoded = panics::catch(|| {
-            decode::<H::Event, DecodeError>(&self.registry, event, |decoded| {
-                if let Decoded::Event(event) = decoded {
-                    wanted.push(event);
-                }
-                Ok(())
-            })
-        });
-        match decoded {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(HandlerError::Undecodable(error)),
-            Err(message) => return Err(HandlerError::Panicked(message)),
-        }
-        // Boxed: a large event would otherwise lie on the stack once for each future around it.
-        let work = Box::pin(self.ambient(event).enter(async {
-            for event in wanted {
-                handler.handle(event, context).await?;
-            }
-            Ok(())
-        }));
-        match panics::catch_async(work).await {
-            Ok(handled) => handled.map_err(HandlerError::Failed),
-            Err(message) => Err(HandlerError::Panicked(message)),
-        }
-    }
-
-    /// What the handler's own commands inherit while it is at `event`.
-    fn ambient(&self, event: &RecordedEvent) -> Ambient {
-        Ambient::of_event(event).in_handler(self.key.clone())
-    }
-
-    fn report<E: std::error::Error + 'static>(&self, failure: &HandlerFailure<E>, action: ErrorAction) {
-        let text = error_text(&failure.error);
-        let (position, attempt) = (failure.context.position(), failure.attempt);
-        match action {
-            ErrorAction::Stop => {
-                tracing::error!(
-                    cqrs.application = &*self.application,
-                    cqrs.handler = &*self.name,
-                    cqrs.event_number = position,
-                    cqrs.attempt = attempt,
-                    error = text,
-                    "handler stopped: it handles nothing more until the application is started again"
-                );
-                self.set_failure(HandlerState::Failed, &text);
-            }
-            ErrorAction::Skip => {
-                tracing::warn!(
-                    cqrs.handler = &*self.name,
-                    cqrs.event_number = position,
-                    cqrs.attempt = attempt,
-                    error = text,
-                    "event skipped"
-                );
-            }
-            ErrorAction::Retry | ErrorAction::RetryAfter(_) => {
-                tracing::warn!(
-                    cqrs.handler = &*self.name,
-                    cqrs.event_number = position,
-                    cqrs.attempt = attempt,
-                    error = text,
-                    "event not handled, trying again"
-                );
-                self.set_failure(HandlerState::Retrying, &text);
-            }
+            first_failed_at = Some(failed.first_failed_at);
         }
     }
 
     /// Waits, unless the application stops or the tenure ends meanwhile.
-    async fn wait(&self, delay: Duration, tenure: &Tenure) -> Result<(), End> {
+    pub(crate) async fn wait(&self, delay: Duration, tenure: &Tenure) -> Result<(), End> {
         tokio::select! {
             () = self.stop.cancelled() => Err(End::Stopped),
             () = tenure.lease.over() => Err(End::Over),

@@ -1,10 +1,11 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use crate::store::{CheckpointError, StoreError};
+use crate::store::{CheckpointError, HandlerCommit, HandlerRecord, StoreError};
 
-/// Keeps how far each handler has come, as a position in the log.
+/// Keeps how far each handler has come, as a position in the log, and what it keeps beside that.
 #[async_trait]
 pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
     /// The position up to which the handler of this name has handled everything; `None` when it never ran.
@@ -20,6 +21,37 @@ pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
     /// [`acquire_lease`]: crate::store::LeaseStore::acquire_lease
     async fn save_checkpoint(&self, handler: &str, position: u64, epoch: u64) -> Result<(), CheckpointError>;
 
-    /// Forgets the position of a handler; there need not be one. Its lease stays as it is.
+    /// Forgets the position of a handler; there need not be one. Its lease and its records stay as they are.
     async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError>;
+
+    /// Writes the position and records of a handler at once, under the conditions of
+    /// [`CheckpointStore::save_checkpoint`].
+    async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError>;
+
+    /// Changes records of a handler at once, whoever owns it: for what is told to the owner by others. A position is
+    /// ignored.
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError>;
+
+    /// A record of a handler.
+    async fn record(&self, handler: &str, kind: &str, key: &str)
+    -> Result<Option<HandlerRecord>, StoreError>;
+
+    /// The records of a kind with keys behind `after`, all when it is `None`, at most `limit` of them, in the
+    /// order of the bytes of their keys.
+    async fn records(
+        &self,
+        handler: &str,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError>;
+
+    /// The records of a kind that are due at a time, at most `limit` of them, the earliest first.
+    async fn due_records(
+        &self,
+        handler: &str,
+        kind: &str,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError>;
 }

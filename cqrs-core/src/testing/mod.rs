@@ -7,6 +7,7 @@
 //! | a running application: that all its work is done | [`settle`] |
 //! | what depends on the time of day | [`TestClock`] |
 //! | a store adapter | [`conformance`] |
+//! | what the store can do to an application | a wrapper of a store, with [`delegate_to_store!`] |
 //!
 //! Nothing here sleeps. A test of an application waits for the work itself, so that it is as fast as the
 //! work and fails only when something is wrong; with tokio's clock paused (`#[tokio::test(start_paused =
@@ -102,6 +103,7 @@ pub mod conformance;
 mod assertions;
 mod checks;
 mod clock;
+mod delegate;
 mod event_list;
 mod given;
 mod probe;
@@ -120,6 +122,17 @@ pub use probe::EventProbe;
 pub use received::ReceivedEvent;
 pub use settle::{Settle, SettleError, settle};
 pub use when::When;
+
+#[doc(inline)]
+pub use crate::delegate_to_store;
+
+/// What the macros of the kit name.
+#[doc(hidden)]
+pub use {
+    async_trait::async_trait,
+    chrono::{DateTime, Utc},
+    tokio::sync::watch::Receiver,
+};
 
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
     let (start_from, consistency) = (start_from(model), consistency(model));
     let arms = model.handlings.iter().map(|handling| arm(handling, events));
     let on_error = on_error(model);
+    let partition_by = partition_by(model, events);
     quote! {
         #[automatically_derived]
         impl #krate::handler::EventHandler for #self_ty {
@@ -62,6 +63,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
             ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
                 match __event { #(#arms)* }
             }
+            #partition_by
             #on_error
         }
     }
@@ -84,6 +86,19 @@ fn consistency(model: &Model) -> Option<TokenStream> {
     model.strong.then(|| {
         quote! {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
+        }
+    })
+}
+
+fn partition_by(model: &Model, events: &Ident) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let field = model.partition_by.as_ref()?;
+    let arms = model.handlings.iter().map(|Handling { cfgs, variant, .. }| {
+        quote!(#(#cfgs)* #events::#variant(__event) => ::std::string::ToString::to_string(&__event.#field),)
+    });
+    Some(quote! {
+        fn partition_by(&self, __event: &#events, _: &#krate::event::EventContext) -> ::std::string::String {
+            match __event { #(#arms)* }
         }
     })
 }

@@ -19,6 +19,8 @@ pub(crate) struct Model {
     pub(crate) start_from: Option<StartFrom>,
     /// Whether a dispatch with strong consistency waits for the handler.
     pub(crate) strong: bool,
+    /// The field of every event that keeps the order.
+    pub(crate) partition_by: Option<Ident>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_error: Option<OnError>,
@@ -44,6 +46,7 @@ const SPEC: Spec = Spec {
         ("interested_in", "interested_in = [AccountOpened]"),
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
+        ("partition_by", "partition_by = account_id"),
         ("error", "error = MailError"),
         ("crate", "crate = ::cqrs"),
     ],
@@ -58,6 +61,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         interested_in: Vec::new(),
         start_from: None,
         strong: false,
+        partition_by: None,
         error: None,
         handlings: Vec::new(),
         on_error: None,
@@ -87,6 +91,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         }
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
         "consistency" => model.strong = entry.value_with(strong)?,
+        "partition_by" => model.partition_by = Some(entry.value()?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,
     }

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use cqrs::MemoryStore;
 use cqrs::id::{CommandId, NodeId};
 use cqrs::store::{
     Append, AppendError, Appended, BindError, CheckpointError, CheckpointStore, Deletion, Direction,
-    EventFilter, EventStore, ExpectedVersion, HeldLease, LeaseStore, Link, LogPage, RecordedEvent,
-    StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+    EventFilter, EventStore, ExpectedVersion, HandlerCommit, HandlerRecord, HeldLease, LeaseStore, Link,
+    LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
-
-use crate::support::delegate::delegate_to_inner;
 
 /// A method of the store that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +24,8 @@ pub enum Call {
     Head,
     Checkpoint,
     SaveCheckpoint,
+    Commit,
+    Records,
     AcquireLease,
     RenewLeases,
     ReleaseLease,
@@ -175,6 +176,45 @@ impl CheckpointStore for FaultyStore {
     async fn delete_checkpoint(&self, handler: &str) -> Result<(), StoreError> {
         self.inner.delete_checkpoint(handler).await
     }
+
+    async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        self.enter(Call::Commit).await?;
+        self.inner.commit(handler, epoch, commit).await
+    }
+
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+        self.inner.change_records(handler, commit).await
+    }
+
+    async fn record(
+        &self,
+        handler: &str,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<HandlerRecord>, StoreError> {
+        self.inner.record(handler, kind, key).await
+    }
+
+    async fn records(
+        &self,
+        handler: &str,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        self.enter(Call::Records).await?;
+        self.inner.records(handler, kind, after, limit).await
+    }
+
+    async fn due_records(
+        &self,
+        handler: &str,
+        kind: &str,
+        at: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        self.inner.due_records(handler, kind, at, limit).await
+    }
 }
 
 #[async_trait]
@@ -204,4 +244,4 @@ impl LeaseStore for FaultyStore {
     }
 }
 
-delegate_to_inner!(FaultyStore: SnapshotStore);
+cqrs::testing::delegate_to_store!(FaultyStore.inner: SnapshotStore);

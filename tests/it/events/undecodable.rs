@@ -1,7 +1,6 @@
 use cqrs::MemoryStore;
 use cqrs::aggregate::ReplayError;
 use cqrs::event::DecodeError;
-use cqrs::handler::HandlerState;
 use cqrs::middleware::FailureKind;
 use cqrs::prelude::*;
 use serde_json::{Value, json};
@@ -96,17 +95,13 @@ async fn t_416_a_handler_skips_types_that_it_did_not_ask_for() {
 }
 
 #[tokio::test]
-async fn a_handler_stops_at_an_event_that_it_asked_for_and_cannot_read() {
+async fn a_handler_parks_an_event_that_it_asked_for_and_cannot_read() {
     let store = MemoryStore::new();
     write(&store, "shop-9", vec![raw("shop.Priced", 4, &json!({}))]).await;
     let (shops, heard) = shops(store).await;
-    let error = shops.dispatch(name("1", "new")).consistency(Strong).await.unwrap_err();
-    assert!(error.is_committed());
-    let DispatchError::NotHandled { pending, .. } = error else {
-        panic!("{error:?}");
-    };
-    assert_eq!((pending[0].handler.as_str(), pending[0].position), ("listener", 0));
-    assert_eq!(pending[0].state, HandlerState::Failed);
-    assert!(heard.take().is_empty());
+    shops.dispatch(name("1", "new")).consistency(Strong).await.unwrap();
+    assert_eq!(heard.take(), [r#"Named { name: "new" }"#], "other streams go on");
+    let parked = shops.handler("listener").unwrap().parked(None, 10).await.unwrap();
+    assert_eq!((parked[0].key.as_str(), parked[0].position), ("shop-9", 1));
     shops.shutdown().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::domain::*;
 use cqrs::MemoryStore;
-use cqrs::handler::{HandlerError, HandlerState};
+use cqrs::handler::{HandlerError, HandlerState, ParkedKey};
 use cqrs::prelude::*;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -139,7 +139,7 @@ async fn t_299_stop_stops_that_handler_alone() {
     desk.shutdown().await;
 }
 
-// T-292, T-296: growing delays, ten attempts, and then it gives up.
+// T-292, T-296: growing delays, ten attempts, and then its stream is parked.
 #[tokio::test(start_paused = true)]
 async fn t_296_by_default_ten_attempts_with_growing_delays() {
     let moments = Arc::new(Mutex::new(Vec::new()));
@@ -155,10 +155,10 @@ async fn t_296_by_default_ten_attempts_with_growing_delays() {
         .await
         .unwrap_err();
     let status = status(&desk, "careful").await;
-    assert_eq!(status.state, HandlerState::Failed);
-    let error = status.last_error.unwrap();
-    assert!(error.contains("for ever"), "{error}");
-    assert!(!desk.health().await.unwrap().is_healthy());
+    assert_eq!((status.state, status.parked), (HandlerState::Running, 1));
+    let parked = desk.handler("careful").unwrap().parked(None, 10).await.unwrap();
+    assert_eq!(parked[0].attempts, 10);
+    assert!(parked[0].error.contains("for ever"), "{}", parked[0].error);
 
     let moments = moments.lock().unwrap().clone();
     assert_eq!(moments.len(), 10);
@@ -240,25 +240,25 @@ async fn n_017_a_panic_is_a_failure_like_any_other() {
     desk.shutdown().await;
 }
 
-// T-291: by default a panic is tried again, and is told when the handler gives up.
+// T-291: by default a panic is tried again, and is told when the handler gives it up.
 #[tokio::test(start_paused = true)]
 async fn t_291_the_panic_s_message_is_told() {
     let script = Script::new(|_, _| async { panic!("no ink left") });
     let desk = Desk::builder(MemoryStore::new()).event_handler(Eager(script)).start().await.unwrap();
     desk.dispatch(note("a", "x")).await.unwrap();
-    let status = until_state_paused(&desk, "eager", HandlerState::Failed).await;
-    assert!(status.unwrap().contains("no ink left"));
+    let parked = until_parked_paused(&desk, "eager").await;
+    assert!(parked.error.contains("no ink left"), "{}", parked.error);
     desk.shutdown().await;
 }
 
 /// On paused time the default policy takes minutes, which pass at once.
-async fn until_state_paused(desk: &Desk, handler: &str, state: HandlerState) -> Option<String> {
+async fn until_parked_paused(desk: &Desk, handler: &str) -> ParkedKey {
     tokio::time::timeout(Duration::from_secs(600), async {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let status = status(desk, handler).await;
-            if status.state == state {
-                return status.last_error;
+            let parked = desk.handler(handler).unwrap().parked(None, 1).await.unwrap();
+            if let Some(parked) = parked.into_iter().next() {
+                return parked;
             }
         }
     })
@@ -291,8 +291,9 @@ async fn t_292_an_event_that_cannot_be_decoded_is_a_failure_without_retries() {
     write(&store, "raw-1", "desk.Noted", &[r#"{"book":1}"#.to_owned()]).await;
     let (script, mut inbox) = Script::telling();
     let desk = Desk::builder(store).event_handler(Eager(script)).start().await.unwrap();
-    let status = until_state(&desk, "eager", HandlerState::Failed).await;
-    let error = status.last_error.unwrap();
+    until_caught_up(&desk, "eager").await;
+    let parked = desk.handler("eager").unwrap().parked(None, 10).await.unwrap();
+    let [ParkedKey { attempts: 1, error, .. }] = &*parked else { panic!("{parked:?}") };
     assert!(error.contains("could not be decoded") && error.contains("desk.Noted"), "{error}");
     assert_eq!(inbox.rest(), Vec::<String>::new());
     desk.shutdown().await;

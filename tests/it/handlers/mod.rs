@@ -6,4 +6,5 @@ pub mod domain;
 mod errors;
 mod names_and_start;
 mod order;
+mod parking;
 mod restart;

@@ -1,6 +1,5 @@
 //! What the tests of commands and aggregates share: a small domain, gates, a store that misbehaves on demand.
 
-pub mod delegate;
 pub mod gate;
 pub mod log;
 pub mod store;

@@ -11,7 +11,6 @@ use cqrs::store::{
 };
 use tokio::sync::watch;
 
-use super::delegate::delegate_to_inner;
 use super::gate::Gate;
 
 /// What happens at one append.
@@ -234,4 +233,4 @@ impl EventStore for ScriptedStore {
     }
 }
 
-delegate_to_inner!(ScriptedStore: SnapshotStore, CheckpointStore, LeaseStore);
+cqrs::testing::delegate_to_store!(ScriptedStore.inner: SnapshotStore, CheckpointStore, LeaseStore);

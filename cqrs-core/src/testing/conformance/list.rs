@@ -162,6 +162,14 @@ macro_rules! store_conformance {
                 t_240_a_forgotten_handler_starts_afresh
                 the_highest_of_concurrent_checkpoints_stays
             }
+            records {
+                a_record_is_kept_as_it_was_written
+                records_of_kinds_and_handlers_do_not_mix
+                records_come_in_pages
+                a_commit_of_a_fenced_owner_changes_nothing
+                what_is_due_is_found
+                many_records_are_written_at_once
+            }
             leases {
                 pg_098_a_lease_has_one_owner
                 an_owner_takes_its_lease_anew

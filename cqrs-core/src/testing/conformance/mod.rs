@@ -40,6 +40,7 @@ pub mod links;
 pub mod multi_stream;
 pub mod read_log;
 pub mod read_stream;
+pub mod records;
 pub mod snapshots;
 pub mod state;
 pub mod tail;

@@ -1,0 +1,240 @@
+//! Parking: an event that cannot be handled waits, and the later ones of its key wait behind it, while others go on.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+use crate::error_text::error_text;
+use crate::handler::attempt::Failed;
+use crate::handler::parked::{PARKED, PARKED_ORDER, ParkedKeys, ParkedOrder};
+use crate::handler::worker::End;
+use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, ParkedKey, Tenure};
+use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError};
+
+/// How often the store is asked whether another node says what is to be done about a parked key.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+impl HandlerRunner {
+    /// The keys that are parked.
+    pub(crate) async fn parked_keys(&self) -> Result<ParkedKeys, StoreError> {
+        let mut parked = ParkedKeys::new();
+        loop {
+            let after = parked.last_key_value().map(|(key, _)| key.as_str());
+            let page = self.checkpoints.records(&self.name, PARKED, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for record in page {
+                let one = ParkedKey::of_record(record)?;
+                parked.insert(one.key.clone(), one);
+            }
+            if is_last {
+                return Ok(parked);
+            }
+        }
+    }
+
+    /// Whether the event waits behind one that is parked.
+    pub(crate) fn waits<H: EventHandler>(&self, handler: &H, event: &RecordedEvent, tenure: &Tenure) -> bool {
+        !tenure.parked.is_empty() && tenure.parked.contains_key(&self.key_of(handler, event))
+    }
+
+    /// Parks the key of an event that failed. That is on disk before anything else is handled.
+    pub(crate) async fn park<H: EventHandler>(
+        &self,
+        handler: &H,
+        event: &RecordedEvent,
+        failed: &Failed,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        if tenure.parked.len() >= self.max_parked {
+            tracing::error!(
+                cqrs.application = &*self.application,
+                cqrs.handler = &*self.name,
+                cqrs.event_number = event.position,
+                error = failed.text,
+                "handler stopped: it has parked {} keys, and is not allowed more",
+                self.max_parked
+            );
+            self.set_failure(HandlerState::Failed, &failed.text);
+            return Err(End::Failed);
+        }
+        let parked = ParkedKey {
+            key: self.key_of(handler, event),
+            position: event.position,
+            error: failed.text.clone(),
+            attempts: failed.attempts,
+            first_failed_at: failed.first_failed_at,
+            parked_at: self.clock.now(),
+        };
+        tracing::error!(
+            cqrs.application = &*self.application,
+            cqrs.handler = &*self.name,
+            cqrs.event_number = event.position,
+            cqrs.key = parked.key,
+            error = parked.error,
+            "event parked: later events of its key wait behind it until somebody says what is to be done"
+        );
+        self.commit(HandlerCommit::new().put(parked.record()), tenure).await?;
+        self.control.leave(event.position);
+        tenure.parked.insert(parked.key.clone(), parked);
+        self.set_parked(tenure);
+        self.set_state(HandlerState::Running);
+        Ok(())
+    }
+
+    /// Is ready when somebody may have said what is to be done about a parked key.
+    pub(crate) async fn told_about_parked(&self, tenure: &Tenure) {
+        if tenure.parked.is_empty() {
+            return self.control.told().await;
+        }
+        tokio::select! {
+            () = self.control.told() => {}
+            () = sleep(LOOK.saturating_sub(tenure.looked_at.elapsed())) => {}
+        }
+    }
+
+    /// Does what was said about parked keys, if it is time to look.
+    pub(crate) async fn follow_orders<H: EventHandler>(
+        &self,
+        handler: &H,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let is_told = self.control.is_told();
+        if !is_told && (tenure.parked.is_empty() || tenure.looked_at.elapsed() < LOOK) {
+            return Ok(());
+        }
+        tenure.looked_at = Instant::now();
+        let orders = match self.checkpoints.records(&self.name, PARKED_ORDER, None, PAGE).await {
+            Ok(orders) => orders,
+            Err(error) => {
+                self.report_unread(&error);
+                return Ok(());
+            }
+        };
+        for record in orders {
+            let followed = match ParkedOrder::of_record(&record) {
+                Ok(order) => self.follow_order(handler, &record.key, order, tenure).await,
+                Err(error) => Ok(Err(error)),
+            };
+            if let Err(error) = followed? {
+                self.report_unread(&error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the events of a parked key again, in their order, up to where the handler has come. The first one that
+    /// fails is parked again.
+    async fn follow_order<H: EventHandler>(
+        &self,
+        handler: &H,
+        key: &str,
+        order: ParkedOrder,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), StoreError>, End> {
+        let done = HandlerCommit::new().remove(PARKED_ORDER, key);
+        let Some(parked) = tenure.parked.get(key).cloned() else {
+            self.commit(done, tenure).await?;
+            return Ok(Ok(()));
+        };
+        let until = self.position();
+        let mut position = match order {
+            ParkedOrder::Retry => parked.position - 1,
+            ParkedOrder::Skip => {
+                self.control.make_up(parked.position);
+                parked.position
+            }
+        };
+        while position < until {
+            let page = tokio::select! {
+                biased;
+                page = self.store.read_log(position, &self.subscriber.filter, self.page) => page,
+                () = tenure.lease.over() => return Err(End::Over),
+            };
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            if page.read_to <= position {
+                break;
+            }
+            for event in page.events.iter().take_while(|event| event.position <= until) {
+                if self.key_of(handler, event) != key {
+                    continue;
+                }
+                self.check(tenure)?;
+                let earlier = (event.position == parked.position).then_some(&parked);
+                let attempt = earlier.map_or(0, |parked| parked.attempts).saturating_add(1);
+                let first_failed_at = earlier.map(|parked| parked.first_failed_at);
+                let failed = match self.attempt(handler, event, attempt, first_failed_at).await {
+                    Ok(()) | Err(Failed { action: ErrorAction::Skip, .. }) => {
+                        self.control.make_up(event.position);
+                        continue;
+                    }
+                    Err(failed) => failed,
+                };
+                let again = ParkedKey {
+                    position: event.position,
+                    error: failed.text,
+                    attempts: failed.attempts,
+                    first_failed_at: failed.first_failed_at,
+                    parked_at: parked.parked_at,
+                    ..parked
+                };
+                self.commit(done.put(again.record()), tenure).await?;
+                tenure.parked.insert(key.to_owned(), again);
+                self.set_state(HandlerState::Running);
+                return Ok(Ok(()));
+            }
+            position = page.read_to;
+        }
+        self.commit(done.remove(PARKED, key), tenure).await?;
+        tenure.parked.remove(key);
+        self.set_parked(tenure);
+        self.set_state(HandlerState::Running);
+        tracing::info!(cqrs.handler = &*self.name, cqrs.key = key, "parked events handled");
+        Ok(Ok(()))
+    }
+
+    /// Writes records, however long it takes the store.
+    async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
+        let mut backoff = Backoff::new();
+        loop {
+            let committed = tokio::select! {
+                biased;
+                committed = self.checkpoints.commit(&self.name, tenure.lease.epoch(), commit.clone()) => committed,
+                () = tenure.lease.over() => return Err(End::Over),
+            };
+            match committed {
+                Ok(()) => return Ok(()),
+                Err(CheckpointError::Fenced { .. }) => {
+                    tenure.lease.fence();
+                    return Err(End::Over);
+                }
+                Err(CheckpointError::Store(error)) => {
+                    tracing::warn!(
+                        cqrs.handler = &*self.name,
+                        error = &error as &dyn std::error::Error,
+                        "what is parked could not be written, trying again"
+                    );
+                    self.wait(backoff.pause(), tenure).await?;
+                }
+            }
+        }
+    }
+
+    fn set_parked(&self, tenure: &Tenure) {
+        self.progress.send_modify(|progress| progress.parked = tenure.parked.len());
+    }
+
+    fn report_unread(&self, error: &StoreError) {
+        tracing::warn!(
+            cqrs.handler = &*self.name,
+            error = error_text(error),
+            "what is to be done about parked events could not be found out, trying again"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{HandlerRecord, StoreError};
+
+/// The kind of the records that say which keys are parked.
+pub(crate) const PARKED: &str = "parked";
+
+/// The kind of the records that tell the owner what to do about a parked key.
+pub(crate) const PARKED_ORDER: &str = "parked-order";
+
+/// An event that a handler could not handle, and behind which the later ones of its key wait.
+///
+/// Positions are kept, not copies of events: what waits is read from the log again, and goes through the upcasters and
+/// the code of the day when it is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParkedKey {
+    /// The key: the stream, unless the handler has keys of its own ([`EventHandler::partition_key`]).
+    ///
+    /// [`EventHandler::partition_key`]: crate::handler::EventHandler::partition_key
+    pub key: String,
+    /// The position of the event that failed.
+    pub position: u64,
+    /// Why it failed the last time, with all causes.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it failed first.
+    pub first_failed_at: DateTime<Utc>,
+    /// When it was parked.
+    pub parked_at: DateTime<Utc>,
+}
+
+/// What the owner is told about a parked key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ParkedOrder {
+    /// To try its events again.
+    Retry,
+    /// To leave out the first one, and to try the others again.
+    Skip,
+}
+
+/// The keys that are parked, as their handler's owner knows them.
+pub(crate) type ParkedKeys = BTreeMap<String, ParkedKey>;
+
+#[derive(Serialize, Deserialize)]
+struct Data {
+    error: String,
+    attempts: u32,
+    first_failed_at: DateTime<Utc>,
+    parked_at: DateTime<Utc>,
+}
+
+impl ParkedKey {
+    pub(crate) fn record(&self) -> HandlerRecord {
+        let Self { key, position, error, attempts, first_failed_at, parked_at } = self.clone();
+        let data = Data { error: storable(error), attempts, first_failed_at, parked_at };
+        HandlerRecord {
+            kind: PARKED.into(),
+            key,
+            position,
+            due_at: None,
+            data: serde_json::to_vec(&data).expect("text and numbers are JSON").into(),
+        }
+    }
+
+    pub(crate) fn of_record(record: HandlerRecord) -> Result<Self, StoreError> {
+        let HandlerRecord { key, position, data, .. } = record;
+        let Data { error, attempts, first_failed_at, parked_at } =
+            serde_json::from_slice(&data).map_err(|fault| unreadable(&key, &fault))?;
+        Ok(Self { key, position, error, attempts, first_failed_at, parked_at })
+    }
+}
+
+impl ParkedOrder {
+    pub(crate) fn record(self, key: &str) -> HandlerRecord {
+        HandlerRecord {
+            kind: PARKED_ORDER.into(),
+            key: key.to_owned(),
+            position: 0,
+            due_at: None,
+            data: serde_json::to_vec(&self).expect("a word is JSON").into(),
+        }
+    }
+
+    pub(crate) fn of_record(record: &HandlerRecord) -> Result<Self, StoreError> {
+        serde_json::from_slice(&record.data).map_err(|fault| unreadable(&record.key, &fault))
+    }
+}
+
+/// Text that every database takes.
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+fn unreadable(key: &str, fault: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!("what is kept of the parked key {key:?} cannot be read: {fault}").into())
+}
