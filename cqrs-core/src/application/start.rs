@@ -14,7 +14,7 @@ use crate::application::instances::Claim;
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
 use crate::handler::{
-    HandlerBoard, HandlerControl, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters,
+    Effects, HandlerBoard, HandlerControl, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters,
 };
 use crate::lease::Leases;
 use crate::store::StoreError;
@@ -89,6 +89,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             progress,
             waiters,
             control,
+            effects: Arc::new(Effects::new(Arc::clone(&handler.name), Arc::clone(&parts.checkpoints))),
             leases: Arc::clone(&leases),
             last_tenure: Arc::default(),
             start: start_position(handler.start_from, head),

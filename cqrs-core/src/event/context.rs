@@ -1,9 +1,12 @@
 use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::application::{Application, Core, Running};
 use crate::event::Metadata;
+use crate::handler::{Effects, OnceError};
 use crate::id::{CausationId, CorrelationId, EventId};
 use crate::store::{RecordedEvent, StreamId};
 
@@ -15,6 +18,7 @@ pub struct EventContext {
     handler: Arc<str>,
     attempt: u32,
     core: Weak<Core>,
+    effects: Arc<Effects>,
 }
 
 impl EventContext {
@@ -24,8 +28,9 @@ impl EventContext {
         handler: Arc<str>,
         attempt: u32,
         core: Weak<Core>,
+        effects: Arc<Effects>,
     ) -> Self {
-        Self { event, application, handler, attempt, core }
+        Self { event, application, handler, attempt, core, effects }
     }
 
     /// The application that the handler runs in, to dispatch commands through. What is dispatched while the
@@ -44,6 +49,40 @@ impl EventContext {
     #[must_use]
     pub fn app<A: Application>(&self) -> Option<A> {
         Running::inside(self.core.upgrade()?).map(A::from_running)
+    }
+
+    /// Does something that must not be done twice, such as charging a card, and notes down its result in the store: when
+    /// the event is tried again, by this node or by another one, the result is given without doing it again. `label`
+    /// tells it from other effects of the same event. A failure is not noted down.
+    ///
+    /// The result is kept until the event is handled or skipped; as long as the event is parked, so is its result.
+    ///
+    /// # Errors
+    /// When the effect fails, its result is no JSON, or the store cannot be reached.
+    ///
+    /// # Cancel safety
+    /// Between the effect and the moment when its result is stored a crash, or dropping the future, leaves nothing that
+    /// tells that it was made. Give the other side a key by which it knows a repetition, such as
+    /// [`EventContext::event_id`], where that matters.
+    ///
+    /// ```
+    /// # use cqrs_core::event::EventContext;
+    /// # use cqrs_core::handler::OnceError;
+    /// # async fn charge(_key: String) -> Result<String, std::io::Error> { unimplemented!() }
+    /// # async fn send_receipt(_charge: &str) -> Result<(), std::io::Error> { unimplemented!() }
+    /// async fn on_ordered(context: &EventContext) -> Result<(), OnceError<std::io::Error>> {
+    ///     let charge = context.once("charge", || charge(context.event_id().to_string())).await?;
+    ///     // If this fails, the next attempt does not charge again.
+    ///     context.once("receipt", || send_receipt(&charge)).await
+    /// }
+    /// ```
+    pub async fn once<T, E, F>(&self, label: &str, effect: impl FnOnce() -> F) -> Result<T, OnceError<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        E: std::error::Error + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.effects.once(self.event.position, label, effect).await
     }
 
     /// The event's own id.

@@ -75,7 +75,14 @@ impl HandlerRunner {
 
     fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {
         let (application, name) = (Arc::clone(&self.application), Arc::clone(&self.name));
-        EventContext::new(event.clone(), application, name, attempt, self.core.clone())
+        EventContext::new(
+            event.clone(),
+            application,
+            name,
+            attempt,
+            self.core.clone(),
+            Arc::clone(&self.effects),
+        )
     }
 
     async fn try_handle<H: EventHandler>(

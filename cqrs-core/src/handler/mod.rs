@@ -2,6 +2,7 @@
 
 mod attempt;
 mod control;
+mod effects;
 mod entry;
 mod failure;
 mod handle;
@@ -15,6 +16,7 @@ mod tenure;
 mod waiters;
 mod worker;
 
+pub use effects::OnceError;
 pub use entry::HandlerEntry;
 pub use failure::{ErrorAction, HandlerError, HandlerFailure};
 pub use handle::{HandlerHandle, ParkedError};
@@ -23,6 +25,7 @@ pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
 
 pub(crate) use control::HandlerControl;
+pub(crate) use effects::Effects;
 pub(crate) use entry::HandlerDefinition;
 pub(crate) use runner::HandlerRunner;
 pub(crate) use status::{Awaited, HandlerBoard, HandlerProgress};

@@ -145,6 +145,7 @@ impl HandlerRunner {
             ParkedOrder::Retry => parked.position - 1,
             ParkedOrder::Skip => {
                 self.control.make_up(parked.position);
+                self.effects.done_with(parked.position);
                 parked.position
             }
         };
@@ -172,6 +173,7 @@ impl HandlerRunner {
                 let failed = match self.attempt(handler, event, attempt, first_failed_at).await {
                     Ok(()) | Err(Failed { action: ErrorAction::Skip, .. }) => {
                         self.control.make_up(event.position);
+                        self.effects.done_with(event.position);
                         continue;
                     }
                     Err(failed) => failed,
@@ -203,13 +205,17 @@ impl HandlerRunner {
     async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
         let mut backoff = Backoff::new();
         loop {
+            let (commit, forgotten) = self.effects.forget(commit.clone());
             let committed = tokio::select! {
                 biased;
-                committed = self.checkpoints.commit(&self.name, tenure.lease.epoch(), commit.clone()) => committed,
+                committed = self.write(commit, tenure) => committed,
                 () = tenure.lease.over() => return Err(End::Over),
             };
             match committed {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.effects.forgotten(&forgotten);
+                    return Ok(());
+                }
                 Err(CheckpointError::Fenced { .. }) => {
                     tenure.lease.fence();
                     return Err(End::Over);

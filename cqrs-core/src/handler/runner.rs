@@ -8,7 +8,7 @@ use crate::ambient::HandlerKey;
 use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
-use crate::handler::{HandlerControl, HandlerProgress, HandlerState, LastTenure, Waiters};
+use crate::handler::{Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, Waiters};
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
 use crate::subscription::{Subscriber, Tail};
@@ -30,6 +30,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) control: Arc<HandlerControl>,
+    pub(crate) effects: Arc<Effects>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) last_tenure: Arc<Mutex<LastTenure>>,
     /// Where the handler begins when it has no checkpoint.

@@ -87,6 +87,7 @@ impl HandlerRunner {
             // Somebody may have said what is to be done while nobody owned the handler.
             self.control.tell();
         }
+        self.effects.load(saved, parked.values()).await?;
         self.last_tenure().epoch = lease.epoch();
         self.progress.send_modify(|progress| {
             // Nobody came in between: what was handled since the checkpoint is not handled again.

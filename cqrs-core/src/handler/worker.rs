@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
-use crate::store::{CheckpointError, LogPage, RecordedEvent};
+use crate::store::{CheckpointError, HandlerCommit, LogPage, RecordedEvent};
 use crate::subscription::Buffered;
 
 /// Why the handling of events ended.
@@ -196,6 +196,7 @@ impl HandlerRunner {
                 if first_failed_at.is_some() {
                     self.set_state(HandlerState::Running);
                 }
+                self.effects.done_with(event.position);
                 return Ok(());
             };
             match failed.action {
@@ -203,6 +204,7 @@ impl HandlerRunner {
                 ErrorAction::RetryAfter(delay) => self.wait(delay, tenure).await?,
                 ErrorAction::Skip => {
                     self.set_state(HandlerState::Running);
+                    self.effects.done_with(event.position);
                     return Ok(());
                 }
                 ErrorAction::Park => return self.park(handler, event, &failed, tenure).await,
@@ -231,13 +233,17 @@ impl HandlerRunner {
             return Ok(());
         }
         (tenure.tried, tenure.tried_at) = (position, Instant::now());
+        let (commit, forgotten) = self.effects.forget(HandlerCommit::new().position(position));
         let saved = tokio::select! {
             biased;
-            saved = self.checkpoints.save_checkpoint(&self.name, position, tenure.lease.epoch()) => saved,
+            saved = self.write(commit, tenure) => saved,
             () = tenure.lease.over() => return Err(End::Over),
         };
         match saved {
-            Ok(()) => tenure.saved = position,
+            Ok(()) => {
+                tenure.saved = position;
+                self.effects.forgotten(&forgotten);
+            }
             Err(CheckpointError::Fenced { .. }) => {
                 tenure.lease.fence();
                 return Err(End::Over);
@@ -249,6 +255,17 @@ impl HandlerRunner {
             ),
         }
         Ok(())
+    }
+
+    /// Writes as the owner. A position alone goes the cheaper way.
+    pub(crate) async fn write(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), CheckpointError> {
+        let epoch = tenure.lease.epoch();
+        match commit.position {
+            Some(position) if commit.records.is_empty() => {
+                self.checkpoints.save_checkpoint(&self.name, position, epoch).await
+            }
+            _ => self.checkpoints.commit(&self.name, epoch, commit).await,
+        }
     }
 
     fn report_over(&self, tenure: &Tenure) {

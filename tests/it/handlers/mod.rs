@@ -3,6 +3,7 @@
 mod ambient;
 mod catch_up;
 pub mod domain;
+mod effects;
 mod errors;
 mod names_and_start;
 mod order;

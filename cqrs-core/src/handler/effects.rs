@@ -1,0 +1,168 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::handler::ParkedKey;
+use crate::store::{CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
+
+/// The kind of the records that hold the results of effects.
+const EFFECT: &str = "effect";
+
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+/// Why an effect gave nothing: see [`EventContext::once`](crate::event::EventContext::once).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnceError<E: Error + 'static> {
+    /// It failed. Nothing was noted down: it is made again when the event is tried again.
+    #[error("effect {label:?} failed")]
+    Failed {
+        /// The effect's label.
+        label: String,
+        /// Why.
+        #[source]
+        source: E,
+    },
+    /// It was made, but its result could not be noted down: it is made again when the event is tried again.
+    #[error("the result of effect {label:?} could not be stored")]
+    NotStored {
+        /// The effect's label.
+        label: String,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// Its result is no JSON, or what was noted down of an earlier attempt does not fit the type any more.
+    #[error("the result of effect {label:?} could not be encoded or decoded")]
+    Unfit {
+        /// The effect's label.
+        label: String,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The results of effects, as the handler's owner knows them: by the position of the event and the label.
+///
+/// A result is kept from when the effect was made until the event is handled, or given up, and the checkpoint or the
+/// record of the parked key says so.
+#[derive(Debug)]
+pub(crate) struct Effects {
+    handler: Arc<str>,
+    store: Arc<dyn CheckpointStore>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    results: BTreeMap<(u64, String), Bytes>,
+    /// Those of events that are done with, which go with the next commit.
+    done: BTreeSet<(u64, String)>,
+}
+
+impl Effects {
+    pub(crate) fn new(handler: Arc<str>, store: Arc<dyn CheckpointStore>) -> Self {
+        Self { handler, store, known: Mutex::default() }
+    }
+
+    /// Reads what earlier owners have left. What belongs to events that are handled, up to `saved` and not parked, is
+    /// of no use any more.
+    pub(crate) async fn load<'a>(
+        &self,
+        saved: u64,
+        parked: impl Iterator<Item = &'a ParkedKey>,
+    ) -> Result<(), StoreError> {
+        let parked: BTreeSet<u64> = parked.map(|parked| parked.position).collect();
+        let (mut known, mut after) = (Known::default(), None);
+        loop {
+            let page = self.store.records(&self.handler, EFFECT, after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|record| record.key.clone());
+            for HandlerRecord { key, position, data, .. } in page {
+                let label = key.split_once(':').map_or(&*key, |(_, label)| label).to_owned();
+                if position <= saved && !parked.contains(&position) {
+                    known.done.insert((position, label.clone()));
+                }
+                known.results.insert((position, label), data);
+            }
+            if is_last {
+                *self.lock() = known;
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) async fn once<T, E, F>(
+        &self,
+        position: u64,
+        label: &str,
+        effect: impl FnOnce() -> F,
+    ) -> Result<T, OnceError<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Error + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        let unfit = |source| OnceError::Unfit { label: label.to_owned(), source };
+        let place = (position, label.to_owned());
+        let earlier = self.lock().results.get(&place).cloned();
+        if let Some(result) = earlier {
+            return serde_json::from_slice(&result).map_err(unfit);
+        }
+        let result =
+            effect().await.map_err(|source| OnceError::Failed { label: label.to_owned(), source })?;
+        let data = Bytes::from(serde_json::to_vec(&result).map_err(unfit)?);
+        let record = HandlerRecord {
+            kind: EFFECT.into(),
+            key: key(&place),
+            position,
+            due_at: None,
+            data: data.clone(),
+        };
+        // Whoever owns the handler: what has happened has happened.
+        let stored = self.store.change_records(&self.handler, HandlerCommit::new().put(record)).await;
+        stored.map_err(|source| OnceError::NotStored { label: label.to_owned(), source })?;
+        self.lock().results.insert(place, data);
+        Ok(result)
+    }
+
+    /// The event is handled or given up.
+    pub(crate) fn done_with(&self, position: u64) {
+        let mut known = self.lock();
+        if known.results.is_empty() {
+            return;
+        }
+        let of_event = (position, String::new())..(position + 1, String::new());
+        let places: Vec<_> = known.results.range(of_event).map(|(place, _)| place.clone()).collect();
+        known.done.extend(places);
+    }
+
+    /// Adds to a commit that what is of no use any more goes; gives what that is.
+    pub(crate) fn forget(&self, commit: HandlerCommit) -> (HandlerCommit, Vec<(u64, String)>) {
+        let places: Vec<_> = self.lock().done.iter().cloned().collect();
+        (places.iter().fold(commit, |commit, place| commit.remove(EFFECT, key(place))), places)
+    }
+
+    /// What was to be forgotten is gone.
+    pub(crate) fn forgotten(&self, places: &[(u64, String)]) {
+        let mut known = self.lock();
+        for place in places {
+            known.results.remove(place);
+            known.done.remove(place);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key((position, label): &(u64, String)) -> String {
+    format!("{position:020}:{label}")
+}

@@ -1,0 +1,173 @@
+//! Effects that must not be made twice, however often an event is tried.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::domain::*;
+use cqrs::MemoryStore;
+use cqrs::handler::{HandlerState, OnceError};
+use cqrs::prelude::*;
+use cqrs::store::CheckpointStore as _;
+
+/// What the world outside was asked to do, how often, and what it refuses.
+#[derive(Clone, Default)]
+struct World(Arc<Mutex<(HashMap<String, u32>, Option<String>)>>);
+
+impl World {
+    fn act(&self, what: String) -> Result<String, Broken> {
+        let mut world = self.0.lock().unwrap();
+        if world.1.as_deref() == Some(&*what) {
+            return Err(Broken("refused"));
+        }
+        let count = world.0.entry(what.clone()).or_default();
+        *count += 1;
+        Ok(format!("{what} #{count}"))
+    }
+
+    fn refuse(&self, what: Option<&str>) {
+        self.0.lock().unwrap().1 = what.map(str::to_owned);
+    }
+
+    fn count(&self, what: &str) -> u32 {
+        self.0.lock().unwrap().0.get(what).copied().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ShopError {
+    #[error(transparent)]
+    Once(#[from] OnceError<Broken>),
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// Charges, sends, and then notes down, which may fail.
+struct Shop {
+    world: World,
+    action: ErrorAction,
+}
+
+#[event_handler(name = "shop", interested_in = [Noted], consistency = strong, error = ShopError)]
+impl Shop {
+    async fn on_noted(&self, event: &Noted, context: &EventContext) -> Result<(), ShopError> {
+        let act = |what: &str| std::future::ready(self.world.act(format!("{what} {}", event.text)));
+        let charge = context.once("charge", || act("charge")).await?;
+        assert!(charge.ends_with("#1"), "{charge}");
+        context.once("send", || act("send")).await?;
+        self.world.act(format!("note {}", event.text))?;
+        Ok(())
+    }
+
+    async fn on_error(&self, failure: &HandlerFailure<ShopError>) -> ErrorAction {
+        if failure.attempt == 3 && self.action == ErrorAction::Retry {
+            self.world.refuse(None);
+        }
+        self.action
+    }
+}
+
+async fn start(store: &MemoryStore, world: &World, action: ErrorAction) -> Desk {
+    let shop = Shop { world: world.clone(), action };
+    Desk::builder(store.clone()).event_handler(shop).start().await.unwrap()
+}
+
+async fn kept(store: &MemoryStore) -> usize {
+    store.records("shop", "effect", None, 100).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn an_effect_is_made_once_however_often_the_event_is_tried() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    world.refuse(Some("note a"));
+    let desk = start(&store, &world, ErrorAction::Retry).await;
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap();
+    desk.dispatch(note("1", "b")).consistency(Strong).await.unwrap();
+    for what in ["charge a", "send a", "note a", "charge b", "send b", "note b"] {
+        assert_eq!(world.count(what), 1, "{what}");
+    }
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 0, "what is handled leaves nothing");
+}
+
+#[tokio::test]
+async fn an_effect_that_failed_is_made_again() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    world.refuse(Some("send a"));
+    let desk = start(&store, &world, ErrorAction::Retry).await;
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap();
+    assert_eq!((world.count("charge a"), world.count("send a"), world.count("note a")), (1, 1, 1));
+    desk.shutdown().await;
+}
+
+/// The next process knows what the last one has done.
+#[tokio::test]
+async fn a_result_outlives_the_application() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    world.refuse(Some("note a"));
+    let desk = start(&store, &world, ErrorAction::Stop).await;
+    desk.dispatch(note("1", "a")).await.unwrap();
+    until_state(&desk, "shop", HandlerState::Failed).await;
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 2);
+
+    world.refuse(None);
+    let desk = start(&store, &world, ErrorAction::Stop).await;
+    until_caught_up(&desk, "shop").await;
+    assert_eq!((world.count("charge a"), world.count("send a"), world.count("note a")), (1, 1, 1));
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 0);
+}
+
+/// What is parked keeps its results, also when everything else has gone far beyond it.
+#[tokio::test]
+async fn the_results_of_a_parked_event_are_kept() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    world.refuse(Some("note a"));
+    let desk = start(&store, &world, ErrorAction::Park).await;
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap_err();
+    desk.dispatch(note("2", "b")).consistency(Strong).await.unwrap();
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 2, "those of the parked event");
+
+    world.refuse(None);
+    let desk = start(&store, &world, ErrorAction::Park).await;
+    let shop = desk.handler("shop").unwrap();
+    shop.retry_parked("book-1").await.unwrap();
+    until(async || shop.parked(None, 1).await.unwrap().is_empty().then_some(())).await;
+    assert_eq!((world.count("charge a"), world.count("send a"), world.count("note a")), (1, 1, 1));
+    assert_eq!(kept(&store).await, 0, "they go with the record of the parked key");
+    desk.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_skipped_event_leaves_no_results() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    world.refuse(Some("note a"));
+    let desk = start(&store, &world, ErrorAction::Skip).await;
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap();
+    assert_eq!(world.count("charge a"), 1);
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 0);
+}
+
+/// A result that a newer program cannot read is an error, and is not overwritten.
+#[tokio::test]
+async fn a_result_that_does_not_fit_is_an_error() {
+    let store = MemoryStore::new();
+    let (told, mut errors) = tokio::sync::mpsc::unbounded_channel();
+    let script = Script::new(move |event, context| {
+        let told = told.clone();
+        async move {
+            let first = context.once("pick", || std::future::ready(Ok::<_, Broken>(event.text.clone())));
+            assert_eq!(first.await.unwrap(), "7");
+            let second = context.once("pick", || std::future::ready(Ok::<u64, Broken>(8))).await;
+            told.send(second.unwrap_err()).unwrap();
+            Ok(())
+        }
+    });
+    let desk = Desk::builder(store).event_handler(Careful(script)).start().await.unwrap();
+    desk.dispatch(note("1", "7")).consistency(Strong).await.unwrap();
+    let error = errors.recv().await.unwrap();
+    assert!(matches!(&error, OnceError::Unfit { label, .. } if label == "pick"), "{error:?}");
+    desk.shutdown().await;
+}
