@@ -65,6 +65,11 @@ impl LeaseStore for MemoryStore {
         Ok(())
     }
 
+    async fn call_owners(&self) -> Result<(), StoreError> {
+        self.announce_release();
+        Ok(())
+    }
+
     fn watch_leases(&self) -> watch::Receiver<u64> {
         self.subscribe_releases()
     }

@@ -47,10 +47,15 @@ impl LeaseStore for PostgresStore {
                 |_| Ok(()),
             )
             .await?;
-        if released.is_some() {
-            self.shared.head.lease_released();
-            self.shared.pool.announcer().lease_released(&self.shared.channel);
+        match released {
+            Some(()) => self.call_owners().await,
+            None => Ok(()),
         }
+    }
+
+    async fn call_owners(&self) -> Result<(), StoreError> {
+        self.shared.head.lease_released();
+        self.shared.pool.announcer().lease_released(&self.shared.channel);
         Ok(())
     }
 

@@ -510,3 +510,36 @@ async fn what_is_parked_outlives_the_application() {
     assert_eq!(handler.parked(None, 10).await.unwrap(), []);
     till.shutdown().await;
 }
+
+/// Orders reach the node that runs the handler by way of the database.
+#[tokio::test]
+async fn a_handler_is_paused_reset_and_resumed_from_another_node() {
+    let schema = schema().await;
+    let (told, mut positions) = mpsc::channel(100);
+    let start = async |node: &str| {
+        let ledger = Ledger { told: told.clone(), stay_at: None };
+        Till::builder(store(&schema).await).node(node).event_handler(ledger).start().await.unwrap()
+    };
+    let owner = start("owner").await;
+    let other = start("other").await;
+    owner.dispatch(pay("a", 1)).consistency(Strong).await.unwrap();
+    assert_eq!(in_time(positions.recv()).await, Some(1));
+    let ledger = other.handler("ledger").unwrap();
+    ledger.pause().await.unwrap();
+    let state = async || owner.handler("ledger").unwrap().status().await.unwrap().state;
+    in_time(async {
+        while state().await != HandlerState::Paused {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    other.dispatch(pay("a", 2)).await.unwrap();
+    ledger.reset().await.unwrap();
+    ledger.resume().await.unwrap();
+    assert_eq!(in_time(positions.recv()).await, Some(1));
+    assert_eq!(in_time(positions.recv()).await, Some(2));
+    other.dispatch(pay("a", 3)).consistency(Strong).await.unwrap();
+    assert_eq!(in_time(positions.recv()).await, Some(3));
+    other.shutdown().await;
+    owner.shutdown().await;
+}

@@ -20,7 +20,7 @@ use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
 use crate::handler::HandlerBoard;
 use crate::middleware::Chain;
-use crate::store::{CheckpointStore, EventStore, StoreError};
+use crate::store::{CheckpointStore, EventStore, LeaseStore, StoreError};
 
 /// A running application instance: what all its handles share.
 pub(crate) struct Core {
@@ -30,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) instance: u64,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) leases: Arc<dyn LeaseStore>,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) aggregates: Aggregates,
     pub(crate) board: HandlerBoard,

@@ -71,7 +71,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         config.poll_interval,
         config.tail_buffer,
     ));
-    let leases = Leases::new(parts.leases, config.lease_ttl, config.lease_retry);
+    let leases = Leases::new(Arc::clone(&parts.leases), config.lease_ttl, config.lease_retry);
     let runners: Vec<_> = handlers
         .iter()
         .zip(places)
@@ -92,6 +92,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             effects: Arc::new(Effects::new(Arc::clone(&handler.name), Arc::clone(&parts.checkpoints))),
             leases: Arc::clone(&leases),
             last_tenure: Arc::default(),
+            start_from: handler.start_from,
             start: start_position(handler.start_from, head),
             stop: stop_handlers.clone(),
             page: config.tail_page,
@@ -119,6 +120,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         instance,
         store: parts.store,
         checkpoints: parts.checkpoints,
+        leases: parts.leases,
         registry,
         aggregates,
         board,

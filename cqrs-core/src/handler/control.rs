@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct HandlerControl {
     /// Somebody has written down what is to be done.
-    is_told: AtomicBool,
-    told: Notify,
+    is_called: AtomicBool,
+    call: Notify,
     /// The latest events that are parked, or wait behind one that is.
     left: Mutex<BTreeSet<u64>>,
 }
@@ -18,22 +18,23 @@ pub(crate) struct HandlerControl {
 const LEFT: usize = 10_000;
 
 impl HandlerControl {
-    pub(crate) fn tell(&self) {
-        self.is_told.store(true, Ordering::SeqCst);
-        self.told.notify_one();
+    /// Has the owner look what it is told to do.
+    pub(crate) fn call(&self) {
+        self.is_called.store(true, Ordering::SeqCst);
+        self.call.notify_one();
     }
 
-    /// Whether it was told since it was asked last.
-    pub(crate) fn is_told(&self) -> bool {
-        self.is_told.swap(false, Ordering::SeqCst)
+    /// Whether it was called since it was asked last.
+    pub(crate) fn is_called(&self) -> bool {
+        self.is_called.swap(false, Ordering::SeqCst)
     }
 
-    /// Is ready when it has been told since it was ready last.
+    /// Is ready when it has been called since it was ready last.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(crate) async fn told(&self) {
-        self.told.notified().await;
+    pub(crate) async fn called(&self) {
+        self.call.notified().await;
     }
 
     /// An event was left for later.
@@ -48,6 +49,11 @@ impl HandlerControl {
     /// An event was handled after all.
     pub(crate) fn make_up(&self, position: u64) {
         self.left().remove(&position);
+    }
+
+    /// Nothing is left for later any more.
+    pub(crate) fn forget_left(&self) {
+        self.left().clear();
     }
 
     /// Whether an event of this stretch was left for later.

@@ -143,6 +143,12 @@ impl Effects {
         known.done.extend(places);
     }
 
+    /// The handler begins anew.
+    pub(crate) fn done_with_all(&self) {
+        let mut known = self.lock();
+        known.done = known.results.keys().cloned().collect();
+    }
+
     /// Adds to a commit that what is of no use any more goes; gives what that is.
     pub(crate) fn forget(&self, commit: HandlerCommit) -> (HandlerCommit, Vec<(u64, String)>) {
         let places: Vec<_> = self.lock().done.iter().cloned().collect();

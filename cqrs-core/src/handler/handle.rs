@@ -1,15 +1,16 @@
 use std::fmt;
 
 use crate::application::Core;
-use crate::handler::parked::{PARKED, ParkedOrder};
+use crate::handler::order::{ORDER, Order};
+use crate::handler::parked::PARKED;
 use crate::handler::status::Entry;
 use crate::handler::{HandlerStatus, ParkedKey};
 use crate::store::{HandlerCommit, StoreError};
 
 /// An event handler of a running application, for whoever looks after it: [`Running::handler`] gives it.
 ///
-/// What is told to it reaches the node that runs the handler, whichever that is: at once when it is this one, within a
-/// second when it is another one.
+/// What is told to it is written down in the store, and done by the node that runs the handler, whichever that is, as
+/// soon as it hears of it, which is usually at once. None of this waits until it is done.
 ///
 /// [`Running::handler`]: crate::application::Running::handler
 #[derive(Clone, Copy)]
@@ -67,12 +68,11 @@ impl<'a> HandlerHandle<'a> {
     /// Has the events of a parked key tried again, in their order. The first one that fails is parked again; when none
     /// does, the key is parked no more.
     ///
-    /// This says what is to be done, and does not wait for it.
-    ///
     /// # Errors
     /// When the key is not parked, or the store cannot be reached.
     pub async fn retry_parked(&self, key: &str) -> Result<(), ParkedError> {
-        self.order(key, ParkedOrder::Retry).await
+        self.check_parked(key).await?;
+        Ok(self.tell(&Order::RetryParked { key: key.to_owned() }).await?)
     }
 
     /// Has the event at which a key is parked left out, and the later ones of the key tried again, as
@@ -81,17 +81,59 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the key is not parked, or the store cannot be reached.
     pub async fn skip_parked(&self, key: &str) -> Result<(), ParkedError> {
-        self.order(key, ParkedOrder::Skip).await
+        self.check_parked(key).await?;
+        Ok(self.tell(&Order::SkipParked { key: key.to_owned() }).await?)
     }
 
-    async fn order(&self, key: &str, order: ParkedOrder) -> Result<(), ParkedError> {
-        if self.core.checkpoints.record(self.name(), PARKED, key).await?.is_none() {
-            return Err(ParkedError::NotParked { handler: self.name().to_owned(), key: key.to_owned() });
+    /// Has the handler stop behind the event that it is at, on whichever node it runs and also after a restart, until
+    /// [`HandlerHandle::resume`]. A dispatch that waits for it is told at once that it does not come further.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn pause(&self) -> Result<(), StoreError> {
+        self.tell(&Order::Pause).await
+    }
+
+    /// Has the handler go on where it was paused; nothing happens when it was not.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        self.write(HandlerCommit::new().remove(ORDER, Order::Pause.key())).await
+    }
+
+    /// Has the handler forget how far it has come, what it has parked and which effects it has made, and begin anew
+    /// where it begins when it has never run. Whatever it does to the world outside it does again.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn reset(&self) -> Result<(), StoreError> {
+        self.tell(&Order::Reset { to: None }).await
+    }
+
+    /// Has the handler begin anew behind this position, as [`HandlerHandle::reset`] does.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn reset_to(&self, position: u64) -> Result<(), StoreError> {
+        self.tell(&Order::Reset { to: Some(position) }).await
+    }
+
+    async fn check_parked(&self, key: &str) -> Result<(), ParkedError> {
+        match self.core.checkpoints.record(self.name(), PARKED, key).await? {
+            Some(_) => Ok(()),
+            None => Err(ParkedError::NotParked { handler: self.name().to_owned(), key: key.to_owned() }),
         }
-        let told = HandlerCommit::new().put(order.record(key));
-        self.core.checkpoints.change_records(self.name(), told).await?;
-        self.entry.control.tell();
-        Ok(())
+    }
+
+    async fn tell(&self, order: &Order) -> Result<(), StoreError> {
+        self.write(HandlerCommit::new().put(order.record())).await
+    }
+
+    async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
+        self.core.checkpoints.change_records(self.name(), orders).await?;
+        self.entry.control.call();
+        self.core.leases.call_owners().await
     }
 }
 

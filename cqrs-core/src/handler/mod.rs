@@ -6,6 +6,8 @@ mod effects;
 mod entry;
 mod failure;
 mod handle;
+mod order;
+mod orders;
 mod park;
 mod parked;
 mod policy;

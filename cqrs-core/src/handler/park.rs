@@ -1,19 +1,11 @@
 //! Parking: an event that cannot be handled waits, and the later ones of its key wait behind it, while others go on.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
-
 use crate::backoff::Backoff;
-use crate::error_text::error_text;
 use crate::handler::attempt::Failed;
-use crate::handler::parked::{PARKED, PARKED_ORDER, ParkedKeys, ParkedOrder};
+use crate::handler::parked::{PARKED, ParkedKeys};
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, ParkedKey, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError};
-
-/// How often the store is asked whether another node says what is to be done about a parked key.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// How many records are read at once.
 const PAGE: usize = 500;
@@ -85,70 +77,27 @@ impl HandlerRunner {
         Ok(())
     }
 
-    /// Is ready when somebody may have said what is to be done about a parked key.
-    pub(crate) async fn told_about_parked(&self, tenure: &Tenure) {
-        if tenure.parked.is_empty() {
-            return self.control.told().await;
-        }
-        tokio::select! {
-            () = self.control.told() => {}
-            () = sleep(LOOK.saturating_sub(tenure.looked_at.elapsed())) => {}
-        }
-    }
-
-    /// Does what was said about parked keys, if it is time to look.
-    pub(crate) async fn follow_orders<H: EventHandler>(
-        &self,
-        handler: &H,
-        tenure: &mut Tenure,
-    ) -> Result<(), End> {
-        let is_told = self.control.is_told();
-        if !is_told && (tenure.parked.is_empty() || tenure.looked_at.elapsed() < LOOK) {
-            return Ok(());
-        }
-        tenure.looked_at = Instant::now();
-        let orders = match self.checkpoints.records(&self.name, PARKED_ORDER, None, PAGE).await {
-            Ok(orders) => orders,
-            Err(error) => {
-                self.report_unread(&error);
-                return Ok(());
-            }
-        };
-        for record in orders {
-            let followed = match ParkedOrder::of_record(&record) {
-                Ok(order) => self.follow_order(handler, &record.key, order, tenure).await,
-                Err(error) => Ok(Err(error)),
-            };
-            if let Err(error) = followed? {
-                self.report_unread(&error);
-            }
-        }
-        Ok(())
-    }
-
     /// Tries the events of a parked key again, in their order, up to where the handler has come. The first one that
-    /// fails is parked again.
-    async fn follow_order<H: EventHandler>(
+    /// fails is parked again. What was `done` by that is written together with it.
+    pub(crate) async fn retry_parked<H: EventHandler>(
         &self,
         handler: &H,
         key: &str,
-        order: ParkedOrder,
+        with_first: bool,
+        done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
-        let done = HandlerCommit::new().remove(PARKED_ORDER, key);
         let Some(parked) = tenure.parked.get(key).cloned() else {
             self.commit(done, tenure).await?;
             return Ok(Ok(()));
         };
         let until = self.position();
-        let mut position = match order {
-            ParkedOrder::Retry => parked.position - 1,
-            ParkedOrder::Skip => {
-                self.control.make_up(parked.position);
-                self.effects.done_with(parked.position);
-                parked.position
-            }
-        };
+        let mut position = parked.position - 1;
+        if !with_first {
+            self.control.make_up(parked.position);
+            self.effects.done_with(parked.position);
+            position = parked.position;
+        }
         while position < until {
             let page = tokio::select! {
                 biased;
@@ -202,7 +151,7 @@ impl HandlerRunner {
     }
 
     /// Writes records, however long it takes the store.
-    async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
+    pub(crate) async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
         let mut backoff = Backoff::new();
         loop {
             let (commit, forgotten) = self.effects.forget(commit.clone());
@@ -224,7 +173,7 @@ impl HandlerRunner {
                     tracing::warn!(
                         cqrs.handler = &*self.name,
                         error = &error as &dyn std::error::Error,
-                        "what is parked could not be written, trying again"
+                        "what the handler keeps could not be written, trying again"
                     );
                     self.wait(backoff.pause(), tenure).await?;
                 }
@@ -232,15 +181,7 @@ impl HandlerRunner {
         }
     }
 
-    fn set_parked(&self, tenure: &Tenure) {
+    pub(crate) fn set_parked(&self, tenure: &Tenure) {
         self.progress.send_modify(|progress| progress.parked = tenure.parked.len());
-    }
-
-    fn report_unread(&self, error: &StoreError) {
-        tracing::warn!(
-            cqrs.handler = &*self.name,
-            error = error_text(error),
-            "what is to be done about parked events could not be found out, trying again"
-        );
     }
 }

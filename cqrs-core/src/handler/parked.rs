@@ -8,9 +8,6 @@ use crate::store::{HandlerRecord, StoreError};
 /// The kind of the records that say which keys are parked.
 pub(crate) const PARKED: &str = "parked";
 
-/// The kind of the records that tell the owner what to do about a parked key.
-pub(crate) const PARKED_ORDER: &str = "parked-order";
-
 /// An event that a handler could not handle, and behind which the later ones of its key wait.
 ///
 /// Positions are kept, not copies of events: what waits is read from the log again, and goes through the upcasters and
@@ -32,16 +29,6 @@ pub struct ParkedKey {
     pub first_failed_at: DateTime<Utc>,
     /// When it was parked.
     pub parked_at: DateTime<Utc>,
-}
-
-/// What the owner is told about a parked key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ParkedOrder {
-    /// To try its events again.
-    Retry,
-    /// To leave out the first one, and to try the others again.
-    Skip,
 }
 
 /// The keys that are parked, as their handler's owner knows them.
@@ -73,22 +60,6 @@ impl ParkedKey {
         let Data { error, attempts, first_failed_at, parked_at } =
             serde_json::from_slice(&data).map_err(|fault| unreadable(&key, &fault))?;
         Ok(Self { key, position, error, attempts, first_failed_at, parked_at })
-    }
-}
-
-impl ParkedOrder {
-    pub(crate) fn record(self, key: &str) -> HandlerRecord {
-        HandlerRecord {
-            kind: PARKED_ORDER.into(),
-            key: key.to_owned(),
-            position: 0,
-            due_at: None,
-            data: serde_json::to_vec(&self).expect("a word is JSON").into(),
-        }
-    }
-
-    pub(crate) fn of_record(record: &HandlerRecord) -> Result<Self, StoreError> {
-        serde_json::from_slice(&record.data).map_err(|fault| unreadable(&record.key, &fault))
     }
 }
 

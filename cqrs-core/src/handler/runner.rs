@@ -8,7 +8,9 @@ use crate::ambient::HandlerKey;
 use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
-use crate::handler::{Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, Waiters};
+use crate::handler::{
+    Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, StartFrom, Waiters,
+};
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
 use crate::subscription::{Subscriber, Tail};
@@ -33,7 +35,8 @@ pub(crate) struct HandlerRunner {
     pub(crate) effects: Arc<Effects>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) last_tenure: Arc<Mutex<LastTenure>>,
-    /// Where the handler begins when it has no checkpoint.
+    pub(crate) start_from: StartFrom,
+    /// Where that was when the application started.
     pub(crate) start: u64,
     pub(crate) stop: CancellationToken,
     pub(crate) page: usize,

@@ -83,10 +83,8 @@ impl HandlerRunner {
             },
         };
         let parked = self.parked_keys().await?;
-        if !parked.is_empty() {
-            // Somebody may have said what is to be done while nobody owned the handler.
-            self.control.tell();
-        }
+        // There may be orders from when nobody owned the handler.
+        self.control.call();
         self.effects.load(saved, parked.values()).await?;
         self.last_tenure().epoch = lease.epoch();
         self.progress.send_modify(|progress| {
@@ -94,7 +92,7 @@ impl HandlerRunner {
             progress.position = if is_next { progress.position.max(saved) } else { saved };
             progress.parked = parked.len();
         });
-        Ok(Some(Tenure::new(lease, saved, parked)))
+        Ok(Some(Tenure::new(lease, saved, parked, self.leases.watch())))
     }
 
     /// Keeps up with the owner, closely while somebody waits for the handler.

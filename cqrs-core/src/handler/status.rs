@@ -23,6 +23,8 @@ pub enum HandlerState {
     Running,
     /// Another node handles its events. This one takes over when that one stops or is not heard of any more.
     Passive,
+    /// It handles nothing until it is resumed.
+    Paused,
     /// An event failed and will be tried again, or the store could not tell which node is to run the handler, and
     /// will be asked again.
     Retrying,
@@ -39,7 +41,7 @@ impl HandlerState {
     /// Whether it will not come further by itself.
     #[must_use]
     pub fn is_down(self) -> bool {
-        matches!(self, Self::Failed | Self::Stopped)
+        matches!(self, Self::Failed | Self::Paused | Self::Stopped)
     }
 }
 
@@ -49,6 +51,7 @@ impl fmt::Display for HandlerState {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Passive => "passive",
+            Self::Paused => "paused",
             Self::Retrying => "retrying",
             Self::Restarting => "restarting",
             Self::Failed => "failed",

@@ -1,3 +1,4 @@
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::handler::parked::ParkedKeys;
@@ -11,14 +12,17 @@ pub(crate) struct Tenure {
     pub(crate) tried: u64,
     pub(crate) tried_at: Instant,
     pub(crate) parked: ParkedKeys,
-    /// When it was looked what is to be done about parked keys.
+    pub(crate) is_paused: bool,
+    /// When orders were looked for.
     pub(crate) looked_at: Instant,
+    /// Changes when there may be some.
+    pub(crate) calls: watch::Receiver<u64>,
 }
 
 impl Tenure {
-    pub(crate) fn new(lease: Lease, saved: u64, parked: ParkedKeys) -> Self {
+    pub(crate) fn new(lease: Lease, saved: u64, parked: ParkedKeys, calls: watch::Receiver<u64>) -> Self {
         let now = Instant::now();
-        Self { lease, saved, tried: saved, tried_at: now, parked, looked_at: now }
+        Self { lease, saved, tried: saved, tried_at: now, parked, is_paused: false, looked_at: now, calls }
     }
 }
 

@@ -107,7 +107,7 @@ impl HandlerRunner {
                         biased;
                         () = self.stop.cancelled() => return Err(End::Stopped),
                         () = tenure.lease.over() => return Err(End::Over),
-                        () = self.told_about_parked(tenure) => None,
+                        () = self.called(tenure) => None,
                         woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
                     // Not woken: it looks up to save how far the others' events have carried it, or to do what it was told.
@@ -227,7 +227,7 @@ impl HandlerRunner {
 
     /// Saves the checkpoint if it has moved. When that fails, the next time is soon enough: at worst some
     /// events are handled again. When another node has taken the handler over, the tenure ends.
-    async fn save(&self, tenure: &mut Tenure) -> Result<(), End> {
+    pub(crate) async fn save(&self, tenure: &mut Tenure) -> Result<(), End> {
         let position = self.position();
         if position == tenure.saved {
             return Ok(());

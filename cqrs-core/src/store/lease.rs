@@ -45,7 +45,10 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// latest of that name.
     async fn release_lease(&self, name: &str, epoch: u64) -> Result<(), StoreError>;
 
-    /// Changes when a lease was given back. A lease that this process gave back is noticed at once, one that
-    /// another process gave back possibly later, or not at all.
+    /// Wakes the owners of leases, on all nodes: [`LeaseStore::watch_leases`] changes.
+    async fn call_owners(&self) -> Result<(), StoreError>;
+
+    /// Changes when a lease was given back, or owners are called. What this process did is noticed at once, what
+    /// another process did possibly later, or not at all.
     fn watch_leases(&self) -> watch::Receiver<u64>;
 }

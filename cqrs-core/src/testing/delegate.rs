@@ -133,6 +133,10 @@ macro_rules! delegate_to_store {
                 self.$inner.release_lease(name, epoch).await
             }
 
+            async fn call_owners(&self) -> Result<(), $crate::store::StoreError> {
+                self.$inner.call_owners().await
+            }
+
             fn watch_leases(&self) -> $crate::testing::Receiver<u64> {
                 self.$inner.watch_leases()
             }

@@ -239,6 +239,10 @@ impl LeaseStore for FaultyStore {
         self.inner.release_lease(name, epoch).await
     }
 
+    async fn call_owners(&self) -> Result<(), StoreError> {
+        self.inner.call_owners().await
+    }
+
     fn watch_leases(&self) -> watch::Receiver<u64> {
         self.inner.watch_leases()
     }

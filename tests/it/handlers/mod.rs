@@ -5,6 +5,7 @@ mod catch_up;
 pub mod domain;
 mod effects;
 mod errors;
+mod lifecycle;
 mod names_and_start;
 mod order;
 mod parking;

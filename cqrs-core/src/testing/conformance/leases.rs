@@ -155,6 +155,18 @@ pub async fn a_lease_given_back_wakes_every_receiver(store: Arc<dyn Store>) {
     }
 }
 
+/// Whoever watches is woken when owners are called.
+pub async fn a_call_of_the_owners_wakes_every_receiver(store: Arc<dyn Store>) {
+    let mut receivers = [store.watch_leases(), store.watch_leases()];
+    for _ in 0..3 {
+        receivers.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        store.call_owners().await.expect("owners can be called");
+        for receiver in &mut receivers {
+            receiver.changed().await.expect("the store is there");
+        }
+    }
+}
+
 /// Leases go by their exact names.
 pub async fn leases_do_not_mix(store: Arc<dyn Store>) {
     let names = ["balances", "Balances", "balances ", "welcome-email", "%", "_", "'; --", "Zoë 🦀"];

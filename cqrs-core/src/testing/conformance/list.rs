@@ -180,6 +180,7 @@ macro_rules! store_conformance {
                 a_lease_given_back_can_be_taken_at_once
                 an_old_epoch_cannot_be_given_back
                 a_lease_given_back_wakes_every_receiver
+                a_call_of_the_owners_wakes_every_receiver
                 leases_do_not_mix
                 a_lease_without_an_end_is_kept
                 pg_121_the_checkpoint_of_an_old_epoch_is_refused

@@ -1,0 +1,144 @@
+//! Following orders: what the owner of a handler does because somebody has written it down, on this node or another.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error_text::error_text;
+use crate::handler::order::{ORDER, Order};
+use crate::handler::parked::PARKED;
+use crate::handler::worker::End;
+use crate::handler::{EventHandler, HandlerRunner, HandlerState, StartFrom, Tenure};
+use crate::store::{HandlerCommit, HandlerRecord, StoreError};
+
+/// How often orders are looked for in case that a call from another node was lost, while there is reason to expect some.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+impl HandlerRunner {
+    /// Is ready when there may be orders.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn called(&self, tenure: &Tenure) {
+        let expects = tenure.is_paused || !tenure.parked.is_empty();
+        let pause = LOOK.saturating_sub(tenure.looked_at.elapsed());
+        let mut calls = tenure.calls.clone();
+        tokio::select! {
+            () = self.control.called() => {}
+            Ok(()) = calls.changed() => {}
+            () = sleep(pause), if expects => {}
+        }
+    }
+
+    /// Does what was written down, if it is time to look. While the handler is paused, this waits.
+    pub(crate) async fn follow_orders<H: EventHandler>(
+        &self,
+        handler: &H,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        loop {
+            if tenure.calls.has_changed().unwrap_or(false) {
+                tenure.calls.mark_unchanged();
+                self.control.call();
+            }
+            let expects = tenure.is_paused || !tenure.parked.is_empty();
+            if self.control.is_called() || (expects && tenure.looked_at.elapsed() >= LOOK) {
+                tenure.looked_at = Instant::now();
+                match self.checkpoints.records(&self.name, ORDER, None, PAGE).await {
+                    Ok(orders) => self.follow_all(handler, orders, tenure).await?,
+                    Err(error) => self.report_unfollowed(&error),
+                }
+            }
+            if !tenure.is_paused {
+                return Ok(());
+            }
+            self.save(tenure).await?;
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(End::Stopped),
+                () = tenure.lease.over() => return Err(End::Over),
+                () = self.called(tenure) => {}
+            }
+        }
+    }
+
+    async fn follow_all<H: EventHandler>(
+        &self,
+        handler: &H,
+        orders: Vec<HandlerRecord>,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let mut is_paused = false;
+        for record in orders {
+            let done = HandlerCommit::new().remove(ORDER, &*record.key);
+            let followed = match Order::of_record(&record) {
+                Ok(Order::Pause) => {
+                    is_paused = true;
+                    Ok(())
+                }
+                Ok(Order::Reset { to }) => self.reset(to, done, tenure).await?,
+                Ok(Order::RetryParked { key }) => {
+                    self.retry_parked(handler, &key, true, done, tenure).await?
+                }
+                Ok(Order::SkipParked { key }) => {
+                    self.retry_parked(handler, &key, false, done, tenure).await?
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = followed {
+                self.report_unfollowed(&error);
+            }
+        }
+        if tenure.is_paused != is_paused {
+            tenure.is_paused = is_paused;
+            tracing::info!(cqrs.handler = &*self.name, cqrs.paused = is_paused, "handler paused or resumed");
+            self.set_state(if is_paused { HandlerState::Paused } else { HandlerState::Running });
+        }
+        Ok(())
+    }
+
+    /// Forgets how far the handler has come, what is parked and what effects were made. When this is interrupted, it is
+    /// done again: the order goes last.
+    async fn reset(
+        &self,
+        to: Option<u64>,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), StoreError>, End> {
+        let forgotten = async {
+            let position = match (to, self.start_from) {
+                (Some(position), _) | (None, StartFrom::Position(position)) => position,
+                (None, StartFrom::Origin) => 0,
+                (None, StartFrom::Current) => self.store.head().await?,
+            };
+            self.checkpoints.delete_checkpoint(&self.name).await?;
+            Ok(position)
+        };
+        let position = match forgotten.await {
+            Ok(position) => position,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.effects.done_with_all();
+        let done = tenure.parked.keys().fold(done.position(position), |done, key| done.remove(PARKED, key));
+        self.commit(done, tenure).await?;
+        tenure.parked.clear();
+        (tenure.saved, tenure.tried) = (position, position);
+        self.control.forget_left();
+        self.progress.send_modify(|progress| {
+            progress.position = position;
+            progress.parked = 0;
+        });
+        tracing::info!(cqrs.handler = &*self.name, cqrs.position = position, "handler reset");
+        Ok(Ok(()))
+    }
+
+    fn report_unfollowed(&self, error: &StoreError) {
+        tracing::warn!(
+            cqrs.handler = &*self.name,
+            error = error_text(error),
+            "what the handler was told to do could not be done, trying again"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Pausing, resuming and resetting a handler, from any node.
+
+use super::domain::*;
+use cqrs::MemoryStore;
+use cqrs::handler::HandlerState;
+use cqrs::prelude::*;
+use cqrs::store::CheckpointStore as _;
+
+async fn start(store: &MemoryStore, script: &Script) -> Desk {
+    Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap()
+}
+
+async fn start_second(store: &MemoryStore, script: &Script) -> Desk {
+    let careful = Careful(script.clone());
+    Desk::builder(store.clone()).node("second").event_handler(careful).start().await.unwrap()
+}
+
+async fn pause(desk: &Desk, owner: &Desk) {
+    desk.handler("careful").unwrap().pause().await.unwrap();
+    until_state(owner, "careful", HandlerState::Paused).await;
+}
+
+#[tokio::test]
+async fn a_paused_handler_goes_on_where_it_was() {
+    let (script, mut inbox) = Script::telling();
+    let desk = start(&MemoryStore::new(), &script).await;
+    desk.dispatch(note("a", "1")).consistency(Strong).await.unwrap();
+    pause(&desk, &desk).await;
+    // Whoever waits for it is told at once.
+    let error = desk.dispatch(note("a", "2")).consistency(Strong).await.unwrap_err();
+    let DispatchError::NotHandled { pending, .. } = error else { panic!("{error:?}") };
+    assert_eq!((pending[0].position, pending[0].state), (1, HandlerState::Paused));
+    desk.dispatch(note("b", "3")).await.unwrap();
+    assert_eq!(inbox.rest(), ["1"]);
+    desk.handler("careful").unwrap().resume().await.unwrap();
+    assert_eq!(inbox.texts(2).await, ["2", "3"]);
+    desk.dispatch(note("a", "4")).consistency(Strong).await.unwrap();
+    assert_eq!(inbox.rest(), ["4"]);
+    desk.handler("careful").unwrap().resume().await.unwrap();
+    desk.dispatch(note("a", "5")).consistency(Strong).await.unwrap();
+    desk.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_pause_outlives_the_application() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let desk = start(&store, &script).await;
+    pause(&desk, &desk).await;
+    assert!(desk.shutdown().await.is_clean());
+    let desk = start(&store, &script).await;
+    until_state(&desk, "careful", HandlerState::Paused).await;
+    desk.dispatch(note("a", "1")).await.unwrap();
+    assert_eq!(inbox.rest(), [""; 0]);
+    desk.handler("careful").unwrap().resume().await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["1"]);
+    desk.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_handler_is_paused_and_resumed_from_another_node() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let owner = start(&store, &script).await;
+    let other = start_second(&store, &script).await;
+    pause(&other, &owner).await;
+    other.dispatch(note("a", "1")).await.unwrap();
+    // The pause goes with the handler.
+    owner.shutdown().await;
+    until_state(&other, "careful", HandlerState::Paused).await;
+    let owner = start(&store, &script).await;
+    assert_eq!(inbox.rest(), [""; 0]);
+    owner.handler("careful").unwrap().resume().await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["1"]);
+    other.shutdown().await;
+    owner.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_is_reset_begins_anew() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let desk = start(&store, &script).await;
+    for text in ["1", "2", "3"] {
+        desk.dispatch(note("a", text)).consistency(Strong).await.unwrap();
+    }
+    assert_eq!(inbox.rest(), ["1", "2", "3"]);
+    let handler = desk.handler("careful").unwrap();
+    handler.reset().await.unwrap();
+    assert_eq!(inbox.texts(3).await, ["1", "2", "3"]);
+    handler.reset_to(2).await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["3"]);
+    desk.dispatch(note("a", "4")).consistency(Strong).await.unwrap();
+    assert_eq!(inbox.rest(), ["4"], "and nothing else again");
+    assert!(desk.shutdown().await.is_clean());
+    assert_eq!(store.checkpoint("careful").await.unwrap(), Some(4));
+}
+
+#[tokio::test]
+async fn a_handler_of_the_present_begins_at_the_present_when_it_is_reset() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let desk = Desk::builder(store.clone()).event_handler(Newcomer(script)).start().await.unwrap();
+    desk.dispatch(note("a", "1")).await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["1"]);
+    let handler = desk.handler("newcomer").unwrap();
+    handler.pause().await.unwrap();
+    until_state(&desk, "newcomer", HandlerState::Paused).await;
+    desk.dispatch(note("a", "2")).await.unwrap();
+    handler.reset().await.unwrap();
+    until(async || store.records("newcomer", "order", None, 9).await.unwrap().get(1).is_none().then_some(()))
+        .await;
+    assert_eq!(status(&desk, "newcomer").await.state, HandlerState::Paused, "it is paused still");
+    handler.resume().await.unwrap();
+    desk.dispatch(note("a", "3")).await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["3"], "what came before is not handled");
+    desk.shutdown().await;
+}
+
+/// What is parked and what was noted down of effects belongs to what is forgotten.
+#[tokio::test]
+async fn a_reset_forgets_what_is_parked_and_which_effects_were_made() {
+    let store = MemoryStore::new();
+    let (told, mut made) = tokio::sync::mpsc::unbounded_channel();
+    let script = Script::new(move |event, context| {
+        let told = told.clone();
+        async move {
+            let make = || {
+                told.send(event.text.clone()).unwrap();
+                std::future::ready(Ok::<_, Broken>(()))
+            };
+            context.once("make", make).await.unwrap();
+            Err(Broken("on purpose"))
+        }
+    })
+    .on_error(|_| ErrorAction::Park);
+    let desk = start(&store, &script).await;
+    desk.dispatch(note("a", "1")).consistency(Strong).await.unwrap_err();
+    let handler = desk.handler("careful").unwrap();
+    for _ in 0..2 {
+        assert_eq!(soon(made.recv()).await.unwrap(), "1");
+        until(async || (handler.status().await.unwrap().parked == 1).then_some(())).await;
+        handler.reset().await.unwrap();
+    }
+    assert_eq!(soon(made.recv()).await.unwrap(), "1");
+    until(async || (handler.status().await.unwrap().parked == 1).then_some(())).await;
+    assert_eq!(store.records("careful", "effect", None, 9).await.unwrap().len(), 1);
+    assert_eq!(store.records("careful", "order", None, 9).await.unwrap(), []);
+    desk.shutdown().await;
+}
