@@ -15,9 +15,9 @@ pub(crate) const PARKED: &str = "parked";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParkedKey {
-    /// The key: the stream, unless the handler has keys of its own ([`EventHandler::partition_key`]).
+    /// The key: the stream, unless the handler has keys of its own ([`EventHandler::partition_by`]).
     ///
-    /// [`EventHandler::partition_key`]: crate::handler::EventHandler::partition_key
+    /// [`EventHandler::partition_by`]: crate::handler::EventHandler::partition_by
     pub key: String,
     /// The position of the event that failed.
     pub position: u64,

@@ -11,25 +11,31 @@ use cqrs::store::CheckpointStore as _;
 
 /// What the world outside was asked to do, how often, and what it refuses.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<(HashMap<String, u32>, Option<String>)>>);
+struct World(Arc<Mutex<Deeds>>);
+
+#[derive(Default)]
+struct Deeds {
+    counts: HashMap<String, u32>,
+    refused: Option<String>,
+}
 
 impl World {
-    fn act(&self, what: String) -> Result<String, Broken> {
-        let mut world = self.0.lock().unwrap();
-        if world.1.as_deref() == Some(&*what) {
+    fn act(&self, what: &str) -> Result<String, Broken> {
+        let mut deeds = self.0.lock().unwrap();
+        if deeds.refused.as_deref() == Some(what) {
             return Err(Broken("refused"));
         }
-        let count = world.0.entry(what.clone()).or_default();
+        let count = deeds.counts.entry(what.to_owned()).or_default();
         *count += 1;
         Ok(format!("{what} #{count}"))
     }
 
     fn refuse(&self, what: Option<&str>) {
-        self.0.lock().unwrap().1 = what.map(str::to_owned);
+        self.0.lock().unwrap().refused = what.map(str::to_owned);
     }
 
     fn count(&self, what: &str) -> u32 {
-        self.0.lock().unwrap().0.get(what).copied().unwrap_or_default()
+        self.0.lock().unwrap().counts.get(what).copied().unwrap_or_default()
     }
 }
 
@@ -50,11 +56,11 @@ struct Shop {
 #[event_handler(name = "shop", interested_in = [Noted], consistency = strong, error = ShopError)]
 impl Shop {
     async fn on_noted(&self, event: &Noted, context: &EventContext) -> Result<(), ShopError> {
-        let act = |what: &str| std::future::ready(self.world.act(format!("{what} {}", event.text)));
+        let act = |what: &str| std::future::ready(self.world.act(&format!("{what} {}", event.text)));
         let charge = context.once("charge", || act("charge")).await?;
         assert!(charge.ends_with("#1"), "{charge}");
         context.once("send", || act("send")).await?;
-        self.world.act(format!("note {}", event.text))?;
+        self.world.act(&format!("note {}", event.text))?;
         Ok(())
     }
 
@@ -154,14 +160,14 @@ async fn a_skipped_event_leaves_no_results() {
 #[tokio::test]
 async fn a_result_that_does_not_fit_is_an_error() {
     let store = MemoryStore::new();
-    let (told, mut errors) = tokio::sync::mpsc::unbounded_channel();
+    let (told, mut errors) = tokio::sync::mpsc::channel(10);
     let script = Script::new(move |event, context| {
         let told = told.clone();
         async move {
             let first = context.once("pick", || std::future::ready(Ok::<_, Broken>(event.text.clone())));
             assert_eq!(first.await.unwrap(), "7");
             let second = context.once("pick", || std::future::ready(Ok::<u64, Broken>(8))).await;
-            told.send(second.unwrap_err()).unwrap();
+            told.try_send(second.unwrap_err()).unwrap();
             Ok(())
         }
     });
