@@ -66,7 +66,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         if self.settings.snapshots == SnapshotPolicy::StateStored {
             return self.load_state(stream_id).await;
         }
-        let mut loaded = self.usable_snapshot(stream_id, version).await.unwrap_or_default();
+        let mut loaded = self.usable_snapshot(stream_id, version).await?.unwrap_or_default();
         self.catch_up(stream_id, &mut loaded, version).await?;
         Ok(loaded)
     }
@@ -186,52 +186,58 @@ impl<A: Aggregate> AggregateRuntime<A> {
 
     /// The snapshot of an aggregate, if it can be trusted: a snapshot is a cache, and whatever is wrong with
     /// it is logged and leads to a full replay.
-    async fn usable_snapshot(&self, stream_id: &StreamId, until: u64) -> Option<Loaded<A>> {
-        let codec = self.settings.codec.as_ref()?;
+    async fn usable_snapshot(
+        &self,
+        stream_id: &StreamId,
+        until: u64,
+    ) -> Result<Option<Loaded<A>>, ReplayError> {
+        let Some(codec) = &self.settings.codec else {
+            return Ok(None);
+        };
         let warn = |reason: &dyn std::fmt::Display| {
             tracing::warn!(cqrs.stream_id = %stream_id, "snapshot ignored: {reason}");
         };
         let snapshot = match self.environment.snapshots.latest_snapshot(stream_id).await {
-            Ok(snapshot) => snapshot?,
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
             Err(error) => {
                 warn(&error);
-                return None;
+                return Ok(None);
             }
         };
         if snapshot.version > until {
-            return None;
+            return Ok(None);
         }
         if snapshot.schema_version != codec.schema_version || snapshot.state_type != A::NAME {
             tracing::debug!(cqrs.stream_id = %stream_id, "snapshot of another schema ignored");
-            return None;
+            return Ok(None);
         }
-        if !self.stream_reaches(stream_id, &snapshot).await {
+        if !self.stream_reaches(stream_id, &snapshot).await? {
             warn(&"it is ahead of its stream");
             // Were it kept, it would be taken for one of this stream as soon as that is as long.
             if let Err(error) = self.environment.snapshots.delete_snapshot(stream_id).await {
                 warn(&error);
             }
-            return None;
+            return Ok(None);
         }
         match (codec.decode)(&snapshot.data) {
-            Ok(state) => Some(Loaded {
+            Ok(state) => Ok(Some(Loaded {
                 state: Arc::new(state),
                 version: snapshot.version,
                 snapshot_version: snapshot.version,
-            }),
+            })),
             Err(error) => {
                 warn(&error);
-                None
+                Ok(None)
             }
         }
     }
 
     /// Whether the stream has the event that the snapshot was taken at. After a hard deletion it has not.
-    async fn stream_reaches(&self, stream_id: &StreamId, snapshot: &Snapshot) -> bool {
+    async fn stream_reaches(&self, stream_id: &StreamId, snapshot: &Snapshot) -> Result<bool, StoreError> {
         let store = &self.environment.store;
-        let at = store.read_stream(stream_id, snapshot.version, Direction::Forward, 1).await;
-        // A store that fails here fails the replay too, and there the error is passed on.
-        at.map_or(true, |events| !events.is_empty())
+        let at = store.read_stream(stream_id, snapshot.version, Direction::Forward, 1).await?;
+        Ok(!at.is_empty())
     }
 }
 
