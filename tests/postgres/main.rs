@@ -12,3 +12,4 @@ mod outages;
 #[path = "../support/program.rs"]
 mod program;
 mod subscriptions;
+mod time_travel;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::aggregate::failure::{abandoned, replay_error, store_error, unknown};
 use crate::aggregate::instance::Loaded;
-use crate::aggregate::{Aggregate, AggregateRuntime, Order, Outcome, Replier, Success};
+use crate::aggregate::{Aggregate, AggregateRuntime, At, Order, Outcome, Replier, Success};
 use crate::application::ApplicationState;
 use crate::dispatch::DispatchError;
 use crate::store::{AppendError, Appended, StreamId};
@@ -76,7 +76,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let current = loaded.insert(known);
         if !fresh && order.expected_version.is_some_and(|expected| expected != current.version) {
             // Another node may have written since.
-            self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
+            self.catch_up(stream_id, current, At::LATEST).await.map_err(replay_failed)?;
             fresh = true;
         }
         let mut attempt = 1;
@@ -93,7 +93,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             if !writes && !fresh {
                 // An append would notice that another node has written since; a refusal has to look.
                 let known = current.version;
-                self.catch_up(stream_id, current, u64::MAX).await.map_err(replay_failed)?;
+                self.catch_up(stream_id, current, At::LATEST).await.map_err(replay_failed)?;
                 fresh = true;
                 if current.version != known {
                     attempt += 1;

@@ -1,10 +1,11 @@
 //! Aggregates: pure state and rules, and the runtime that decides on their commands one at a time.
 //!
 //! A user sees [`Aggregate`], [`Execute`], the shapes that a decision may have ([`IntoEvents`], [`Events`],
-//! [`Emitter`]) and the settings ([`AggregateSettings`], [`SnapshotPolicy`], [`Lifespan`]). The rest is the
-//! runtime: an instance of an aggregate is a value with a bounded queue of jobs and, while there are jobs,
-//! one task that runs them. An idle instance has no task.
+//! [`Emitter`]), the settings ([`AggregateSettings`], [`SnapshotPolicy`], [`Lifespan`]) and moments of the past
+//! ([`At`]). The rest is the runtime: an instance of an aggregate is a value with a bounded queue of jobs and, while
+//! there are jobs, one task that runs them. An idle instance has no task.
 
+mod at;
 mod chain;
 mod decide;
 mod emitter;
@@ -24,6 +25,7 @@ mod snapshots;
 pub(crate) mod sweep;
 mod worker;
 
+pub use at::At;
 pub use emitter::Emitter;
 pub use events::{Events, IntoEvents};
 pub use lifespan::{AggregateLifespan, DefaultLifespan, Lifespan};

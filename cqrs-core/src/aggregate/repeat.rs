@@ -1,6 +1,6 @@
 use crate::aggregate::failure::{replay_error, untold};
 use crate::aggregate::instance::Loaded;
-use crate::aggregate::{Aggregate, AggregateRuntime, Outcome, ReplayError, Success};
+use crate::aggregate::{Aggregate, AggregateRuntime, At, Outcome, ReplayError, Success};
 use crate::dispatch::DispatchError;
 use crate::id::CommandId;
 use crate::panics;
@@ -28,7 +28,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 return self.load(stream_id).await;
             };
             // Another node may have written since.
-            self.catch_up(stream_id, &mut loaded, u64::MAX).await?;
+            self.catch_up(stream_id, &mut loaded, At::LATEST).await?;
             Ok(loaded)
         };
         panics::catch_async(read)
@@ -82,7 +82,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             0 => Vec::new(),
             _ => self.events_between(stream_id, version + 1 - count, version).await?,
         };
-        let then = self.load_at(stream_id, version).await?;
+        let then = self.load_at(stream_id, At::Version(version)).await?;
         if version == 0 {
             // A state-stored aggregate has no event stream to count in; its state knows its version.
             version = then.version;

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use crate::aggregate::instance::Loaded;
-use crate::aggregate::{Aggregate, AggregateRuntime, SnapshotPolicy};
+use crate::aggregate::{Aggregate, AggregateRuntime, At, SnapshotPolicy};
 use crate::event::{DecodeError, Decoded, decode};
+use crate::panics;
 use crate::store::{Direction, RecordedEvent, Snapshot, StoreError, StreamId};
 
 /// Why the state of an aggregate could not be read.
@@ -58,38 +59,54 @@ impl<A: Aggregate> AggregateRuntime<A> {
     /// The state of an aggregate as it stands in the store: from its snapshot and the events since, or from
     /// all its events, however many, a page at a time.
     pub(crate) async fn load(&self, stream_id: &StreamId) -> Result<Loaded<A>, ReplayError> {
-        self.load_at(stream_id, u64::MAX).await
+        self.load_at(stream_id, At::LATEST).await
     }
 
-    /// The state of an aggregate as it was at `version`. A state-stored aggregate has its latest only.
-    pub(crate) async fn load_at(&self, stream_id: &StreamId, version: u64) -> Result<Loaded<A>, ReplayError> {
+    /// The state of an aggregate as it was then. A state-stored aggregate has its latest only.
+    pub(crate) async fn load_at(&self, stream_id: &StreamId, at: At) -> Result<Loaded<A>, ReplayError> {
         if self.settings.snapshots == SnapshotPolicy::StateStored {
             return self.load_state(stream_id).await;
         }
-        let mut loaded = self.usable_snapshot(stream_id, version).await.unwrap_or_default();
-        self.catch_up(stream_id, &mut loaded, version).await?;
+        let snapshot = match at {
+            At::Version(version) => self.usable_snapshot(stream_id, version).await?,
+            // A snapshot does not tell which positions and times its events have.
+            At::Position(_) | At::Time(_) => None,
+        };
+        let mut loaded = snapshot.unwrap_or_default();
+        self.catch_up(stream_id, &mut loaded, at).await?;
         Ok(loaded)
     }
 
-    /// Applies the events behind the state's version, up to `until`.
+    /// [`AggregateRuntime::load_at`] for people who look: without a live instance, and panics are errors.
+    pub(crate) async fn peek_at(&self, stream_id: &StreamId, at: At) -> Result<Loaded<A>, ReplayError> {
+        panics::catch_async(self.load_at(stream_id, at))
+            .await
+            .unwrap_or_else(|message| Err(ReplayError::Panicked { aggregate: A::NAME, message }))
+    }
+
+    /// Applies the events behind the state's version, up to the first one behind `until`.
     pub(crate) async fn catch_up(
         &self,
         stream_id: &StreamId,
         loaded: &mut Loaded<A>,
-        until: u64,
+        until: At,
     ) -> Result<(), ReplayError> {
         if self.settings.snapshots == SnapshotPolicy::StateStored {
             *loaded = self.load_state(stream_id).await?;
             return Ok(());
         }
-        while loaded.version < until {
-            let missing = usize::try_from(until - loaded.version).unwrap_or(usize::MAX);
+        let last = until.last_version();
+        while loaded.version < last {
+            let missing = usize::try_from(last - loaded.version).unwrap_or(usize::MAX);
             let limit = self.environment.replay_page.min(missing);
             let from = loaded.version + 1;
             let store = &self.environment.store;
             let page = store.read_stream(stream_id, from, Direction::Forward, limit).await?;
             let read = page.len();
             for event in &page {
+                if until.is_before(event) {
+                    return Ok(());
+                }
                 self.apply(Arc::make_mut(&mut loaded.state), event)?;
                 loaded.version = place(event, stream_id).unwrap_or(loaded.version + 1);
             }
@@ -112,7 +129,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
             *loaded = self.load(stream_id).await?;
             return Ok(());
         }
-        self.catch_up(stream_id, loaded, u64::MAX).await
+        self.catch_up(stream_id, loaded, At::LATEST).await
     }
 
     /// The events of a stream from version `from` to version `to`, decoded.
@@ -186,52 +203,58 @@ impl<A: Aggregate> AggregateRuntime<A> {
 
     /// The snapshot of an aggregate, if it can be trusted: a snapshot is a cache, and whatever is wrong with
     /// it is logged and leads to a full replay.
-    async fn usable_snapshot(&self, stream_id: &StreamId, until: u64) -> Option<Loaded<A>> {
-        let codec = self.settings.codec.as_ref()?;
+    async fn usable_snapshot(
+        &self,
+        stream_id: &StreamId,
+        until: u64,
+    ) -> Result<Option<Loaded<A>>, ReplayError> {
+        let Some(codec) = &self.settings.codec else {
+            return Ok(None);
+        };
         let warn = |reason: &dyn std::fmt::Display| {
             tracing::warn!(cqrs.stream_id = %stream_id, "snapshot ignored: {reason}");
         };
         let snapshot = match self.environment.snapshots.latest_snapshot(stream_id).await {
-            Ok(snapshot) => snapshot?,
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
             Err(error) => {
                 warn(&error);
-                return None;
+                return Ok(None);
             }
         };
         if snapshot.version > until {
-            return None;
+            return Ok(None);
         }
         if snapshot.schema_version != codec.schema_version || snapshot.state_type != A::NAME {
             tracing::debug!(cqrs.stream_id = %stream_id, "snapshot of another schema ignored");
-            return None;
+            return Ok(None);
         }
-        if !self.stream_reaches(stream_id, &snapshot).await {
+        if !self.stream_reaches(stream_id, &snapshot).await? {
             warn(&"it is ahead of its stream");
             // Were it kept, it would be taken for one of this stream as soon as that is as long.
             if let Err(error) = self.environment.snapshots.delete_snapshot(stream_id).await {
                 warn(&error);
             }
-            return None;
+            return Ok(None);
         }
         match (codec.decode)(&snapshot.data) {
-            Ok(state) => Some(Loaded {
+            Ok(state) => Ok(Some(Loaded {
                 state: Arc::new(state),
                 version: snapshot.version,
                 snapshot_version: snapshot.version,
-            }),
+            })),
             Err(error) => {
                 warn(&error);
-                None
+                Ok(None)
             }
         }
     }
 
     /// Whether the stream has the event that the snapshot was taken at. After a hard deletion it has not.
-    async fn stream_reaches(&self, stream_id: &StreamId, snapshot: &Snapshot) -> bool {
+    async fn stream_reaches(&self, stream_id: &StreamId, snapshot: &Snapshot) -> Result<bool, StoreError> {
         let store = &self.environment.store;
-        let at = store.read_stream(stream_id, snapshot.version, Direction::Forward, 1).await;
-        // A store that fails here fails the replay too, and there the error is passed on.
-        at.map_or(true, |events| !events.is_empty())
+        let at = store.read_stream(stream_id, snapshot.version, Direction::Forward, 1).await?;
+        Ok(!at.is_empty())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::aggregate::{Aggregate, LiveAggregate, ReplayError};
+use crate::aggregate::{Aggregate, At, LiveAggregate, ReplayError, SnapshotPolicy};
 use crate::application::{Application, ApplicationState, Config, Core, Health, ShutdownReport};
 use crate::command::{Command, InvalidIdentity, stream_id};
 use crate::dispatch::{Dispatch, DispatchJson};
@@ -65,6 +65,14 @@ pub enum StateError {
         /// Why not.
         #[source]
         source: InvalidIdentity,
+    },
+    /// The aggregate is state-stored: its latest state is all that is kept.
+    #[error("{aggregate} is state-stored, stream {stream_id:?} has no earlier states")]
+    NoHistory {
+        /// The stream of the aggregate.
+        stream_id: StreamId,
+        /// The name of the aggregate's type.
+        aggregate: &'static str,
     },
     /// The state could not be read.
     #[error("stream {stream_id:?} could not be replayed")]
@@ -208,11 +216,7 @@ impl<A> Running<A> {
         &self,
         identity: impl fmt::Display,
     ) -> Result<AggregateState<G>, StateError> {
-        let identity = identity.to_string();
-        match stream_id(G::STREAM_PREFIX, &identity) {
-            Ok(stream_id) => self.aggregate_state_of(stream_id).await,
-            Err(source) => Err(StateError::InvalidIdentity { identity, source }),
-        }
+        self.aggregate_state_of(stream_of::<G>(identity)?).await
     }
 
     /// The state of the aggregate with that stream; for aggregates whose commands set a prefix of their own.
@@ -224,6 +228,59 @@ impl<A> Running<A> {
         stream_id: StreamId,
     ) -> Result<AggregateState<G>, StateError> {
         match self.core.aggregates.of::<G>().peek(&stream_id).await {
+            Ok(loaded) => Ok(AggregateState { stream_id, version: loaded.version, state: loaded.state }),
+            Err(source) => Err(StateError::Replay { stream_id, source }),
+        }
+    }
+
+    /// The state of an aggregate as it was then, read from its events. [`At`] says what counts as before and behind.
+    ///
+    /// No live instance is asked or brought to life. The events are read in pages ([`Config::replay_page`]), from the
+    /// first one on unless a snapshot helps, which can only be for a version: reading what a long stream was at a
+    /// position or a time takes as long as replaying it up to there.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::aggregate::Aggregate;
+    /// # use cqrs_core::application::Application;
+    /// # async fn example<A: Application, Account: Aggregate>(
+    /// #     bank: A,
+    /// #     new_year: chrono::DateTime<chrono::Utc>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// use cqrs_core::aggregate::At;
+    ///
+    /// let then = bank.aggregate_state_at::<Account>("a-1", At::Time(new_year)).await?;
+    /// let at_first = bank.aggregate_state_at::<Account>("a-1", At::Version(1)).await?;
+    /// println!("{} was at version {} by then", at_first.stream_id, then.version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the identity cannot name a stream, the aggregate is state-stored, or the state cannot be read. The
+    /// stream of an aggregate that was deleted softly cannot be read; its events are found in the log only.
+    pub async fn aggregate_state_at<G: Aggregate>(
+        &self,
+        identity: impl fmt::Display,
+        at: At,
+    ) -> Result<AggregateState<G>, StateError> {
+        self.aggregate_state_of_at(stream_of::<G>(identity)?, at).await
+    }
+
+    /// [`Running::aggregate_state_at`] for the aggregate with that stream; for aggregates whose commands set a prefix
+    /// of their own.
+    ///
+    /// # Errors
+    /// When the aggregate is state-stored, or the state cannot be read.
+    pub async fn aggregate_state_of_at<G: Aggregate>(
+        &self,
+        stream_id: StreamId,
+        at: At,
+    ) -> Result<AggregateState<G>, StateError> {
+        let aggregates = self.core.aggregates.of::<G>();
+        if aggregates.settings.snapshots == SnapshotPolicy::StateStored {
+            return Err(StateError::NoHistory { stream_id, aggregate: G::NAME });
+        }
+        match aggregates.peek_at(&stream_id, at).await {
             Ok(loaded) => Ok(AggregateState { stream_id, version: loaded.version, state: loaded.state }),
             Err(source) => Err(StateError::Replay { stream_id, source }),
         }
@@ -259,4 +316,10 @@ impl<A> fmt::Debug for Running<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.core, formatter)
     }
+}
+
+/// The stream of the aggregate with that identity.
+fn stream_of<G: Aggregate>(identity: impl fmt::Display) -> Result<StreamId, StateError> {
+    let identity = identity.to_string();
+    stream_id(G::STREAM_PREFIX, &identity).map_err(|source| StateError::InvalidIdentity { identity, source })
 }

@@ -1,4 +1,5 @@
-//! Aggregates at run time: what a decision may look like, one command at a time, replay, other writers.
+//! Aggregates at run time: what a decision may look like, one command at a time, replay, earlier states, other
+//! writers.
 
 mod command_handlers;
 mod conflicts;
@@ -8,3 +9,4 @@ mod failures;
 mod instances;
 mod replay;
 mod state_stored;
+mod time_travel;

@@ -1,6 +1,6 @@
 //! Events: the registry, old payloads made new, and what comes with an event.
 
-mod domain;
+pub mod domain;
 mod metadata;
 mod registry;
 mod undecodable;

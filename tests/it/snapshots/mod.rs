@@ -1,6 +1,6 @@
 //! Snapshots: when they are taken, when they are used, and what happens when they are wrong.
 
-mod domain;
+pub mod domain;
 mod faults;
 mod passivation;
 mod restoring;

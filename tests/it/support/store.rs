@@ -50,6 +50,7 @@ pub struct ScriptedStore {
     delayed: Arc<Mutex<Vec<Append>>>,
     is_deaf: Arc<AtomicBool>,
     page: Arc<AtomicUsize>,
+    reads: Arc<AtomicUsize>,
     is_slow: bool,
 }
 
@@ -155,6 +156,11 @@ impl ScriptedStore {
         let _ = self.inner.append_all(delayed).await;
     }
 
+    /// How many pages of streams were read.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
     /// The largest page that was asked for.
     pub fn largest_page(&self) -> usize {
         self.page.load(Ordering::SeqCst)
@@ -195,6 +201,7 @@ impl EventStore for ScriptedStore {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         self.page.fetch_max(limit, Ordering::SeqCst);
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.travel().await;
         self.inner.read_stream(stream_id, from, direction, limit).await
     }
