@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::error_text::error_text;
+use crate::handler::order::{ORDER, Order};
 use crate::handler::{HandlerRunner, HandlerState, LastTenure, Tenure};
 use crate::store::{CheckpointError, StoreError};
 use crate::subscription::Buffered;
@@ -18,16 +19,20 @@ impl HandlerRunner {
     /// Decides for the first time who owns the handler, while the application starts: what is dispatched from
     /// then on is behind the place where a handler begins that starts from the present.
     pub(crate) async fn begin(&self) -> Result<(), StoreError> {
-        let begun = self.try_to_own().await?;
-        if begun.is_none() {
-            self.set_state(HandlerState::Passive);
-            self.follow_owner().await;
+        match self.try_to_own().await {
+            Ok(Some(begun)) => self.last_tenure().begun = Some(begun),
+            Ok(None) => {
+                self.set_state(HandlerState::Passive);
+                self.follow_owner().await;
+            }
+            // The handler's own trouble, which it tells of when it runs.
+            Err(StoreError::HistoryDiverged { .. }) => {}
+            Err(error) => return Err(error),
         }
-        self.last_tenure().begun = begun;
         Ok(())
     }
 
-    /// Waits until this node owns the handler; `None` when the application stops before.
+    /// Waits until this node owns the handler; `None` when the application stops before, or the handler cannot run.
     pub(crate) async fn own(&self) -> Option<Tenure> {
         if let Some(begun) = self.last_tenure().begun.take() {
             return Some(begun);
@@ -45,6 +50,16 @@ impl HandlerRunner {
                 Ok(None) => {
                     self.set_state(HandlerState::Passive);
                     true
+                }
+                Err(error @ StoreError::HistoryDiverged { .. }) => {
+                    tracing::error!(
+                        cqrs.application = &*self.application,
+                        cqrs.handler = &*self.name,
+                        error = &error as &dyn std::error::Error,
+                        "handler stopped: reset it, and start the application again"
+                    );
+                    self.set_failure(HandlerState::Failed, &error);
+                    return None;
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -82,6 +97,7 @@ impl HandlerRunner {
                 Err(CheckpointError::Store(error)) => return Err(error),
             },
         };
+        self.check_history(saved).await?;
         let parked = self.parked_keys().await?;
         // There may be orders from when nobody owned the handler.
         self.control.call();
@@ -93,6 +109,23 @@ impl HandlerRunner {
             progress.parked = parked.len();
         });
         Ok(Some(Tenure::new(lease, saved, parked, self.leases.watch())))
+    }
+
+    /// That the log is not shorter than it was. Events would be passed over otherwise, as soon as it is as long again.
+    async fn check_history(&self, checkpoint: u64) -> Result<(), StoreError> {
+        // Where the log ended when the application started will do in most cases.
+        if checkpoint <= self.tail.last() {
+            return Ok(());
+        }
+        let head = self.store.head().await?;
+        if checkpoint <= head {
+            return Ok(());
+        }
+        let reset = Order::Reset { to: None }.key();
+        if self.checkpoints.record(&self.name, ORDER, &reset).await?.is_some() {
+            return Ok(());
+        }
+        Err(StoreError::HistoryDiverged { handler: self.name.as_ref().to_owned(), checkpoint, head })
     }
 
     /// Keeps up with the owner, closely while somebody waits for the handler.

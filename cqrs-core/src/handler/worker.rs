@@ -57,7 +57,9 @@ impl HandlerRunner {
                 }
             }
         }
-        self.set_state(HandlerState::Stopped);
+        if self.progress.borrow().state != HandlerState::Failed {
+            self.set_state(HandlerState::Stopped);
+        }
     }
 
     /// Whether to go on with the next event.

@@ -120,6 +120,18 @@ pub enum StoreError {
     /// What it holds cannot be understood.
     #[error("the store holds corrupt data")]
     Corrupt(#[source] BoxError),
+    /// The log ends before a checkpoint: it was put back to an earlier state.
+    #[error(
+        "the checkpoint of handler {handler:?} is {checkpoint}, but the log ends at {head}: its history has diverged; reset the handler"
+    )]
+    HistoryDiverged {
+        /// The handler.
+        handler: String,
+        /// How far it has come.
+        checkpoint: u64,
+        /// How far the log goes.
+        head: u64,
+    },
     /// Anything else.
     #[error("the store failed")]
     Failed(#[source] BoxError),

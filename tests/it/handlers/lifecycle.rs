@@ -4,7 +4,7 @@ use super::domain::*;
 use cqrs::MemoryStore;
 use cqrs::handler::HandlerState;
 use cqrs::prelude::*;
-use cqrs::store::CheckpointStore as _;
+use cqrs::store::{CheckpointStore as _, LeaseStore as _};
 
 async fn start(store: &MemoryStore, script: &Script) -> Desk {
     Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap()
@@ -146,5 +146,46 @@ async fn a_reset_forgets_what_is_parked_and_which_effects_were_made() {
     until(async || (handler.status().await.unwrap().parked == 1).then_some(())).await;
     assert_eq!(store.records("careful", "effect", None, 9).await.unwrap().len(), 1);
     assert_eq!(store.records("careful", "order", None, 9).await.unwrap(), []);
+    desk.shutdown().await;
+}
+
+/// A log that was put back to an earlier state gives positions again that were handled as other events: who would go
+/// on would pass over the new ones.
+#[tokio::test]
+async fn pg_122_a_handler_that_is_ahead_of_the_log_stops_until_it_is_reset() {
+    let store = MemoryStore::new();
+    let save = async |position| {
+        let node = cqrs::id::NodeId::new();
+        let epoch = store.acquire_lease("careful", node, std::time::Duration::ZERO).await.unwrap().unwrap();
+        store.save_checkpoint("careful", position, epoch).await.unwrap();
+    };
+    save(3).await;
+    let (script, mut inbox) = Script::telling();
+    let (other, mut others) = Script::telling();
+    let start = async || {
+        let builder = Desk::builder(store.clone()).event_handler(Careful(script.clone()));
+        builder.event_handler(Eager(other.clone())).start().await.unwrap()
+    };
+    let desk = start().await;
+    let failed = until_state(&desk, "careful", HandlerState::Failed).await;
+    let error = failed.last_error.unwrap();
+    assert!(error.contains("is 3, but the log ends at 0: its history has diverged"), "{error}");
+    for text in ["1", "2", "3", "4"] {
+        desk.dispatch(note("a", text)).await.unwrap();
+    }
+    assert_eq!(others.texts(4).await, ["1", "2", "3", "4"], "other handlers go on");
+    desk.shutdown().await;
+    assert_eq!(inbox.rest(), [""; 0]);
+    assert_eq!(store.checkpoint("careful").await.unwrap(), Some(3));
+    save(9).await;
+
+    let desk = start().await;
+    until_state(&desk, "careful", HandlerState::Failed).await;
+    desk.handler("careful").unwrap().reset().await.unwrap();
+    desk.shutdown().await;
+    let desk = start().await;
+    assert_eq!(inbox.texts(4).await, ["1", "2", "3", "4"], "nothing was passed over");
+    desk.dispatch(note("a", "5")).consistency(Strong).await.unwrap();
+    assert_eq!(inbox.rest(), ["5"]);
     desk.shutdown().await;
 }
