@@ -103,7 +103,8 @@ impl<'a> HandlerHandle<'a> {
     }
 
     /// Has the handler forget how far it has come, what it has parked and which effects it has made, and begin anew
-    /// where it begins when it has never run. Whatever it does to the world outside it does again.
+    /// where it begins when it has never run. Whatever it does to the world outside it does again. Its
+    /// [`before_reset`](crate::handler::EventHandler::before_reset) is called first, and may refuse.
     ///
     /// # Errors
     /// When the store cannot be reached.

@@ -129,6 +129,12 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
         context.stream_id().as_str().to_owned()
     }
 
+    /// Is called before the handler begins anew ([`HandlerHandle::reset`]), to clear what it has made so far. When it
+    /// fails, the handler is not reset and goes on where it is.
+    fn before_reset(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// Decides what becomes of an event that could not be handled. By default the
     /// [`RetryPolicy::default`] decides: it is tried again with growing delays, and in the end its key is parked
     /// while everything else goes on.

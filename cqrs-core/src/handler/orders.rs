@@ -9,6 +9,7 @@ use crate::handler::order::{ORDER, Order};
 use crate::handler::parked::PARKED;
 use crate::handler::worker::End;
 use crate::handler::{EventHandler, HandlerRunner, HandlerState, StartFrom, Tenure};
+use crate::panics;
 use crate::store::{HandlerCommit, HandlerRecord, StoreError};
 
 /// How often orders are looked for in case that a call from another node was lost, while there is reason to expect some.
@@ -64,6 +65,29 @@ impl HandlerRunner {
         }
     }
 
+    /// Waits before an event is tried again. It may be long: a pause or a reset does not wait for its end.
+    pub(crate) async fn wait_to_retry(&self, delay: Duration, tenure: &mut Tenure) -> Result<(), End> {
+        let retry = sleep(delay);
+        tokio::pin!(retry);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(End::Stopped),
+                () = tenure.lease.over() => return Err(End::Over),
+                () = &mut retry => return Ok(()),
+                () = self.called(tenure) => {}
+            }
+            tenure.calls.mark_unchanged();
+            tenure.looked_at = Instant::now();
+            for order in [Order::Pause, Order::Reset { to: None }] {
+                let found = self.checkpoints.record(&self.name, ORDER, &order.key()).await;
+                if matches!(found, Ok(Some(_))) {
+                    self.control.call();
+                    return Err(End::Interrupted);
+                }
+            }
+        }
+    }
+
     async fn follow_all<H: EventHandler>(
         &self,
         handler: &H,
@@ -78,7 +102,7 @@ impl HandlerRunner {
                     is_paused = true;
                     Ok(())
                 }
-                Ok(Order::Reset { to }) => self.reset(to, done, tenure).await?,
+                Ok(Order::Reset { to }) => self.reset(handler, to, done, tenure).await?,
                 Ok(Order::RetryParked { key }) => {
                     self.retry_parked(handler, &key, true, done, tenure).await?
                 }
@@ -101,12 +125,24 @@ impl HandlerRunner {
 
     /// Forgets how far the handler has come, what is parked and what effects were made. When this is interrupted, it is
     /// done again: the order goes last.
-    async fn reset(
+    async fn reset<H: EventHandler>(
         &self,
+        handler: &H,
         to: Option<u64>,
         done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
+        let refused = match panics::catch_async(handler.before_reset()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error_text(&error)),
+            Err(panic) => Some(format!("before_reset panicked: {panic}")),
+        };
+        if let Some(error) = refused {
+            tracing::error!(cqrs.handler = &*self.name, error, "the handler refused to be reset and goes on");
+            self.commit(done, tenure).await?;
+            self.set_failure(HandlerState::Running, &error);
+            return Ok(Ok(()));
+        }
         let forgotten = async {
             let position = match (to, self.start_from) {
                 (Some(position), _) | (None, StartFrom::Position(position)) => position,

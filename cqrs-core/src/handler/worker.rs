@@ -17,6 +17,8 @@ pub(crate) enum End {
     Failed,
     /// This node is not, or not for certain, the handler's owner any more.
     Over,
+    /// Not really: there is an order that cannot wait until the event is handled.
+    Interrupted,
 }
 
 /// A page that was read before its turn.
@@ -34,9 +36,12 @@ impl HandlerRunner {
     pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
         while let Some(mut tenure) = self.own().await {
             self.set_state(HandlerState::Running);
-            let end = match self.handle_all(handler, &mut tenure).await {
-                Ok(never) => match never {},
-                Err(end) => end,
+            let end = loop {
+                match self.handle_all(handler, &mut tenure).await {
+                    Ok(never) => match never {},
+                    Err(End::Interrupted) => {}
+                    Err(end) => break end,
+                }
             };
             // What was skipped while asleep counts as handled, so that a clean stop repeats nothing.
             if let Some(clear_to) = self.subscriber.get_up() {
@@ -51,7 +56,7 @@ impl HandlerRunner {
                     let _ = self.save(&mut tenure).await;
                     return self.progress.send_modify(|progress| progress.state = HandlerState::Failed);
                 }
-                End::Over => {
+                End::Over | End::Interrupted => {
                     self.set_state(HandlerState::Passive);
                     self.report_over(&tenure);
                 }
@@ -203,7 +208,7 @@ impl HandlerRunner {
             };
             match failed.action {
                 ErrorAction::Retry => tokio::task::yield_now().await,
-                ErrorAction::RetryAfter(delay) => self.wait(delay, tenure).await?,
+                ErrorAction::RetryAfter(delay) => self.wait_to_retry(delay, tenure).await?,
                 ErrorAction::Skip => {
                     self.set_state(HandlerState::Running);
                     self.effects.done_with(event.position);

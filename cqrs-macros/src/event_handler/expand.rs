@@ -48,6 +48,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
     let arms = model.handlings.iter().map(|handling| arm(handling, events));
     let on_error = on_error(model);
     let partition_by = partition_by(model, events);
+    let before_reset = before_reset(model);
     quote! {
         #[automatically_derived]
         impl #krate::handler::EventHandler for #self_ty {
@@ -64,6 +65,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
                 match __event { #(#arms)* }
             }
             #partition_by
+            #before_reset
             #on_error
         }
     }
@@ -141,6 +143,20 @@ fn on_error(model: &Model) -> Option<TokenStream> {
             __failure: &#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>,
         ) -> #krate::handler::ErrorAction {
             Self::on_error(self, __failure) #wait
+        }
+    })
+}
+
+fn before_reset(model: &Model) -> Option<TokenStream> {
+    let before_reset = model.before_reset.as_ref().filter(|before_reset| before_reset.callable)?;
+    let (krate, cfgs) = (&model.krate, &before_reset.cfgs);
+    let wait = before_reset.is_async.then(|| quote!(.await));
+    Some(quote! {
+        #(#cfgs)*
+        async fn before_reset(
+            &self,
+        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
+            Self::before_reset(self) #wait .map_err(::core::convert::Into::into)
         }
     })
 }

@@ -37,6 +37,13 @@ pub(crate) struct OnError {
     pub(crate) callable: bool,
 }
 
+/// `before_reset`, as far as it can be called.
+pub(crate) struct BeforeReset {
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) is_async: bool,
+    pub(crate) callable: bool,
+}
+
 /// Whether a method is meant to handle an event: by its name, or by what it takes.
 pub(crate) fn handles(method: &Method, events: &[Type]) -> bool {
     let by_name = plain(&method.signature.ident).starts_with("on_");
@@ -150,6 +157,26 @@ impl OnError {
                 mistakes.at(ty.to_token_stream(), WANTED);
             }
             ReturnType::Type(..) => {}
+        }
+        let callable = mistakes.is_empty();
+        errors.merge(mistakes);
+        Self { cfgs: cfgs(&method.attrs), is_async: signature.asyncness.is_some(), callable }
+    }
+}
+
+impl BeforeReset {
+    pub(crate) fn read(method: &Method, errors: &mut Errors) -> Self {
+        const WANTED: &str = "expected `async fn before_reset(&self) -> Result<(), Error>`";
+        let mut mistakes = Errors::default();
+        check_self(method, &mut mistakes);
+        let signature = &method.signature;
+        if parameters(method).next().is_some() {
+            mistakes.at(&signature.inputs, WANTED);
+        }
+        match &signature.output {
+            ReturnType::Type(_, ty) if is_named(ty, "Result") => {}
+            ReturnType::Type(_, ty) => mistakes.at(ty.to_token_stream(), WANTED),
+            ReturnType::Default => mistakes.at(&signature.ident, WANTED),
         }
         let callable = mistakes.is_empty();
         errors.merge(mistakes);

@@ -2,7 +2,7 @@ use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
 
-use crate::event_handler::methods::{Handling, OnError, handles, handling};
+use crate::event_handler::methods::{BeforeReset, Handling, OnError, handles, handling};
 use crate::shared::errors::Errors;
 use crate::shared::impl_block::{ImplBlock, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
@@ -24,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_error: Option<OnError>,
+    pub(crate) before_reset: Option<BeforeReset>,
     /// The required keys that are not there at all.
     pub(crate) missing: Vec<&'static str>,
     /// Whether it could be read of each handling method which event it is for.
@@ -65,6 +66,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         error: None,
         handlings: Vec::new(),
         on_error: None,
+        before_reset: None,
         missing: Vec::new(),
         methods_known: true,
         events_known: false,
@@ -130,6 +132,8 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
         let Part::Method(method) = part else { continue };
         if method.signature.ident == "on_error" {
             model.on_error = Some(OnError::read(method, errors));
+        } else if method.signature.ident == "before_reset" {
+            model.before_reset = Some(BeforeReset::read(method, errors));
         } else if handles(method, &model.interested_in) {
             let handling = handling(method, errors);
             model.methods_known &= handling.is_some();

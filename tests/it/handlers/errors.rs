@@ -240,7 +240,7 @@ async fn n_017_a_panic_is_a_failure_like_any_other() {
     desk.shutdown().await;
 }
 
-// T-291: by default a panic is tried again, and is told when the handler gives it up.
+// T-291, N-17: by default a panic is tried again, and then parked with its message.
 #[tokio::test(start_paused = true)]
 async fn t_291_the_panic_s_message_is_told() {
     let script = Script::new(|_, _| async { panic!("no ink left") });

@@ -1,5 +1,8 @@
 //! Pausing, resuming and resetting a handler, from any node.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use super::domain::*;
 use cqrs::MemoryStore;
 use cqrs::handler::HandlerState;
@@ -77,7 +80,7 @@ async fn a_handler_is_paused_and_resumed_from_another_node() {
 }
 
 #[tokio::test]
-async fn a_handler_that_is_reset_begins_anew() {
+async fn t_330_a_handler_that_is_reset_begins_anew() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
     let desk = start(&store, &script).await;
@@ -97,7 +100,7 @@ async fn a_handler_that_is_reset_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_handler_of_the_present_begins_at_the_present_when_it_is_reset() {
+async fn t_330_a_handler_of_the_present_begins_at_the_present_when_it_is_reset() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
     let desk = Desk::builder(store.clone()).event_handler(Newcomer(script)).start().await.unwrap();
@@ -187,5 +190,67 @@ async fn pg_122_a_handler_that_is_ahead_of_the_log_stops_until_it_is_reset() {
     assert_eq!(inbox.texts(4).await, ["1", "2", "3", "4"], "nothing was passed over");
     desk.dispatch(note("a", "5")).consistency(Strong).await.unwrap();
     assert_eq!(inbox.rest(), ["5"]);
+    desk.shutdown().await;
+}
+
+/// Counts what it is told, and forgets it before it begins anew, unless it is to keep it.
+struct Counter {
+    counts: Arc<Mutex<Vec<String>>>,
+    keeps: bool,
+}
+
+#[event_handler(name = "counter", interested_in = [Noted], consistency = strong)]
+impl Counter {
+    fn on_noted(&self, event: &Noted) -> Result<(), Broken> {
+        self.counts.lock().unwrap().push(event.text.clone());
+        Ok(())
+    }
+
+    async fn before_reset(&self) -> Result<(), Broken> {
+        self.counts.lock().unwrap().push("reset".to_owned());
+        if self.keeps { Err(Broken("it is kept")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn t_330_before_reset_is_called_and_may_refuse() {
+    for keeps in [false, true] {
+        let counts = Arc::new(Mutex::new(Vec::new()));
+        let counter = Counter { counts: Arc::clone(&counts), keeps };
+        let desk = Desk::builder(MemoryStore::new()).event_handler(counter).start().await.unwrap();
+        desk.dispatch(note("a", "1")).consistency(Strong).await.unwrap();
+        let handler = desk.handler("counter").unwrap();
+        handler.reset().await.unwrap();
+        until(async || counts.lock().unwrap().contains(&"reset".to_owned()).then_some(())).await;
+        desk.dispatch(note("a", "2")).consistency(Strong).await.unwrap();
+        let expected: &[_] = if keeps { &["1", "reset", "2"] } else { &["1", "reset", "1", "2"] };
+        assert_eq!(*counts.lock().unwrap(), expected);
+        let status = handler.status().await.unwrap();
+        assert_eq!(status.state, HandlerState::Running);
+        assert_eq!(status.last_error.is_some_and(|error| error.contains("it is kept")), keeps);
+        desk.shutdown().await;
+    }
+}
+
+/// Long before the event would be tried again.
+#[tokio::test]
+async fn t_297_a_pause_or_a_reset_does_not_wait_for_a_backoff() {
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let script = Script::new(move |_, _| {
+        let is_mended = mended.load(Ordering::SeqCst);
+        std::future::ready(if is_mended { Ok(()) } else { Err(Broken("on purpose")) })
+    })
+    .on_error(|_| ErrorAction::RetryAfter(std::time::Duration::from_secs(24 * 3_600)));
+    let desk = start(&MemoryStore::new(), &script).await;
+    desk.dispatch(note("a", "1")).await.unwrap();
+    until_state(&desk, "careful", HandlerState::Retrying).await;
+    pause(&desk, &desk).await;
+    let handler = desk.handler("careful").unwrap();
+    handler.resume().await.unwrap();
+    until_state(&desk, "careful", HandlerState::Retrying).await;
+    is_mended.store(true, Ordering::SeqCst);
+    handler.reset().await.unwrap();
+    until_caught_up(&desk, "careful").await;
     desk.shutdown().await;
 }

@@ -289,7 +289,7 @@ async fn a_handler_stops_when_it_would_park_too_much() {
 }
 
 #[tokio::test]
-async fn a_panic_and_an_event_that_cannot_be_decoded_are_parked_by_default() {
+async fn an_event_that_cannot_be_decoded_is_parked_by_default() {
     let store = MemoryStore::new();
     let (script, mut inbox) = Script::telling();
     write(&store, "raw-1", "desk.Noted", &[r#"{"book":1}"#.to_owned(), stored_note("2")]).await;
