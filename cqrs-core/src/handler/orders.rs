@@ -24,13 +24,12 @@ impl HandlerRunner {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn called(&self, tenure: &Tenure) {
-        let expects = tenure.is_paused || !tenure.parked.is_empty();
         let pause = LOOK.saturating_sub(tenure.looked_at.elapsed());
         let mut calls = tenure.calls.clone();
         tokio::select! {
             () = self.control.called() => {}
             Ok(()) = calls.changed() => {}
-            () = sleep(pause), if expects => {}
+            () = sleep(pause), if tenure.expects_orders() => {}
         }
     }
 
@@ -45,12 +44,12 @@ impl HandlerRunner {
                 tenure.calls.mark_unchanged();
                 self.control.call();
             }
-            let expects = tenure.is_paused || !tenure.parked.is_empty();
-            if self.control.is_called() || (expects && tenure.looked_at.elapsed() >= LOOK) {
+            if self.control.is_called() || (tenure.expects_orders() && tenure.looked_at.elapsed() >= LOOK) {
                 tenure.looked_at = Instant::now();
+                tenure.has_open_orders = false;
                 match self.checkpoints.records(&self.name, ORDER, None, PAGE).await {
                     Ok(orders) => self.follow_all(handler, orders, tenure).await?,
-                    Err(error) => self.report_unfollowed(&error),
+                    Err(error) => self.report_unfollowed(&error, tenure),
                 }
             }
             if !tenure.is_paused {
@@ -112,7 +111,7 @@ impl HandlerRunner {
                 Err(error) => Err(error),
             };
             if let Err(error) = followed {
-                self.report_unfollowed(&error);
+                self.report_unfollowed(&error, tenure);
             }
         }
         if tenure.is_paused != is_paused {
@@ -170,7 +169,8 @@ impl HandlerRunner {
         Ok(Ok(()))
     }
 
-    fn report_unfollowed(&self, error: &StoreError) {
+    fn report_unfollowed(&self, error: &StoreError, tenure: &mut Tenure) {
+        tenure.has_open_orders = true;
         tracing::warn!(
             cqrs.handler = &*self.name,
             error = error_text(error),

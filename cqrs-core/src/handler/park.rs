@@ -150,8 +150,11 @@ impl HandlerRunner {
         Ok(Ok(()))
     }
 
-    /// Writes records, however long it takes the store.
+    /// Writes records, however long it takes the store. The checkpoint goes with them, since results of effects do, and
+    /// what is handled twice has to find them.
     pub(crate) async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
+        let position = commit.position.unwrap_or_else(|| self.position());
+        let commit = commit.position(position);
         let mut backoff = Backoff::new();
         loop {
             let (commit, forgotten) = self.effects.forget(commit.clone());

@@ -13,6 +13,8 @@ pub(crate) struct Tenure {
     pub(crate) tried_at: Instant,
     pub(crate) parked: ParkedKeys,
     pub(crate) is_paused: bool,
+    /// There are orders that could not be read or followed.
+    pub(crate) has_open_orders: bool,
     /// When orders were looked for.
     pub(crate) looked_at: Instant,
     /// Changes when there may be some.
@@ -22,7 +24,24 @@ pub(crate) struct Tenure {
 impl Tenure {
     pub(crate) fn new(lease: Lease, saved: u64, parked: ParkedKeys, calls: watch::Receiver<u64>) -> Self {
         let now = Instant::now();
-        Self { lease, saved, tried: saved, tried_at: now, parked, is_paused: false, looked_at: now, calls }
+        Self {
+            lease,
+            saved,
+            tried: saved,
+            tried_at: now,
+            parked,
+            is_paused: false,
+            has_open_orders: false,
+            looked_at: now,
+            calls,
+        }
+    }
+}
+
+impl Tenure {
+    /// Whether there is reason to look for orders without being called.
+    pub(crate) fn expects_orders(&self) -> bool {
+        self.is_paused || self.has_open_orders || !self.parked.is_empty()
     }
 }
 

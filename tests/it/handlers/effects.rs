@@ -177,3 +177,37 @@ async fn a_result_that_does_not_fit_is_an_error() {
     assert!(matches!(&error, OnceError::Unfit { label, .. } if label == "pick"), "{error:?}");
     desk.shutdown().await;
 }
+
+/// What an event left goes together with the checkpoint that says that the event is handled, whatever is written in
+/// between: a crash would make it happen again otherwise.
+#[tokio::test]
+async fn a_result_does_not_go_before_the_checkpoint() {
+    let store = MemoryStore::new();
+    let (told, mut hanging) = tokio::sync::mpsc::channel(1);
+    let script = Script::new(move |event, context| {
+        let told = told.clone();
+        async move {
+            match event.text.as_str() {
+                "effect" => context.once("make", || std::future::ready(Ok::<_, Broken>(()))).await.unwrap(),
+                "bad" => return Err(Broken("on purpose")),
+                _ => {
+                    told.send(()).await.unwrap();
+                    std::future::pending().await
+                }
+            }
+            Ok(())
+        }
+    })
+    .on_error(|_| ErrorAction::Park);
+    let books = Desk::builder(store.clone()).start().await.unwrap();
+    for (book, text) in [("a", "effect"), ("b", "bad"), ("c", "hang")] {
+        books.dispatch(note(book, text)).await.unwrap();
+    }
+    books.shutdown().await;
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
+    soon(hanging.recv()).await.unwrap();
+    let results = store.records("careful", "effect", None, 9).await.unwrap();
+    let checkpoint = store.checkpoint("careful").await.unwrap();
+    assert_eq!((results.len(), checkpoint), (0, Some(1)));
+    desk.shutdown_within(std::time::Duration::ZERO).await;
+}

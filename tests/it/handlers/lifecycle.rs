@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::domain::*;
+use crate::applications::faulty_store::{Call, Fault, FaultyStore};
 use cqrs::MemoryStore;
 use cqrs::handler::HandlerState;
 use cqrs::prelude::*;
@@ -252,5 +253,22 @@ async fn t_297_a_pause_or_a_reset_does_not_wait_for_a_backoff() {
     is_mended.store(true, Ordering::SeqCst);
     handler.reset().await.unwrap();
     until_caught_up(&desk, "careful").await;
+    desk.shutdown().await;
+}
+
+/// A store that fails when the orders are read is asked again.
+#[tokio::test(start_paused = true)]
+async fn an_order_is_not_forgotten_when_the_store_fails() {
+    let store = FaultyStore::default();
+    let (script, mut inbox) = Script::telling();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
+    desk.dispatch(note("a", "1")).consistency(Strong).await.unwrap();
+    store.fail(Call::Records, Fault::Unavailable, 3);
+    desk.handler("careful").unwrap().pause().await.unwrap();
+    until_state(&desk, "careful", HandlerState::Paused).await;
+    store.fail(Call::Records, Fault::Unavailable, 3);
+    desk.handler("careful").unwrap().resume().await.unwrap();
+    desk.dispatch(note("a", "2")).await.unwrap();
+    assert_eq!(inbox.texts(2).await, ["1", "2"]);
     desk.shutdown().await;
 }
