@@ -192,7 +192,7 @@ async fn a_result_does_not_go_before_the_checkpoint() {
                 "bad" => return Err(Broken("on purpose")),
                 _ => {
                     told.send(()).await.unwrap();
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
             Ok(())
