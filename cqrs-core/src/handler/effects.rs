@@ -7,13 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::handler::ParkedKey;
-use crate::store::{CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
+use crate::store::{CheckpointStore, HandlerCommit, HandlerRecord, StoreError, all_records};
 
 /// The kind of the records that hold the results of effects.
 const EFFECT: &str = "effect";
-
-/// How many records are read at once.
-const PAGE: usize = 500;
 
 /// Why an effect gave nothing: see [`EventContext::once`](crate::event::EventContext::once).
 #[derive(Debug, thiserror::Error)]
@@ -79,23 +76,18 @@ impl Effects {
         parked: impl Iterator<Item = &'a ParkedKey>,
     ) -> Result<(), StoreError> {
         let parked: BTreeSet<u64> = parked.map(|parked| parked.position).collect();
-        let (mut known, mut after) = (Known::default(), None);
-        loop {
-            let page = self.store.records(&self.handler, EFFECT, after.as_deref(), PAGE).await?;
-            let is_last = page.len() < PAGE;
-            after = page.last().map(|record| record.key.clone());
-            for HandlerRecord { key, position, data, .. } in page {
-                let label = key.split_once(':').map_or(&*key, |(_, label)| label).to_owned();
-                if position <= saved && !parked.contains(&position) {
-                    known.done.insert((position, label.clone()));
-                }
-                known.results.insert((position, label), data);
+        let mut known = Known::default();
+        for HandlerRecord { key, position, data, .. } in
+            all_records(&*self.store, &self.handler, EFFECT).await?
+        {
+            let label = key.split_once(':').map_or(&*key, |(_, label)| label).to_owned();
+            if position <= saved && !parked.contains(&position) {
+                known.done.insert((position, label.clone()));
             }
-            if is_last {
-                *self.lock() = known;
-                return Ok(());
-            }
+            known.results.insert((position, label), data);
         }
+        *self.lock() = known;
+        Ok(())
     }
 
     pub(crate) async fn once<T, E, F>(

@@ -10,13 +10,10 @@ use crate::handler::parked::PARKED;
 use crate::handler::worker::End;
 use crate::handler::{EventHandler, HandlerRunner, HandlerState, StartFrom, Tenure};
 use crate::panics;
-use crate::store::{HandlerCommit, HandlerRecord, StoreError};
+use crate::store::{HandlerCommit, HandlerRecord, StoreError, all_records};
 
 /// How often orders are looked for in case that a call from another node was lost, while there is reason to expect some.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How many records are read at once.
-const PAGE: usize = 500;
 
 impl HandlerRunner {
     /// Is ready when there may be orders.
@@ -47,7 +44,7 @@ impl HandlerRunner {
             if self.control.is_called() || (tenure.expects_orders() && tenure.looked_at.elapsed() >= LOOK) {
                 tenure.looked_at = Instant::now();
                 tenure.has_open_orders = false;
-                match self.checkpoints.records(&self.name, ORDER, None, PAGE).await {
+                match all_records(&*self.checkpoints, &self.name, ORDER).await {
                     Ok(orders) => self.follow_all(handler, orders, tenure).await?,
                     Err(error) => self.report_unfollowed(&error, tenure),
                 }

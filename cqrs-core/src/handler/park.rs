@@ -5,27 +5,14 @@ use crate::handler::attempt::Failed;
 use crate::handler::parked::{PARKED, ParkedKeys};
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, ParkedKey, Tenure};
-use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError};
-
-/// How many records are read at once.
-const PAGE: usize = 500;
+use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError, all_records};
 
 impl HandlerRunner {
     /// The keys that are parked.
     pub(crate) async fn parked_keys(&self) -> Result<ParkedKeys, StoreError> {
-        let mut parked = ParkedKeys::new();
-        loop {
-            let after = parked.last_key_value().map(|(key, _)| key.as_str());
-            let page = self.checkpoints.records(&self.name, PARKED, after, PAGE).await?;
-            let is_last = page.len() < PAGE;
-            for record in page {
-                let one = ParkedKey::of_record(record)?;
-                parked.insert(one.key.clone(), one);
-            }
-            if is_last {
-                return Ok(parked);
-            }
-        }
+        let records = all_records(&*self.checkpoints, &self.name, PARKED).await?;
+        let parked = records.into_iter().map(ParkedKey::of_record);
+        parked.map(|one| one.map(|one| (one.key.clone(), one))).collect()
     }
 
     /// Whether the event waits behind one that is parked.

@@ -3,7 +3,8 @@
 //! A store keeps one gapless, commit-ordered log of events, grouped into streams. Every event has a
 //! position in the log (1, 2, 3, ...) and a version in its stream (1, 2, 3, ...); whenever a position can be
 //! read, all positions before it can be read. Beside the log it keeps snapshots, which are a cache, the
-//! checkpoints of handlers with what they keep beside, and the leases by which several nodes agree on who runs a handler.
+//! checkpoints of handlers with what they keep beside, and the leases by which several nodes agree on who runs
+//! a handler.
 //!
 //! The four concerns are four traits, [`EventStore`], [`SnapshotStore`], [`CheckpointStore`] and [`LeaseStore`],
 //! so that snapshots may live elsewhere than events. An adapter that has them all is a [`Store`]. The conformance
@@ -26,6 +27,7 @@ pub use error::{AppendError, BindError, CheckpointError, StoreError};
 pub use filter::{Direction, EventFilter};
 pub use lease::{HeldLease, LeaseStore};
 pub use port::{EventStore, Store, StoreIdentity};
+pub(crate) use record::all_records;
 pub use record::{HandlerCommit, HandlerRecord};
 pub use recorded::{LogPage, RecordedEvent, StreamInfo, StreamStatus};
 pub use snapshot::{Snapshot, SnapshotStore, StoredState};

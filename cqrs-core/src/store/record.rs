@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::store::{CheckpointStore, StoreError};
+
 /// Something that a handler keeps beside its checkpoint, such as an event that waits for somebody to look at it.
 ///
 /// A handler has one record of a kind and key.
@@ -54,10 +56,25 @@ impl HandlerCommit {
         self.records.insert((kind.into(), key.into()), None);
         self
     }
+}
 
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.position.is_none() && self.records.is_empty()
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+/// All records of a kind that a handler has, however many.
+pub(crate) async fn all_records(
+    store: &dyn CheckpointStore,
+    handler: &str,
+    kind: &str,
+) -> Result<Vec<HandlerRecord>, StoreError> {
+    let mut all: Vec<HandlerRecord> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.key.as_str());
+        let page = store.records(handler, kind, after, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
     }
 }

@@ -69,6 +69,12 @@ async fn start(store: &MemoryStore, script: &Script) -> Desk {
     Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap()
 }
 
+/// Another node on the same store.
+async fn start_other(store: &MemoryStore, script: &Script) -> Desk {
+    let careful = Careful(script.clone());
+    Desk::builder(store.clone()).node("other").event_handler(careful).start().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_parked_key_waits_in_order_and_others_go_on() {
     let faults = Faults::of(["bad"]);
@@ -106,12 +112,7 @@ async fn a_strong_dispatch_tells_that_its_events_are_parked() {
     let faults = Faults::of(["bad"]);
     let (script, _handled) = faults.script();
     let owner = start(&store, &script).await;
-    let other = Desk::builder(store.clone())
-        .node("other")
-        .event_handler(Careful(script.clone()))
-        .start()
-        .await
-        .unwrap();
+    let other = start_other(&store, &script).await;
     for (desk, text) in [(&owner, "bad"), (&owner, "1"), (&other, "2")] {
         let error = desk.dispatch(note("a", text)).consistency(Strong).await.unwrap_err();
         assert!(error.is_committed());
@@ -208,12 +209,7 @@ async fn what_is_told_while_nobody_runs_the_handler_is_done_later() {
     let (script, mut handled) = faults.script();
     let first = start(&store, &script).await;
     dispatch(&first, &[("a", "bad"), ("a", "1")]).await;
-    let second = Desk::builder(store.clone())
-        .node("second")
-        .event_handler(Careful(script.clone()))
-        .start()
-        .await
-        .unwrap();
+    let second = start_other(&store, &script).await;
     assert_eq!(status(&second, "careful").await.state, HandlerState::Passive);
     first.shutdown().await;
     // The other node has taken over, or will.
@@ -232,12 +228,7 @@ async fn what_is_told_on_another_node_is_done_within_a_second() {
     let (script, mut handled) = faults.script();
     let owner = start(&store, &script).await;
     dispatch(&owner, &[("a", "bad"), ("a", "1")]).await;
-    let other = Desk::builder(store.clone())
-        .node("other")
-        .event_handler(Careful(script.clone()))
-        .start()
-        .await
-        .unwrap();
+    let other = start_other(&store, &script).await;
     faults.mend("bad");
     let told = tokio::time::Instant::now();
     other.handler("careful").unwrap().retry_parked("book-a").await.unwrap();
