@@ -4,8 +4,8 @@
 extern crate self as cqrs;
 
 pub use cqrs_core::{
-    BoxError, aggregate, ambient, application, clock, command, dispatch, event, handler, id, middleware,
-    router, store, subscription,
+    BoxError, aggregate, ambient, application, audit, clock, command, dispatch, event, handler, id, lineage,
+    middleware, process_manager, projection, publisher, router, schedule, schema, store, subscription,
 };
 
 #[cfg(feature = "testing")]
@@ -13,7 +13,7 @@ pub use cqrs_core::testing;
 
 #[cfg(feature = "memory")]
 #[doc(inline)]
-pub use cqrs_memory::MemoryStore;
+pub use cqrs_memory::{MemoryRows, MemoryStore, RowsMut};
 
 /// The Postgres store.
 #[cfg(feature = "postgres")]
@@ -23,13 +23,15 @@ pub use cqrs_postgres as postgres;
 #[doc(no_inline)]
 pub use cqrs_core::{
     aggregate::Aggregate, application::Application, command::Command, event::Event, event::EventSet,
-    handler::EventHandler, middleware::Middleware, router::Router,
+    handler::EventHandler, middleware::Middleware, process_manager::ProcessManager, projection::Projection,
+    publisher::Publisher, router::Router,
 };
 
 #[cfg(feature = "macros")]
 #[doc(inline)]
 pub use cqrs_macros::{
     Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler,
+    process_manager, projection,
 };
 
 pub mod prelude;

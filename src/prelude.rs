@@ -2,11 +2,11 @@
 
 #[cfg(feature = "macros")]
 #[doc(no_inline)]
-pub use cqrs_macros::{aggregate, application, command_handler, event_handler};
+pub use cqrs_macros::{aggregate, application, command_handler, event_handler, process_manager, projection};
 
 #[cfg(feature = "memory")]
 #[doc(no_inline)]
-pub use crate::MemoryStore;
+pub use crate::{MemoryRows, MemoryStore, RowsMut};
 
 #[cfg(feature = "postgres")]
 #[doc(no_inline)]
@@ -14,13 +14,16 @@ pub use crate::postgres::{PostgresConfig, PostgresStore};
 
 #[doc(no_inline)]
 pub use crate::{
-    Aggregate, Application, Command, Event, EventHandler, EventSet, Middleware, Router,
+    Aggregate, Application, Command, Event, EventHandler, EventSet, Middleware, ProcessManager, Projection,
+    Publisher, Router,
     aggregate::{Emitter, Events, Lifespan},
     application::Config,
     command::{CommandContext, ValidationErrors},
     dispatch::Consistency::{self, Eventual, Strong},
     dispatch::{DispatchError, Dispatched},
     event::{EventContext, RawEvent},
-    handler::{ErrorAction, HandlerFailure},
+    handler::{ErrorAction, HandlerFailure, RetryPolicy},
     middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt},
+    process_manager::{Interest, Process, ProcessAction, ProcessError, ProcessFailure, SentCommand},
+    projection::{Projected, ProjectionContext, ProjectionFailure},
 };

@@ -66,8 +66,16 @@ enum What {
     Wal(Options),
     /// Memory of a process that appends with 256 callers.
     Memory(Options),
+    /// Events a second that a projection makes rows of, against code written by hand.
+    Projection(Options),
+    /// The same when rows are made anew, and the rate of appends meanwhile.
+    Rebuild(Options),
     /// Seconds to start 500 applications on a schema each, and the memory of an idle one.
     Tenants(Options),
+    /// Transfers of money a second that a process manager finishes, 64 at a time.
+    Transfers(Options),
+    /// Scheduled commands a second, of 10,000 that are due together.
+    Timers(Options),
     /// Seconds to compile 100 commands and 100 events, with the macros and by hand; not part of a quick run of all.
     Compile(Options),
     /// One measurement in this process, for the program itself.
@@ -136,13 +144,24 @@ impl Options {
 
 fn main() -> Result<(), BoxError> {
     use Metric::{
-        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Rehydrate, TailReads,
-        Tenants, TwoProcesses, Wal,
+        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Projection, Rebuild,
+        Rehydrate, TailReads, Tenants, Timers, Transfers, TwoProcesses, Wal,
     };
     match Cli::parse().what {
         What::All(options) => {
             let mut metrics = vec![Append, Dispatch, DispatchHot, Rehydrate, Footprint, CatchUp];
-            metrics.extend([FlatCost, TwoProcesses, TailReads, Wal, Memory, Tenants]);
+            metrics.extend([
+                FlatCost,
+                TwoProcesses,
+                TailReads,
+                Wal,
+                Memory,
+                Projection,
+                Rebuild,
+                Transfers,
+                Timers,
+                Tenants,
+            ]);
             metrics.extend((!options.quick).then_some(Compile));
             run(&metrics, &options)
         }
@@ -157,7 +176,11 @@ fn main() -> Result<(), BoxError> {
         What::TailReads(options) => run(&[TailReads], &options),
         What::Wal(options) => run(&[Wal], &options),
         What::Memory(options) => run(&[Memory], &options),
+        What::Projection(options) => run(&[Projection], &options),
+        What::Rebuild(options) => run(&[Rebuild], &options),
         What::Tenants(options) => run(&[Tenants], &options),
+        What::Transfers(options) => run(&[Transfers], &options),
+        What::Timers(options) => run(&[Timers], &options),
         What::Compile(options) => run(&[Compile], &options),
         What::Measure { metric, subject, callers, quick } => {
             let effort = if quick { Effort::Quick } else { Effort::Full };

@@ -34,8 +34,16 @@ pub(crate) enum Metric {
     Wal,
     /// How much memory a process takes that appends as fast as it can.
     Memory,
+    /// Events a second that a projection makes rows of, and how that compares with code written by hand.
+    Projection,
+    /// The same when the rows are made anew, and what that costs those who append meanwhile.
+    Rebuild,
     /// How long many applications on one pool take to start, and how much memory they take.
     Tenants,
+    /// Transfers of money a second that a process manager finishes.
+    Transfers,
+    /// Scheduled commands a second that are due together.
+    Timers,
     /// How long 100 commands and 100 events take to compile, with the macros and by hand.
     Compile,
 }
@@ -145,6 +153,10 @@ impl Metric {
             | Self::TailReads
             | Self::Wal
             | Self::Memory
+            | Self::Projection
+            | Self::Rebuild
+            | Self::Transfers
+            | Self::Timers
             | Self::Tenants => Vec::new(),
         }
     }
@@ -168,7 +180,10 @@ impl Metric {
             Self::TailReads => self.each(&[8], ours),
             Self::Wal => self.each(&[64], &[CqrsPostgres, RawInsert]),
             Self::Memory => self.each(&[256], ours),
-            Self::Tenants => self.each(&[1], ours),
+            Self::Transfers => self.each(&[64], ours),
+            Self::Timers => self.each(&[1], ours),
+            Self::Projection | Self::Tenants => self.each(&[1], ours),
+            Self::Rebuild => self.each(&[8], ours),
             Self::Footprint | Self::Compile => Vec::new(),
         }
     }

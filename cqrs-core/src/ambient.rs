@@ -32,7 +32,11 @@ impl Ambient {
     /// What commands inherit that are sent because of `event`.
     #[must_use]
     pub fn of_event(event: &RecordedEvent) -> Self {
-        Self { causation_id: event.event_id.into(), correlation_id: event.correlation_id, handler: None }
+        Self::new(event.event_id.into(), event.correlation_id)
+    }
+
+    pub(crate) fn new(causation_id: CausationId, correlation_id: CorrelationId) -> Self {
+        Self { causation_id, correlation_id, handler: None }
     }
 
     pub(crate) fn in_handler(mut self, key: HandlerKey) -> Self {

@@ -8,6 +8,9 @@ use uuid::{ContextV7, Timestamp, Uuid};
 /// Names the space in which keys that are not UUIDs become command ids.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x9b1c_58de_6c1f_4c0e_8b9b_5f1d_3c52_07a1);
 
+/// Names the space of the ids of messages.
+const MESSAGE_NAMESPACE: Uuid = Uuid::from_u128(0x2f0a_7c1d_93b4_4e58_a6d0_71c8_e54b_0f36);
+
 thread_local! {
     /// Keeps the ids of a thread in the order in which they were made. One for the whole process would be a
     /// lock that every command of every thread takes several times.
@@ -81,8 +84,28 @@ identifier! {
 }
 
 identifier! {
+    /// Identifies a record of an audit; drawn when its command comes to the layer, so that ids sort by time.
+    AuditId
+}
+
+identifier! {
     /// Identifies an application instance that runs, the owner of leases; drawn at each start.
     NodeId
+}
+
+identifier! {
+    /// Identifies a message that a publisher hands to others.
+    MessageId
+}
+
+impl MessageId {
+    /// The id of the message that a publisher makes of the typed value number `ordinal` of an event; a stored event is one
+    /// such value, unless it is upcast to several. Equal parts give equal ids (a UUID of version 5).
+    #[must_use]
+    pub fn of(publisher: &str, event_id: EventId, ordinal: usize) -> Self {
+        let key = format!("{event_id}/{ordinal}/{publisher}");
+        Self(Uuid::new_v5(&MESSAGE_NAMESPACE, key.as_bytes()))
+    }
 }
 
 impl CommandId {

@@ -11,19 +11,30 @@
 //! | the aggregate decides | [`command`], [`aggregate`] |
 //! | its events are appended | [`event`], [`store`] |
 //! | the log is tailed | [`subscription`] |
-//! | handlers react | [`handler`] |
+//! | handlers react, projections make rows | [`handler`], [`projection`] |
+//! | process managers coordinate, publishers tell others | [`process_manager`], [`publisher`] |
+//!
+//! Beside that way lie [`lineage`], which looks back on it, [`audit`], which keeps a list of it, and [`schema`], which
+//! guards the shapes of stored events.
 
 pub mod aggregate;
 pub mod ambient;
 pub mod application;
+pub mod audit;
 pub mod clock;
 pub mod command;
 pub mod dispatch;
 pub mod event;
 pub mod handler;
 pub mod id;
+pub mod lineage;
 pub mod middleware;
+pub mod process_manager;
+pub mod projection;
+pub mod publisher;
 pub mod router;
+pub mod schedule;
+pub mod schema;
 pub mod store;
 pub mod subscription;
 #[cfg(feature = "testing")]
@@ -103,6 +114,7 @@ pub mod __private {
         }
     }
 
+    pub use crate::schema::check_events_lock;
     pub use crate::{default_instance, register_command};
 }
 

@@ -7,6 +7,8 @@ mod command_handler;
 mod event;
 mod event_handler;
 mod event_set;
+mod process_manager;
+mod projection;
 mod router;
 mod shared;
 
@@ -52,6 +54,18 @@ pub fn command_handler(keys: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn event_handler(keys: TokenStream, item: TokenStream) -> TokenStream {
     event_handler::attribute(keys.into(), item.into()).into()
+}
+
+#[doc = include_str!("docs/projection.md")]
+#[proc_macro_attribute]
+pub fn projection(keys: TokenStream, item: TokenStream) -> TokenStream {
+    projection::attribute(keys.into(), item.into()).into()
+}
+
+#[doc = include_str!("docs/process_manager.md")]
+#[proc_macro_attribute]
+pub fn process_manager(keys: TokenStream, item: TokenStream) -> TokenStream {
+    process_manager::attribute(keys.into(), item.into()).into()
 }
 
 #[doc = include_str!("docs/application.md")]

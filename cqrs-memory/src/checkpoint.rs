@@ -56,13 +56,14 @@ impl CheckpointStore for MemoryStore {
         Ok(())
     }
 
-    async fn record(
+    async fn records_of(
         &self,
         handler: &str,
         kind: &str,
-        key: &str,
-    ) -> Result<Option<HandlerRecord>, StoreError> {
-        Ok(self.lock().records.get(handler, kind, key))
+        keys: &[String],
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        let contents = self.lock();
+        Ok(keys.iter().filter_map(|key| contents.records.get(handler, kind, key)).collect())
     }
 
     async fn records(

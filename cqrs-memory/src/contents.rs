@@ -1,7 +1,8 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use cqrs_core::id::{CommandId, EventId};
+use cqrs_core::audit::AuditRecord;
+use cqrs_core::id::{AuditId, CommandId, EventId};
 use cqrs_core::store::{
     Appended, BindError, Direction, EventFilter, LogPage, RecordedEvent, Snapshot, StoreError, StoredState,
     StreamId,
@@ -28,6 +29,7 @@ pub(crate) struct Contents {
     pub(crate) snapshots: HashMap<StreamId, Snapshot, IdHash>,
     pub(crate) checkpoints: HashMap<Box<str>, u64>,
     pub(crate) records: Records,
+    pub(crate) audit: BTreeMap<AuditId, AuditRecord>,
     pub(crate) leases: HashMap<Box<str>, Lease>,
     pub(crate) max_events: Option<u64>,
     owner: Option<Box<str>>,

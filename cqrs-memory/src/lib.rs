@@ -51,6 +51,7 @@
 
 mod append;
 mod append_all;
+mod audit;
 mod builder;
 mod checkpoint;
 mod contents;
@@ -61,9 +62,14 @@ mod lease;
 mod link;
 mod log;
 mod records;
+mod rows;
+mod rows_mut;
 mod snapshot;
 mod store;
 mod stream;
+mod tables;
 
 pub use builder::MemoryStoreBuilder;
+pub use rows::{MemoryRowTransaction, MemoryRows};
+pub use rows_mut::RowsMut;
 pub use store::MemoryStore;

@@ -6,3 +6,5 @@ cqrs_core::store_conformance!(
     || async { MemoryStore::new() },
     hard_deletion = || async { MemoryStore::builder().allow_hard_deletion().build() },
 );
+
+cqrs_core::audit_conformance!(|| async { MemoryStore::new() });

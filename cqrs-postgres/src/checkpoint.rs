@@ -55,17 +55,16 @@ impl CheckpointStore for PostgresStore {
         self.ask_one(sql, |query| changes.bind(query), |_| Ok(())).await.map(drop)
     }
 
-    async fn record(
+    async fn records_of(
         &self,
         handler: &str,
         kind: &str,
-        key: &str,
-    ) -> Result<Option<HandlerRecord>, StoreError> {
+        keys: &[String],
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
         let bind = of_kind(handler, kind);
-        let key = key.to_owned();
-        let found =
-            self.ask(&self.shared.statements.record, |query| bind(query).bind(key.clone()), record).await?;
-        Ok(found.into_iter().next())
+        let keys = keys.to_vec();
+        let bind = |query| bind(query).bind(keys.clone());
+        self.ask(&self.shared.statements.records_of, bind, record).await
     }
 
     async fn records(

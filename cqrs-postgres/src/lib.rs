@@ -28,6 +28,7 @@
 
 mod announce;
 mod append;
+mod audit;
 mod change;
 mod checkpoint;
 mod config;
@@ -45,6 +46,7 @@ mod migrate;
 mod names;
 mod payload;
 mod pool;
+mod projection;
 mod read;
 mod records;
 mod retry;
@@ -63,6 +65,7 @@ pub mod testing;
 pub use config::{Notifications, PostgresConfig};
 pub use error::{ConnectError, SchemaGone};
 pub use pool::PostgresPool;
+pub use projection::{PostgresRowTransaction, PostgresRows};
 pub use schema::{Migrate, Payload, Schema};
 pub use store::PostgresStore;
 pub use streams::{StreamPage, StreamQuery};

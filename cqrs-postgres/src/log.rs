@@ -35,22 +35,7 @@ impl PostgresStore {
     ) -> Result<LogPage, StoreError> {
         let category = category.to_owned();
         let condition = move |query: Query<'static>| query.bind(category.clone());
-        self.page_where(&self.shared.statements.category, after, limit, condition).await
-    }
-
-    /// The events that belong together by their correlation id, in pages as those of
-    /// [`PostgresStore::read_category`].
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn read_correlated(
-        &self,
-        correlation_id: CorrelationId,
-        after: u64,
-        limit: usize,
-    ) -> Result<LogPage, StoreError> {
-        let condition = move |query: Query<'static>| query.bind(correlation_id.as_uuid());
-        self.page_where(&self.shared.statements.correlated, after, limit, condition).await
+        self.page_where(&self.shared.statements.category, (after, WINDOW), limit, condition).await
     }
 
     pub(crate) async fn page_of_log(
@@ -61,21 +46,33 @@ impl PostgresStore {
     ) -> Result<LogPage, StoreError> {
         let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
         let condition = move |query: Query<'static>| query.bind(types.clone());
-        self.page_where(&self.shared.statements.log, after, limit, condition).await
+        self.page_where(&self.shared.statements.log, (after, WINDOW), limit, condition).await
     }
 
-    /// A page of the log, by a statement whose condition takes the arguments from the fourth on.
+    /// The events of a correlation. An index knows them, so that a page reaches to the head.
+    pub(crate) async fn page_of_correlation(
+        &self,
+        correlation_id: CorrelationId,
+        after: u64,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        let condition = move |query: Query<'static>| query.bind(correlation_id.as_uuid());
+        self.page_where(&self.shared.statements.correlated, (after, u64::MAX), limit, condition).await
+    }
+
+    /// A page of the log behind a position, of so many places at most, by a statement whose condition takes the arguments
+    /// from the fourth on.
     async fn page_where(
         &self,
         sql: &Arc<str>,
-        after: u64,
+        (after, places): (u64, u64),
         limit: usize,
         condition: impl Ask,
     ) -> Result<LogPage, StoreError> {
         if limit == 0 {
             return Ok(LogPage::new(Vec::new(), after));
         }
-        let reach = signed(after.saturating_add(WINDOW));
+        let reach = signed(after.saturating_add(places));
         let bind = |query: Query<'static>| {
             condition(query.bind(signed(after)).bind(reach).bind(signed(limit as u64)))
         };

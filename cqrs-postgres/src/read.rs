@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use cqrs_core::id::CausationId;
 use cqrs_core::store::{Direction, RecordedEvent, StoreError, StreamId, StreamInfo};
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
@@ -140,6 +141,19 @@ impl PostgresStore {
             events.reverse();
         }
         Ok(events)
+    }
+
+    /// The event of that id, or the first one of the command of that id.
+    pub(crate) async fn event_of_message(
+        &self,
+        id: CausationId,
+    ) -> Result<Option<RecordedEvent>, StoreError> {
+        let bind = |query: Query<'static>| query.bind(id.as_uuid());
+        self.ask(&self.shared.statements.message, bind, |found: &mut Option<RecordedEvent>, row| {
+            *found = Some(rows::event(row, || rows::stream_id(row, BEHIND_EVENT, None))?);
+            Ok(true)
+        })
+        .await
     }
 
     /// The events at places of a stream that holds links.

@@ -17,14 +17,19 @@ const HEAD: &str = "greatest((select position from $s.events order by position d
 /// They come in their order, which the innermost select has and nested loops keep; to ask for it outside would sort each
 /// page, since the planner does not see that `h` is one row. The reader checks it.
 fn log_where(condition: &str) -> String {
+    log_of(&format!(
+        "select * from $s.events o where position > $1 and position <= h.reach and {condition} order by position limit $3"
+    ))
+}
+
+/// A page of the log, as [`log_where`] describes it, of the events that a select gives.
+fn log_of(events: &str) -> String {
     format!(
         "with h as materialized (select least($2, {HEAD}) as reach, (select store_id from $s.log) as store_id) \
          select $event, h.reach, h.store_id, e.stream_id, \
            case when e.version = 1 or h.reach - $1 <= {SMALL_PAGE} then \
              (select s.name from $s.streams s where s.stream_id = e.stream_id) end \
-         from h left join lateral (\
-           select * from $s.events o where position > $1 and position <= h.reach and {condition} \
-           order by position limit $3) e on true"
+         from h left join lateral ({events}) e on true"
     )
 }
 
@@ -43,6 +48,22 @@ fn change_records(condition: &str) -> String {
 const RECORD: &str =
     "select kind, key, position, due_at, data from $s.records where handler = $1 and kind = $2";
 
+/// Records of an audit that an index of one condition finds, and that fulfil the others. Each condition is of the argument
+/// that [`AUDIT_ARGUMENTS`] gives it.
+fn audit_where(found_by: &str) -> String {
+    format!(
+        "select audit_id, command_id, causation_id, correlation_id, occurred_at, command, actor, data::text, \
+           metadata::text, duration_us, error_kind, error \
+         from $s.audit where {found_by} and {AUDIT_ARGUMENTS} order by audit_id limit $9"
+    )
+}
+
+const AUDIT_ARGUMENTS: &str = "($1::uuid is null or audit_id > $1) and ($2::uuid is null or command_id = $2) \
+     and ($3::uuid is null or correlation_id = $3) and ($4::text is null or actor = $4) \
+     and ($5::text is null or command = $5) \
+     and ($6::text is null or case when success then 'succeeded' when not success then 'failed' else 'unfinished' end = $6) \
+     and ($7::timestamptz is null or occurred_at >= $7) and ($8::timestamptz is null or occurred_at < $8)";
+
 /// The statements of a store, with the schema's name in them: nothing relies on the search path of a connection.
 pub(crate) struct Statements {
     pub(crate) append_one: Arc<str>,
@@ -59,6 +80,7 @@ pub(crate) struct Statements {
     pub(crate) log: Arc<str>,
     pub(crate) category: Arc<str>,
     pub(crate) correlated: Arc<str>,
+    pub(crate) message: Arc<str>,
     pub(crate) names: Arc<str>,
     pub(crate) streams: Arc<str>,
     pub(crate) head: Arc<str>,
@@ -74,12 +96,20 @@ pub(crate) struct Statements {
     pub(crate) delete_checkpoint: Arc<str>,
     pub(crate) commit: Arc<str>,
     pub(crate) change_records: Arc<str>,
-    pub(crate) record: Arc<str>,
+    pub(crate) records_of: Arc<str>,
     pub(crate) records: Arc<str>,
     pub(crate) due_records: Arc<str>,
     pub(crate) acquire_lease: Arc<str>,
     pub(crate) renew_leases: Arc<str>,
     pub(crate) release_lease: Arc<str>,
+    pub(crate) begin_audit: Arc<str>,
+    pub(crate) end_audit: Arc<str>,
+    pub(crate) audit: Arc<str>,
+    pub(crate) audit_of_command: Arc<str>,
+    pub(crate) audit_of_correlation: Arc<str>,
+    pub(crate) audit_of_actor: Arc<str>,
+    pub(crate) audit_in_time: Arc<str>,
+    pub(crate) delete_audit: Arc<str>,
     pub(crate) link: Arc<str>,
     pub(crate) delete: Arc<str>,
     pub(crate) notify: Arc<str>,
@@ -140,7 +170,16 @@ impl Statements {
             category: sql(&log_where(
                 "(select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $4",
             )),
-            correlated: sql(&log_where("correlation_id = $4")),
+            correlated: sql(&log_of(
+                "select o.* from $s.correlated($4, $1, h.reach, $3) c join $s.events o on o.position = c \
+                 order by o.position",
+            )),
+            message: sql("select $event, s.name from $s.events e join $s.streams s using (stream_id) \
+                 where e.position = coalesce((select position from $s.events where event_id = $1), \
+                   (select position from $s.events where causation_id = $1 and position = any(array(\
+                     select a.position - a.events + 1 from $s.appends a where a.append_id = $1 and a.events > 0)) \
+                     order by position limit 1), \
+                   (select $s.first_caused($1)))"),
             names: sql(
                 "select (select store_id from $s.log), stream_id, name from $s.streams where stream_id = any($1)",
             ),
@@ -174,12 +213,11 @@ impl Statements {
             delete_checkpoint: sql("update $s.subscriptions set position = null where name = $1"),
             commit: sql(&format!(
                 "with owned as materialized (update $s.subscriptions set position = greatest(position, $9), \
-                 updated_at = clock_timestamp() where name = $1 and epoch = $10 \
-                 and set_config('synchronous_commit', 'off', true) is not null returning 1), {} select 1 from owned",
+                 updated_at = clock_timestamp() where name = $1 and epoch = $10 returning 1), {} select 1 from owned",
                 change_records("exists (select from owned)")
             )),
             change_records: sql(&format!("with {} select 1", change_records("true"))),
-            record: sql(&format!("{RECORD} and key = $3")),
+            records_of: sql(&format!("{RECORD} and key = any($3)")),
             records: sql(&format!("{RECORD} and ($3::text is null or key > $3) order by key limit $4")),
             due_records: sql(&format!("{RECORD} and due_at <= $3 order by due_at, key limit $4")),
             acquire_lease: sql("insert into $s.subscriptions as u (name, epoch, owner, lease_until) \
@@ -195,6 +233,26 @@ impl Statements {
             ),
             release_lease: sql("update $s.subscriptions set owner = null, lease_until = null \
                  where name = $1 and epoch = $2 and owner is not null returning 1"),
+            begin_audit: sql(
+                "insert into $s.audit (audit_id, command_id, causation_id, correlation_id, occurred_at, \
+                 command, actor, data, metadata) values ($1, $2, $3, $4, $5, $6, $7, $8::text::json, $9::text::json) \
+                 on conflict (audit_id) do nothing returning 1",
+            ),
+            end_audit: sql(
+                "update $s.audit set success = $3::text is null, duration_us = $2, error_kind = $3, \
+                 error = $4 where audit_id = $1 returning 1",
+            ),
+            audit: sql(&audit_where("audit_id > coalesce($1, '00000000-0000-0000-0000-000000000000')")),
+            audit_of_command: sql(&audit_where("command_id = $2")),
+            audit_of_correlation: sql(&audit_where("correlation_id = $3")),
+            audit_of_actor: sql(&audit_where("actor = $4")),
+            audit_in_time: sql(&audit_where(
+                "occurred_at >= coalesce($7, '-infinity') and occurred_at < coalesce($8, 'infinity')",
+            )),
+            delete_audit: sql("with gone as (\
+                   delete from $s.audit where audit_id = any(array(select audit_id from $s.audit \
+                     where occurred_at < $1 order by occurred_at limit $2)) returning 1) \
+                 select count(*) from gone"),
             link: sql("select o_status, o_version, o_ordinal from $s.link($1, $2, $3)"),
             notify: sql("select pg_notify($1, $2)"),
             delete: sql("select o_status, o_version from $s.delete_stream($1, $2, $3)"),

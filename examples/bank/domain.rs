@@ -3,7 +3,7 @@
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::application::BankRouter;
+use super::application::BankRouter;
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct AccountOpened {
@@ -16,6 +16,9 @@ pub struct MoneyDeposited {
     pub account_id: String,
     pub amount: u64,
     pub balance: u64,
+    /// The transfer that it belongs to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<String>,
 }
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -23,6 +26,9 @@ pub struct MoneyWithdrawn {
     pub account_id: String,
     pub amount: u64,
     pub balance: u64,
+    /// The transfer that it belongs to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<String>,
 }
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -50,6 +56,8 @@ impl OpenAccount {
 pub struct Deposit {
     pub account_id: String,
     pub amount: u64,
+    #[serde(default)]
+    pub transfer_id: Option<String>,
 }
 
 impl Deposit {
@@ -63,6 +71,8 @@ impl Deposit {
 pub struct Withdraw {
     pub account_id: String,
     pub amount: u64,
+    #[serde(default)]
+    pub transfer_id: Option<String>,
 }
 
 impl Withdraw {
@@ -112,6 +122,8 @@ pub enum BankError {
     NotEmpty { balance: u64 },
     #[error("the account cannot hold that much")]
     TooMuch,
+    #[error("the transfer is not at this step")]
+    WrongStep,
 }
 
 #[aggregate(stream_prefix = "account", error = BankError, snapshot_every = 100)]
@@ -131,18 +143,18 @@ impl BankAccount {
     #[execute]
     fn deposit(&self, command: &Deposit) -> Result<MoneyDeposited, BankError> {
         self.must_be_open()?;
-        let Deposit { account_id, amount } = command.clone();
+        let Deposit { account_id, amount, transfer_id } = command.clone();
         let balance = self.balance.checked_add(amount).ok_or(BankError::TooMuch)?;
-        Ok(MoneyDeposited { account_id, amount, balance })
+        Ok(MoneyDeposited { account_id, amount, balance, transfer_id })
     }
 
     #[execute]
     fn withdraw(&self, command: &Withdraw) -> Result<MoneyWithdrawn, BankError> {
         self.must_be_open()?;
-        let Withdraw { account_id, amount } = command.clone();
+        let Withdraw { account_id, amount, transfer_id } = command.clone();
         let refused = BankError::InsufficientFunds { balance: self.balance, requested: amount };
         let balance = self.balance.checked_sub(amount).ok_or(refused)?;
-        Ok(MoneyWithdrawn { account_id, amount, balance })
+        Ok(MoneyWithdrawn { account_id, amount, balance, transfer_id })
     }
 
     #[execute]

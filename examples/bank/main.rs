@@ -1,4 +1,5 @@
-//! A bank: accounts that are opened, paid into, drawn from and closed, and a welcome for each new owner.
+//! A bank: accounts that are opened, paid into, drawn from and closed, transfers between them, and a welcome for each
+//! new owner.
 //!
 //! Run the story with `cargo run --example bank`, and commands of your own with
 //! `cargo run --example bank -- --script FILE`, one JSON object a line:
@@ -7,7 +8,7 @@
 //! Both run on Postgres as well, where what was written stays:
 //! `cargo run --features postgres --example bank -- --store postgres://user@host/database`.
 //!
-//! `domain.rs` holds the rules, `application.rs` the wiring, `story.rs` and `script.rs` use it. Nothing of that
+//! `domain.rs` and `transfer.rs` hold the rules, `application.rs` the wiring, `story.rs` and `script.rs` use it. Nothing of that
 //! knows which store it runs on; `postgres.rs` is all that does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to the person who runs it")]
@@ -25,6 +26,7 @@ mod postgres;
 mod postgres;
 mod script;
 mod story;
+mod transfer;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ struct Options {
     /// Read commands as JSON lines from FILE, `-` for standard input, and print one JSON result a line.
     ///
     /// Commands: OpenAccount {account_id, owner}, Deposit {account_id, amount}, Withdraw {account_id, amount},
-    /// CloseAccount {account_id}. The exit status is 1 if any line failed.
+    /// CloseAccount {account_id}, RequestTransfer {transfer_id, from, to, amount}. The exit status is 1 if any line failed.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 

@@ -20,11 +20,15 @@ mod leases;
 mod lifespan;
 mod middleware;
 mod outcomes;
+mod process_managers;
 #[path = "../support/program.rs"]
 mod program;
+mod projections;
 mod properties;
+mod publishers;
 mod races;
 mod routing;
+mod schedule;
 mod shutdown;
 mod snapshots;
 mod support;

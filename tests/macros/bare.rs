@@ -92,10 +92,39 @@ impl H {
     }
 }
 
+#[derive(::core::default::Default)]
+struct P(::cqrs::MemoryRows<u64, u64>);
+
+#[::cqrs::projection(name = "bare-rows", interested_in = [Done], version = 2, partition_by = what, consistency = strong)]
+impl P {
+    fn rows(&self) -> &::cqrs::MemoryRows<u64, u64> {
+        &self.0
+    }
+
+    fn create(&self, _: &mut ::cqrs::RowsMut<u64, u64>) {}
+
+    async fn on_done(
+        &self,
+        _: &Done,
+        context: &::cqrs::projection::ProjectionContext,
+        rows: &mut ::cqrs::RowsMut<u64, u64>,
+    ) {
+        rows.insert(context.position(), 1);
+    }
+
+    async fn on_error(
+        &self,
+        _: &::cqrs::projection::ProjectionFailure<::core::convert::Infallible>,
+    ) -> ::cqrs::handler::ErrorAction {
+        ::cqrs::handler::ErrorAction::Skip
+    }
+}
+
 ::cqrs::application! {
     struct App {
         routers: [R],
         event_handlers: [H],
+        projections: [P],
         middleware: [::cqrs::middleware::RequestLog],
         timeout: never,
     }

@@ -9,7 +9,7 @@ mod user {
     use serde::{Deserialize, Serialize};
 
     use super::facade::{
-        Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler,
+        Command, Event, EventSet, Router, aggregate, application, command_handler, event_handler, projection,
     };
 
     #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -55,8 +55,20 @@ mod user {
         async fn on_done(&self, _: &Done) {}
     }
 
+    #[derive(Default)]
+    pub(super) struct P(super::facade::MemoryRows<u8, u8>);
+
+    #[projection(crate = super::facade, name = "renamed-rows", interested_in = [Done])]
+    impl P {
+        fn rows(&self) -> &super::facade::MemoryRows<u8, u8> {
+            &self.0
+        }
+
+        async fn on_done(&self, _: &Done) {}
+    }
+
     application! {
-        pub(super) struct App { crate: super::facade, routers: [R], event_handlers: [H] }
+        pub(super) struct App { crate: super::facade, routers: [R], event_handlers: [H], projections: [P] }
     }
 }
 

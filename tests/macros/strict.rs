@@ -125,11 +125,35 @@ impl Handler {
     }
 }
 
+/// Counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    rows: MemoryRows<u8, usize>,
+}
+
+#[projection(name = "counts", events = Set)]
+impl Counts {
+    fn rows(&self) -> &MemoryRows<u8, usize> {
+        &self.rows
+    }
+
+    async fn on_batch(
+        &self,
+        events: &[Projected<Set>],
+        rows: &mut RowsMut<u8, usize>,
+    ) -> Result<(), std::fmt::Error> {
+        *rows.row(0) += events.len();
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
 application! {
     /// An application.
     pub(crate) struct App {
         routers: [StrictRouter],
         event_handlers: [Handler],
+        projections: [Counts],
         middleware: [cqrs::middleware::RequestLog],
         retry_attempts: 2,
     }

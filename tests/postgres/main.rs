@@ -5,11 +5,15 @@
 #![expect(unreachable_pub, reason = "the modules read like those of a library")]
 
 mod applications;
+mod bank;
 mod bank_example;
 mod domain;
 mod nodes;
 mod outages;
+mod process_managers;
 #[path = "../support/program.rs"]
 mod program;
+mod projections;
+mod publishers;
 mod subscriptions;
 mod time_travel;

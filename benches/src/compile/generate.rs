@@ -115,10 +115,11 @@ fn by_hand(source: &mut String, a: usize) {
                 r#"
 impl Event for Event{a}x{n} {{
     const SCHEMA: &'static cqrs::event::EventSchema = &cqrs::event::EventSchema::new("Event{a}x{n}", 1)
+        .shape(cqrs::event::EventShape::Struct)
         .fields(const {{ &[
             cqrs::event::EventField::new("id", "String"),
             cqrs::event::EventField::new("amount", "u64"),
-            cqrs::event::EventField::new("note", "Option<String>"),
+            cqrs::event::EventField::new("note", "Option<String>").optional(),
         ] }})
         .krate(env!("CARGO_PKG_NAME"))
         .at(file!(), line!());

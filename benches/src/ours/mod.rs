@@ -1,6 +1,7 @@
 //! This framework on its Postgres store.
 
 mod append;
+mod balances;
 mod bank;
 mod counted;
 mod event;
@@ -8,11 +9,16 @@ mod fill;
 mod flat_cost;
 mod log;
 mod memory;
+mod money;
+mod projection;
 mod reader;
+mod rebuild;
 mod role;
 mod set_up;
 mod tail_reads;
 mod tenants;
+mod timers;
+mod transfers;
 mod two_processes;
 mod wal;
 

@@ -5,9 +5,13 @@ use crate::ours::append::Appends;
 use crate::ours::bank::Bank;
 use crate::ours::flat_cost::FlatCost;
 use crate::ours::memory::Memory;
+use crate::ours::projection::Projections;
 use crate::ours::reader::Reader;
+use crate::ours::rebuild::Rebuilds;
 use crate::ours::tail_reads::TailReads;
 use crate::ours::tenants::Tenants;
+use crate::ours::timers::Timers;
+use crate::ours::transfers::Transfers;
 use crate::ours::two_processes::TwoProcesses;
 use crate::ours::wal::Wal;
 use crate::point::{BoxError, Metric};
@@ -24,7 +28,11 @@ pub(crate) async fn set_up(course: Course<'_>) -> Result<Ready, BoxError> {
         Metric::TailReads => TailReads::ready(course).await,
         Metric::Wal => Wal::<Appends<Jsonb>>::ready(course).await,
         Metric::Memory => Memory::ready(course).await,
+        Metric::Projection => Projections::ready(course).await,
+        Metric::Rebuild => Rebuilds::ready(course).await,
         Metric::Tenants => Tenants::ready(course).await,
+        Metric::Transfers => Transfers::ready(course).await,
+        Metric::Timers => Timers::ready(course).await,
         Metric::Footprint | Metric::Compile => {
             Err(format!("{} is measured elsewhere", course.metric()).into())
         }

@@ -10,6 +10,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::{EventSchema, EventSet};
 use crate::handler::{EventHandler, HandlerDefinition};
 use crate::middleware::{Middleware, MiddlewareEntry};
+use crate::process_manager::ProcessManager;
+use crate::projection::Projection;
+use crate::publisher::Publisher;
 use crate::store::{CheckpointStore, EventStore, LeaseStore, SnapshotStore, Store};
 
 /// Puts an application instance together and starts it.
@@ -94,9 +97,47 @@ impl<A: Application> Builder<A> {
         self
     }
 
+    /// Adds a process manager that the application does not list.
+    pub fn process_manager<P: ProcessManager>(mut self) -> Self {
+        self.parts.given_handlers.push(TypeId::of::<P>());
+        self.parts.event_handlers.insert(TypeId::of::<P>(), HandlerDefinition::of_process_manager::<P>());
+        self
+    }
+
     /// Adds an event handler under a name of its own, so that several instances of one type can run.
     pub fn event_handler_as<H: EventHandler>(mut self, name: &str, handler: H) -> Self {
         self.parts.named_handlers.push(HandlerDefinition::new(name, handler));
+        self
+    }
+
+    /// Gives the instance of a projection. One that the application does not list is added.
+    pub fn projection<P: Projection>(mut self, projection: P) -> Self {
+        self.parts.given_handlers.push(TypeId::of::<P>());
+        self.parts
+            .event_handlers
+            .insert(TypeId::of::<P>(), crate::projection::definition(P::NAME, projection));
+        self
+    }
+
+    /// Adds a projection under a name of its own, so that several instances of one type can run, each with rows of its
+    /// own.
+    pub fn projection_as<P: Projection>(mut self, name: &str, projection: P) -> Self {
+        self.parts.named_handlers.push(crate::projection::definition(name, projection));
+        self
+    }
+
+    /// Gives the instance of a publisher. One that the application does not list is added.
+    pub fn publisher<P: Publisher>(mut self, publisher: P) -> Self {
+        let definition = HandlerDefinition::of_publisher(P::NAME, publisher);
+        self.parts.given_handlers.push(TypeId::of::<P>());
+        self.parts.event_handlers.insert(TypeId::of::<P>(), definition);
+        self
+    }
+
+    /// Adds a publisher under a name of its own, so that several instances of one type can run. The ids of its messages
+    /// follow from this name.
+    pub fn publisher_as<P: Publisher>(mut self, name: &str, publisher: P) -> Self {
+        self.parts.named_handlers.push(HandlerDefinition::of_publisher(name, publisher));
         self
     }
 

@@ -54,14 +54,16 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
         match parts.event_handlers.get(&entry.type_id).or(entry.definition.as_ref()) {
             Some(definition) => handlers.push(definition.clone()),
             None => faults.push(StartFault::NoInstance {
-                kind: "event handler",
+                kind: entry.kind,
                 type_name: entry.type_name,
-                method: "event_handler",
+                method: entry.method,
             }),
         }
     }
     handlers.extend(unlisted(&parts.given_handlers, &listed, &parts.event_handlers).cloned());
     handlers.append(&mut parts.named_handlers);
+    let builds: Vec<_> = handlers.iter().filter_map(|handler| handler.build.as_deref().cloned()).collect();
+    handlers.extend(builds);
     let mut by_name: HashMap<&str, &'static str> = HashMap::new();
     for handler in &handlers {
         if handler.name.is_empty() {

@@ -21,6 +21,7 @@ pub struct Config {
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
     pub(crate) max_parked: usize,
+    pub(crate) commands_in_flight: usize,
     pub(crate) lease_ttl: Duration,
     pub(crate) lease_retry: Duration,
     pub(crate) shutdown_deadline: Duration,
@@ -39,6 +40,7 @@ impl Default for Config {
             checkpoint_every: 1_000,
             checkpoint_interval: Duration::from_secs(1),
             max_parked: 1_000,
+            commands_in_flight: 256,
             lease_ttl: Duration::from_secs(15),
             lease_retry: Duration::from_secs(1),
             shutdown_deadline: Duration::from_secs(30),
@@ -95,6 +97,13 @@ impl Config {
     /// stops then, in front of the event.
     pub fn max_parked(mut self, keys: usize) -> Self {
         self.max_parked = keys;
+        self
+    }
+
+    /// How many commands a process manager has under way at a time, each of another instance, at least 1; 256 unless
+    /// set.
+    pub fn commands_in_flight(mut self, commands: usize) -> Self {
+        self.commands_in_flight = commands.max(1);
         self
     }
 

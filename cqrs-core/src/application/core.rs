@@ -15,11 +15,13 @@ use crate::aggregate::Aggregates;
 use crate::ambient::{Ambient, HandlerKey};
 use crate::application::instances::Claim;
 use crate::application::{ApplicationState, Config, Health, ShutdownReport};
+use crate::clock::Clock;
 use crate::command::CommandRegistration;
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
 use crate::handler::HandlerBoard;
 use crate::middleware::Chain;
+use crate::projection::ProjectionControl;
 use crate::store::{CheckpointStore, EventStore, LeaseStore, StoreError};
 
 /// A running application instance: what all its handles share.
@@ -31,9 +33,11 @@ pub(crate) struct Core {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) leases: Arc<dyn LeaseStore>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) aggregates: Aggregates,
     pub(crate) board: HandlerBoard,
+    pub(crate) projections: HashMap<Arc<str>, Arc<dyn ProjectionControl>>,
     pub(crate) config: Config,
     pub(crate) routes: HashMap<TypeId, Route>,
     pub(crate) commands: HashMap<&'static str, &'static CommandRegistration>,

@@ -4,6 +4,9 @@ use crate::application::{Builder, Running};
 use crate::dispatch::DispatchDefaults;
 use crate::handler::HandlerEntry;
 use crate::middleware::MiddlewareEntry;
+use crate::process_manager::ProcessManager;
+use crate::projection::ProjectionEntry;
+use crate::publisher::Publisher;
 use crate::router::{RouterDefinition, RouterList};
 use crate::store::Store;
 
@@ -74,6 +77,24 @@ impl Definition {
     /// Adds an event handler.
     pub fn event_handler(mut self, entry: HandlerEntry) -> Self {
         self.event_handlers.push(entry);
+        self
+    }
+
+    /// Adds a projection.
+    pub fn projection(mut self, entry: ProjectionEntry) -> Self {
+        self.event_handlers.push(entry.0);
+        self
+    }
+
+    /// Adds a process manager.
+    pub fn process_manager<P: ProcessManager>(mut self) -> Self {
+        self.event_handlers.push(HandlerEntry::process_manager::<P>());
+        self
+    }
+
+    /// Adds a publisher; without an `instance` the builder must be given one.
+    pub fn publisher<P: Publisher>(mut self, instance: Option<P>) -> Self {
+        self.event_handlers.push(HandlerEntry::publisher(instance));
         self
     }
 

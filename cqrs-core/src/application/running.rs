@@ -11,8 +11,12 @@ use crate::application::{Application, ApplicationState, Config, Core, Health, Sh
 use crate::command::{Command, InvalidIdentity, stream_id};
 use crate::dispatch::{Dispatch, DispatchJson};
 use crate::event::EventRegistry;
-use crate::handler::{HandlerHandle, HandlerStatus};
+use crate::handler::{HandlerHandle, HandlerStatus, Role};
+use crate::lineage::Lineage;
+use crate::process_manager::ProcessManagerHandle;
+use crate::projection::{Projection, ProjectionHandle};
 use crate::router::CarriedBy;
+use crate::schedule::Schedules;
 use crate::store::{EventStore, StoreError, StreamId};
 
 /// A handle to a running application instance. Clones lead to the same instance.
@@ -167,6 +171,25 @@ impl<A> Running<A> {
         &self.core.registry
     }
 
+    /// Questions about what led to what: by correlation, from a cause to its effects and back.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::application::Application;
+    /// # async fn example<A: Application>(
+    /// #     bank: A,
+    /// #     command: cqrs_core::id::CommandId,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let tree = bank.lineage().tree(command).await?;
+    /// for node in tree.nodes() {
+    ///     println!("{:indent$}{}", "", node.event.event_type, indent = 2 * node.depth);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lineage(&self) -> Lineage<'_> {
+        Lineage::new(&*self.core.store)
+    }
+
     /// How the instance is.
     ///
     /// # Errors
@@ -199,6 +222,55 @@ impl<A> Running<A> {
     #[must_use]
     pub fn handler(&self, name: &str) -> Option<HandlerHandle<'_>> {
         self.core.board.get(name).map(|entry| HandlerHandle::new(&self.core, entry))
+    }
+
+    /// A projection, to wait for its rows and to look after them; `None` when the application has none of this type
+    /// under [its own name](Projection::NAME).
+    ///
+    /// ```no_run
+    /// # use cqrs_core::application::Application;
+    /// # use cqrs_core::projection::Projection;
+    /// # async fn example<A: Application, Balances: Projection>(bank: A) -> Result<(), Box<dyn std::error::Error>> {
+    /// let balances = bank.projection::<Balances>().ok_or("there is no such projection")?;
+    /// balances.rebuild().await?.switched().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn projection<P: Projection>(&self) -> Option<ProjectionHandle<'_>> {
+        self.projection_named(P::NAME)
+    }
+
+    /// The projection of this name.
+    #[must_use]
+    pub fn projection_named(&self, name: &str) -> Option<ProjectionHandle<'_>> {
+        let control = self.core.projections.get(name)?;
+        self.core.board.get(name).map(|entry| ProjectionHandle::new(&self.core, entry, control))
+    }
+
+    /// A process manager, to look after it and its instances; `None` when there is none of this name.
+    #[must_use]
+    pub fn process_manager(&self, name: &str) -> Option<ProcessManagerHandle<'_>> {
+        let entry = self.core.board.get(name).filter(|entry| entry.role == Role::ProcessManager)?;
+        Some(ProcessManagerHandle::new(HandlerHandle::new(&self.core, entry)))
+    }
+
+    /// The commands that are scheduled, and those to be. The application must list
+    /// [`Scheduler`](crate::schedule::Scheduler) among its process managers.
+    ///
+    /// ```no_run
+    /// # use cqrs_core::{application::Application, command::Command};
+    /// # async fn example<A: Application>(bank: A, clean_up: impl Command) -> Result<(), Box<dyn std::error::Error>> {
+    /// use cqrs_core::schedule::Schedule;
+    ///
+    /// bank.schedules().add(Schedule::recurring(&clean_up, "0 3 * * *")?.name("clean-up")).await?;
+    /// bank.schedules().cancel("clean-up").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn schedules(&self) -> Schedules<'_> {
+        Schedules::new(&self.core)
     }
 
     /// The aggregates that are in memory, ordered by stream.

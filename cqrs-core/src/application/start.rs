@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -14,9 +15,11 @@ use crate::application::instances::Claim;
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
 use crate::handler::{
-    Effects, HandlerBoard, HandlerControl, HandlerDefinition, HandlerRunner, HandlerState, StartFrom, Waiters,
+    Effects, HandlerBoard, HandlerControl, HandlerDefinition, HandlerProgress, HandlerRunner, HandlerState,
+    Role, StartFrom, Waiters,
 };
 use crate::lease::Leases;
+use crate::projection::ProjectionControl;
 use crate::store::StoreError;
 use crate::subscription::{Subscriber, Tail};
 
@@ -54,13 +57,17 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         let waiters = Arc::new(Waiters::default());
         let name = Arc::clone(&handler.name);
         let control = Arc::new(HandlerControl::default());
-        let progress = board.add(
-            name,
-            handler.strong,
-            Arc::clone(&subscriber),
-            Arc::clone(&waiters),
-            Arc::clone(&control),
-        );
+        let progress = match handler.role {
+            Role::Handler | Role::ProcessManager | Role::Projection => board.add(
+                name,
+                handler.strong,
+                handler.role,
+                Arc::clone(&subscriber),
+                Arc::clone(&waiters),
+                Arc::clone(&control),
+            ),
+            Role::Build => HandlerProgress::sender(),
+        };
         places.push((subscriber, waiters, control, Arc::new(progress)));
     }
     let tail = Arc::new(Tail::new(
@@ -77,6 +84,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         .zip(places)
         .map(|(handler, (subscriber, waiters, control, progress))| HandlerRunner {
             name: Arc::clone(&handler.name),
+            role: handler.role,
             application: Arc::clone(&name),
             core: Weak::new(),
             key: HandlerKey { instance, name: Arc::clone(&handler.name) },
@@ -99,6 +107,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             checkpoint_every: config.checkpoint_every,
             checkpoint_interval: config.checkpoint_interval,
             max_parked: config.max_parked,
+            commands_in_flight: config.commands_in_flight,
         })
         .collect();
     let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
@@ -108,7 +117,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         parts.snapshots,
         Arc::clone(&registry),
         Arc::new(parts.services),
-        parts.clock,
+        Arc::clone(&parts.clock),
         tasks.clone(),
         &config,
     );
@@ -121,9 +130,11 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         store: parts.store,
         checkpoints: parts.checkpoints,
         leases: parts.leases,
+        clock: parts.clock,
         registry,
         aggregates,
         board,
+        projections: projections(&handlers),
         config,
         routes,
         commands,
@@ -150,6 +161,14 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     Ok(core)
 }
 
+/// The projections among the handlers, by name.
+fn projections(handlers: &[HandlerDefinition]) -> HashMap<Arc<str>, Arc<dyn ProjectionControl>> {
+    let named = |handler: &HandlerDefinition| {
+        Some((Arc::clone(&handler.name), Arc::clone(handler.projection.as_ref()?)))
+    };
+    handlers.iter().filter_map(named).collect()
+}
+
 /// Takes the leases of handlers that no other node runs, and finds out where each handler stands.
 ///
 /// The task that gives leases back runs before any is taken. A start that fails waits for it, one that is dropped
@@ -166,7 +185,9 @@ async fn begin(
         let stop = stop.clone();
         tasks.spawn(async move { supervise("leases", stop, task).await });
     }
-    let begun = join_all(runners.iter().map(HandlerRunner::begin)).await;
+    let begun =
+        join_all(runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin));
+    let begun = begun.await;
     if let Err(error) = begun.into_iter().collect::<Result<(), _>>() {
         runners.iter().for_each(|runner| runner.last_tenure().begun = None);
         stop.cancel();

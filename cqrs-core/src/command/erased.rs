@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::Services;
 use crate::aggregate::{Aggregate, Emitter};
 use crate::command::identity::stream_of;
-use crate::command::{Command, CommandContext, CommandHandler, Execution, InvalidIdentity, ValidationErrors};
+use crate::command::{
+    Command, CommandContext, CommandHandler, Execution, InvalidIdentity, Redaction, ValidationErrors,
+};
 use crate::store::StreamId;
 
 /// A command of any type, as middleware sees it.
@@ -20,6 +22,7 @@ pub(crate) trait ErasedCommand: Any + Send + Sync {
     fn validate(&self) -> Result<(), ValidationErrors>;
     fn stream_id(&self) -> Result<StreamId, InvalidIdentity>;
     fn to_json(&self) -> Result<Value, serde_json::Error>;
+    fn redaction(&self) -> Redaction;
 }
 
 impl<C: Command> ErasedCommand for C {
@@ -37,6 +40,10 @@ impl<C: Command> ErasedCommand for C {
 
     fn to_json(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(self)
+    }
+
+    fn redaction(&self) -> Redaction {
+        C::REDACTION
     }
 }
 
@@ -73,6 +80,16 @@ impl AnyCommand {
     /// When the command has no JSON form.
     pub fn to_json(&self) -> Result<Value, serde_json::Error> {
         self.0.to_json()
+    }
+
+    /// The command as JSON, without what is never to be written down ([`Command::REDACTION`]).
+    ///
+    /// # Errors
+    /// When the command has no JSON form.
+    pub fn to_redacted_json(&self) -> Result<Value, serde_json::Error> {
+        let mut data = self.0.to_json()?;
+        self.0.redaction().apply(&mut data);
+        Ok(data)
     }
 
     /// The command, when it is of type `C`.

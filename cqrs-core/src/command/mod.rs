@@ -5,6 +5,7 @@ mod context;
 mod erased;
 mod handler;
 mod identity;
+mod redaction;
 mod registration;
 mod validation;
 
@@ -12,6 +13,7 @@ pub use context::CommandContext;
 pub use erased::AnyCommand;
 pub use handler::{CommandHandler, Direct, Execution};
 pub use identity::InvalidIdentity;
+pub use redaction::Redaction;
 pub use registration::CommandRegistration;
 pub use validation::{FieldError, ValidationErrors};
 
@@ -88,6 +90,9 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + Sized + 'static 
 
     /// The name under which adapters dispatch it.
     const NAME: &'static str;
+
+    /// What of it is never written down, for instance by an audit.
+    const REDACTION: Redaction = Redaction::NOTHING;
 
     /// What identifies the aggregate: shown, it must be neither empty nor too long (see
     /// [`StreamId`](crate::store::StreamId)).

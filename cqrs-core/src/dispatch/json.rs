@@ -105,6 +105,14 @@ pub(crate) trait DispatchAny: Send {
         call: CallOptions,
         ambient: Option<Ambient>,
     ) -> BoxFuture<'static, Result<JsonDispatched, DispatchError<Rejection>>>;
+
+    /// [`DispatchAny::dispatch`] for those who do not look at what came of it.
+    fn send(
+        self: Box<Self>,
+        core: Arc<Core>,
+        call: CallOptions,
+        ambient: Option<Ambient>,
+    ) -> BoxFuture<'static, Result<(), DispatchError<Rejection>>>;
 }
 
 pub(crate) struct Typed<C>(C);
@@ -126,6 +134,19 @@ impl<C: Command> DispatchAny for Typed<C> {
             let request = Request::new(self.0, call, ambient);
             let dispatched = dispatch(&core, request).await;
             to_json(&dispatched.map_err(|error| error.map_rejection(Rejection::new))?)
+        })
+    }
+
+    fn send(
+        self: Box<Self>,
+        core: Arc<Core>,
+        call: CallOptions,
+        ambient: Option<Ambient>,
+    ) -> BoxFuture<'static, Result<(), DispatchError<Rejection>>> {
+        Box::pin(async move {
+            let request = Request::new(self.0, call, ambient);
+            let dispatched = dispatch(&core, request).await;
+            dispatched.map(drop).map_err(|error| error.map_rejection(Rejection::new))
         })
     }
 }

@@ -17,6 +17,7 @@ mod registration;
 mod registry;
 mod schema;
 mod set;
+mod shape;
 
 pub use context::EventContext;
 pub use decode::DecodeError;
@@ -24,8 +25,9 @@ pub use metadata::Metadata;
 pub use raw::{IntoUpcast, RawEvent, UpcastError};
 pub use registration::EventRegistration;
 pub use registry::{EventRegistry, RegistryFault};
-pub use schema::{EventField, EventSchema, Upcast, Upcaster};
+pub use schema::{EventSchema, Upcast, Upcaster};
 pub use set::{EventSet, Payload};
+pub use shape::{EventField, EventShape, EventVariant};
 
 pub(crate) use decode::{Decoded, decode};
 pub(crate) use set::encode as encode_json;

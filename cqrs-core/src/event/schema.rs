@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::event::{RawEvent, UpcastError};
+use crate::event::{EventField, EventShape, EventVariant, RawEvent, UpcastError};
 
 /// What the framework knows of an event type.
 #[derive(Clone, Copy, Debug)]
@@ -14,32 +14,18 @@ pub struct EventSchema {
     pub aliases: &'static [&'static str],
     /// One upcaster for each version below `version`.
     pub upcasters: &'static [Upcaster],
+    /// What the payload is as a whole.
+    pub shape: EventShape,
     /// The fields, for lists and checks.
     pub fields: &'static [EventField],
+    /// The variants of an enum.
+    pub variants: &'static [EventVariant],
     /// The crate that owns the type.
     pub krate: &'static str,
     /// Where the type is declared.
     pub file: &'static str,
     /// Where the type is declared.
     pub line: u32,
-}
-
-/// A field of an event, as it is written in the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EventField {
-    /// Its name; the index for fields without one.
-    pub name: &'static str,
-    /// Its type.
-    pub ty: &'static str,
-}
-
-impl EventField {
-    /// A field.
-    #[must_use]
-    pub const fn new(name: &'static str, ty: &'static str) -> Self {
-        Self { name, ty }
-    }
 }
 
 /// Turns the payload of one version into that of the next, or into other events.
@@ -80,10 +66,21 @@ impl Upcaster {
 }
 
 impl EventSchema {
-    /// A schema with neither aliases nor upcasters.
+    /// A schema with neither aliases nor upcasters, of a payload that nothing is known of.
     #[must_use]
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self { name, version, aliases: &[], upcasters: &[], fields: &[], krate: "", file: "", line: 0 }
+        Self {
+            name,
+            version,
+            aliases: &[],
+            upcasters: &[],
+            shape: EventShape::Unknown,
+            fields: &[],
+            variants: &[],
+            krate: "",
+            file: "",
+            line: 0,
+        }
     }
 
     /// Adds wire names of old.
@@ -100,10 +97,24 @@ impl EventSchema {
         self
     }
 
+    /// Says what the payload is as a whole.
+    #[must_use]
+    pub const fn shape(mut self, shape: EventShape) -> Self {
+        self.shape = shape;
+        self
+    }
+
     /// Adds the fields.
     #[must_use]
     pub const fn fields(mut self, fields: &'static [EventField]) -> Self {
         self.fields = fields;
+        self
+    }
+
+    /// Adds the variants of an enum.
+    #[must_use]
+    pub const fn variants(mut self, variants: &'static [EventVariant]) -> Self {
+        self.variants = variants;
         self
     }
 

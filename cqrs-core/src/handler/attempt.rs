@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -5,7 +6,8 @@ use tracing::Instrument as _;
 
 use crate::ambient::Ambient;
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, EventContext, decode};
+use crate::event::{DecodeError, Decoded, EventContext, EventSet, decode};
+use crate::handler::reaction::Attempt;
 use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
 use crate::panics;
 use crate::store::RecordedEvent;
@@ -26,26 +28,46 @@ impl HandlerRunner {
         &self,
         handler: &H,
         event: &RecordedEvent,
-        attempt: u32,
-        first_failed_at: Option<DateTime<Utc>>,
+        attempt: Attempt,
     ) -> Result<(), Failed> {
-        let context = self.context(event, attempt);
-        let span = tracing::debug_span!(
+        let context = self.context(event, attempt.number);
+        let handled = self.try_handle(handler, event, &context);
+        let Err(error) = handled.instrument(self.span(event, attempt)).await else { return Ok(()) };
+        let failure = self.failure(error, context, attempt);
+        Err(self.decide(event, &failure, handler.on_error(&failure)).await)
+    }
+
+    pub(crate) fn span(&self, event: &RecordedEvent, attempt: Attempt) -> tracing::Span {
+        tracing::debug_span!(
             target: "cqrs",
             "handle",
             otel.kind = "consumer",
             cqrs.handler = &*self.name,
             cqrs.event_type = &*event.event_type,
             cqrs.event_number = event.position,
-            cqrs.attempt = attempt,
-        );
-        let handled = self.try_handle(handler, event, &context).instrument(span).await;
-        let Err(error) = handled else { return Ok(()) };
-        let first_failed_at = first_failed_at.unwrap_or_else(|| self.clock.now());
-        let failure = HandlerFailure { error, context, attempt, first_failed_at };
+            cqrs.attempt = attempt.number,
+        )
+    }
+
+    pub(crate) fn failure<E, C>(
+        &self,
+        error: HandlerError<E>,
+        context: C,
+        attempt: Attempt,
+    ) -> HandlerFailure<E, C> {
+        let first_failed_at = attempt.first_failed_at.unwrap_or_else(|| self.clock.now());
+        HandlerFailure { error, context, attempt: attempt.number, first_failed_at }
+    }
+
+    /// Awaits what is to become of an event that failed.
+    pub(crate) async fn decide<E: Error + 'static, C>(
+        &self,
+        event: &RecordedEvent,
+        failure: &HandlerFailure<E, C>,
+        decision: impl Future<Output = ErrorAction>,
+    ) -> Failed {
         // What it dispatches is caused by the event, too.
-        let decision = self.ambient(event).enter(async { handler.on_error(&failure).await });
-        let action = match panics::catch_async(decision).await {
+        let action = match panics::catch_async(self.ambient(event).enter(decision)).await {
             Ok(action) => action,
             Err(panic) => {
                 tracing::error!(cqrs.handler = &*self.name, panic, "on_error panicked, the handler stops");
@@ -53,18 +75,22 @@ impl HandlerRunner {
             }
         };
         let text = error_text(&failure.error);
-        self.report(&failure, action, &text);
-        Err(Failed { action, text, attempts: attempt, first_failed_at })
+        self.report(event.position, failure.attempt, action, &text);
+        Failed { action, text, attempts: failure.attempt, first_failed_at: failure.first_failed_at }
     }
 
-    /// What keeps the order of an event among others: its stream, unless the handler says otherwise. An event that
-    /// cannot be decoded, or that makes the handler panic, goes by its stream.
-    pub(crate) fn key_of<H: EventHandler>(&self, handler: &H, event: &RecordedEvent) -> String {
+    /// What keeps the order of an event among others, as `partition_by` says. An event that cannot be decoded, or with
+    /// which that panics, goes by its stream.
+    pub(crate) fn key_of<Set: EventSet>(
+        &self,
+        event: &RecordedEvent,
+        partition_by: impl Fn(&Set) -> String,
+    ) -> String {
         let key = panics::catch(|| {
             let mut key = None;
-            let decoded = decode::<H::Event, DecodeError>(&self.registry, event, |decoded| {
+            let decoded = decode::<Set, DecodeError>(&self.registry, event, |decoded| {
                 if let (Decoded::Event(typed), None) = (decoded, &key) {
-                    key = Some(handler.partition_by(&typed, &self.context(event, 1)));
+                    key = Some(partition_by(&typed));
                 }
                 Ok(())
             });
@@ -73,7 +99,28 @@ impl HandlerRunner {
         key.ok().flatten().unwrap_or_else(|| event.stream_id.as_str().to_owned())
     }
 
-    fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {
+    /// The typed values of a stored event that somebody wants: none, one, or several when it was upcast.
+    pub(crate) fn wanted<Set: EventSet, E>(
+        &self,
+        event: &RecordedEvent,
+    ) -> Result<Vec<Set>, HandlerError<E>> {
+        let mut wanted = Vec::new();
+        let decoded = panics::catch(|| {
+            decode::<Set, DecodeError>(&self.registry, event, |decoded| {
+                if let Decoded::Event(event) = decoded {
+                    wanted.push(event);
+                }
+                Ok(())
+            })
+        });
+        match decoded {
+            Ok(Ok(())) => Ok(wanted),
+            Ok(Err(error)) => Err(HandlerError::Undecodable(error)),
+            Err(message) => Err(HandlerError::Panicked(message)),
+        }
+    }
+
+    pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {
         let (application, name) = (Arc::clone(&self.application), Arc::clone(&self.name));
         EventContext::new(
             event.clone(),
@@ -91,20 +138,7 @@ impl HandlerRunner {
         event: &RecordedEvent,
         context: &EventContext,
     ) -> Result<(), HandlerError<H::Error>> {
-        let mut wanted = Vec::new();
-        let decoded = panics::catch(|| {
-            decode::<H::Event, DecodeError>(&self.registry, event, |decoded| {
-                if let Decoded::Event(event) = decoded {
-                    wanted.push(event);
-                }
-                Ok(())
-            })
-        });
-        match decoded {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(HandlerError::Undecodable(error)),
-            Err(message) => return Err(HandlerError::Panicked(message)),
-        }
+        let wanted = self.wanted::<H::Event, _>(event)?;
         // Boxed: a large event would otherwise lie on the stack once for each future around it.
         let work = Box::pin(self.ambient(event).enter(async {
             for event in wanted {
@@ -119,12 +153,11 @@ impl HandlerRunner {
     }
 
     /// What the handler's own commands inherit while it is at `event`.
-    fn ambient(&self, event: &RecordedEvent) -> Ambient {
+    pub(crate) fn ambient(&self, event: &RecordedEvent) -> Ambient {
         Ambient::of_event(event).in_handler(self.key.clone())
     }
 
-    fn report<E>(&self, failure: &HandlerFailure<E>, action: ErrorAction, text: &str) {
-        let (position, attempt) = (failure.context.position(), failure.attempt);
+    fn report(&self, position: u64, attempt: u32, action: ErrorAction, text: &str) {
         match action {
             ErrorAction::Stop => {
                 tracing::error!(

@@ -1,11 +1,15 @@
 use std::any::{TypeId, type_name};
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::react::Reactions;
 use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, StartFrom};
+use crate::process_manager::{Managing, ProcessManager};
+use crate::projection::ProjectionControl;
 use crate::store::EventFilter;
 
 /// A place for an event handler in an application: its type, and how to make an instance when the
@@ -16,6 +20,9 @@ pub struct HandlerEntry {
     pub(crate) type_name: &'static str,
     pub(crate) definition: Option<HandlerDefinition>,
     pub(crate) name: &'static str,
+    /// What it is, and which method of the builder takes an instance.
+    pub(crate) kind: &'static str,
+    pub(crate) method: &'static str,
 }
 
 impl HandlerEntry {
@@ -28,6 +35,23 @@ impl HandlerEntry {
             type_name: type_name::<H>(),
             definition: instance.map(|instance| HandlerDefinition::new(H::NAME, instance)),
             name: H::NAME,
+            kind: "event handler",
+            method: "event_handler",
+        }
+    }
+}
+
+impl HandlerEntry {
+    /// A process manager of type `P`.
+    #[must_use]
+    pub fn process_manager<P: ProcessManager>() -> Self {
+        Self {
+            type_id: TypeId::of::<P>(),
+            type_name: type_name::<P>(),
+            definition: Some(HandlerDefinition::of_process_manager::<P>()),
+            name: P::NAME,
+            kind: "process manager",
+            method: "process_manager",
         }
     }
 }
@@ -48,6 +72,24 @@ pub(crate) struct HandlerDefinition {
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
     pub(crate) start: Arc<dyn StartHandler>,
+    pub(crate) role: Role,
+    /// The projection that it is, for whoever looks after it.
+    pub(crate) projection: Option<Arc<dyn ProjectionControl>>,
+    /// What builds rows beside those of the projection.
+    pub(crate) build: Option<Box<HandlerDefinition>>,
+}
+
+/// Whose events a runner handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An event handler's.
+    Handler,
+    /// A process manager's, which keeps states and sends commands.
+    ProcessManager,
+    /// Those of a projection, for the rows that readers see. The truth about its position lies beside the rows.
+    Projection,
+    /// Those of a projection, for rows beside them. Nobody waits for it or looks after it.
+    Build,
 }
 
 impl HandlerDefinition {
@@ -60,6 +102,26 @@ impl HandlerDefinition {
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),
+            role: Role::Handler,
+            projection: None,
+            build: None,
+        }
+    }
+}
+
+impl HandlerDefinition {
+    pub(crate) fn of_process_manager<P: ProcessManager>() -> Self {
+        Self {
+            name: Arc::from(P::NAME),
+            type_name: type_name::<P>(),
+            start_from: P::START_FROM,
+            strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            schemas: <P::Event as EventSet>::schemas,
+            filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
+            start: Arc::new(Managed::<P>(PhantomData)),
+            role: Role::ProcessManager,
+            projection: None,
+            build: None,
         }
     }
 }
@@ -78,9 +140,17 @@ pub(crate) trait StartHandler: Send + Sync {
 
 struct Instance<H>(Arc<H>);
 
+struct Managed<P>(PhantomData<fn() -> P>);
+
+impl<P: ProcessManager> StartHandler for Managed<P> {
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
+        Box::pin(async move { runner.run(&mut Managing::<P>::new()).await })
+    }
+}
+
 impl<H: EventHandler> StartHandler for Instance<H> {
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
-        Box::pin(async move { runner.run(&*handler).await })
+        Box::pin(async move { runner.run(&mut Reactions(handler)).await })
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::event::{DecodeError, EventContext};
+use crate::projection::ProjectionFailure;
+use crate::store::StoreError;
 
 /// Why an event was not handled.
 #[derive(Debug, thiserror::Error)]
@@ -15,19 +17,24 @@ pub enum HandlerError<E> {
     /// The handler panicked.
     #[error("the handler panicked: {0}")]
     Panicked(String),
+    /// What a projection has written could not be committed.
+    #[error("what was written could not be committed")]
+    NotCommitted(#[source] StoreError),
     /// The stored event could not be decoded; trying again gives the same until the program is changed.
     #[error("the event could not be decoded")]
     Undecodable(#[source] DecodeError),
 }
 
 /// An event that was not handled, and what is known about the attempts.
+///
+/// `Context` is what the handler is told about events: [`EventContext`], or that of a projection.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct HandlerFailure<E> {
+pub struct HandlerFailure<E, Context = EventContext> {
     /// Why not.
     pub error: HandlerError<E>,
     /// The event.
-    pub context: EventContext,
+    pub context: Context,
     /// How many times it was tried, this time included.
     pub attempt: u32,
     /// When it was tried first in this run.
@@ -51,7 +58,7 @@ pub enum ErrorAction {
     Stop,
 }
 
-impl<E> HandlerFailure<E> {
+impl<E, Context> HandlerFailure<E, Context> {
     /// How long the event has been failing.
     #[must_use]
     pub fn failing_for(&self, now: DateTime<Utc>) -> Duration {
@@ -61,13 +68,25 @@ impl<E> HandlerFailure<E> {
 
 impl<E: fmt::Debug> fmt::Display for HandlerFailure<E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "handler {:?}, position {}, attempt {}: {:?}",
-            self.context.handler(),
-            self.context.position(),
-            self.attempt,
-            self.error
-        )
+        self.write("handler", self.context.handler(), self.context.position(), formatter)
+    }
+}
+
+impl<E: fmt::Debug> fmt::Display for ProjectionFailure<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write("projection", self.context.projection(), self.context.position(), formatter)
+    }
+}
+
+impl<E: fmt::Debug, Context> HandlerFailure<E, Context> {
+    fn write(
+        &self,
+        what: &str,
+        name: &str,
+        position: u64,
+        formatter: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let Self { error, attempt, .. } = self;
+        write!(formatter, "{what} {name:?}, position {position}, attempt {attempt}: {error:?}")
     }
 }

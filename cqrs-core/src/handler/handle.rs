@@ -41,9 +41,13 @@ impl<'a> HandlerHandle<'a> {
         Self { core, entry }
     }
 
+    pub(crate) fn core(&self) -> &'a Core {
+        self.core
+    }
+
     /// The handler's name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'a str {
         &self.entry.name
     }
 
@@ -127,11 +131,11 @@ impl<'a> HandlerHandle<'a> {
         }
     }
 
-    async fn tell(&self, order: &Order) -> Result<(), StoreError> {
+    pub(crate) async fn tell(&self, order: &Order) -> Result<(), StoreError> {
         self.write(HandlerCommit::new().put(order.record())).await
     }
 
-    async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
+    pub(crate) async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
         self.core.checkpoints.change_records(self.name(), orders).await?;
         self.entry.control.call();
         self.core.leases.call_owners().await

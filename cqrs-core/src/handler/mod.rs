@@ -1,6 +1,7 @@
 //! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
 
-mod attempt;
+pub(crate) mod attempt;
+pub(crate) mod consumer;
 mod control;
 mod effects;
 mod entry;
@@ -9,14 +10,16 @@ mod handle;
 mod order;
 mod orders;
 mod park;
-mod parked;
+pub(crate) mod parked;
 mod policy;
+mod react;
+pub(crate) mod reaction;
 mod runner;
 mod standby;
-mod status;
+pub(crate) mod status;
 mod tenure;
 mod waiters;
-mod worker;
+pub(crate) mod worker;
 
 pub use effects::OnceError;
 pub use entry::HandlerEntry;
@@ -26,13 +29,19 @@ pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
 
+pub(crate) use attempt::Failed;
+pub(crate) use consumer::Consumer;
 pub(crate) use control::HandlerControl;
 pub(crate) use effects::Effects;
-pub(crate) use entry::HandlerDefinition;
+pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
+pub(crate) use order::Order;
+pub(crate) use parked::{PARKED, storable};
+pub(crate) use policy::Failure;
 pub(crate) use runner::HandlerRunner;
-pub(crate) use status::{Awaited, HandlerBoard, HandlerProgress};
+pub(crate) use status::{Awaited, Entry, HandlerBoard, HandlerProgress};
 pub(crate) use tenure::{LastTenure, Tenure};
 pub(crate) use waiters::Waiters;
+pub(crate) use worker::End;
 
 use std::error::Error;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::error_text::error_text;
+use crate::handler::consumer::Consumer;
 use crate::handler::order::{ORDER, Order};
 use crate::handler::parked::PARKED;
 use crate::handler::worker::End;
-use crate::handler::{EventHandler, HandlerRunner, HandlerState, StartFrom, Tenure};
-use crate::panics;
+use crate::handler::{HandlerRunner, HandlerState, StartFrom, Tenure};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError, all_records};
 
 /// How often orders are looked for in case that a call from another node was lost, while there is reason to expect some.
@@ -31,9 +31,9 @@ impl HandlerRunner {
     }
 
     /// Does what was written down, if it is time to look. While the handler is paused, this waits.
-    pub(crate) async fn follow_orders<H: EventHandler>(
+    pub(crate) async fn follow_orders<C: Consumer>(
         &self,
-        handler: &H,
+        consumer: &mut C,
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         loop {
@@ -44,8 +44,9 @@ impl HandlerRunner {
             if self.control.is_called() || (tenure.expects_orders() && tenure.looked_at.elapsed() >= LOOK) {
                 tenure.looked_at = Instant::now();
                 tenure.has_open_orders = false;
+                consumer.called();
                 match all_records(&*self.checkpoints, &self.name, ORDER).await {
-                    Ok(orders) => self.follow_all(handler, orders, tenure).await?,
+                    Ok(orders) => self.follow_all(consumer, orders, tenure).await?,
                     Err(error) => self.report_unfollowed(&error, tenure),
                 }
             }
@@ -84,9 +85,9 @@ impl HandlerRunner {
         }
     }
 
-    async fn follow_all<H: EventHandler>(
+    async fn follow_all<C: Consumer>(
         &self,
-        handler: &H,
+        consumer: &mut C,
         orders: Vec<HandlerRecord>,
         tenure: &mut Tenure,
     ) -> Result<(), End> {
@@ -98,12 +99,12 @@ impl HandlerRunner {
                     is_paused = true;
                     Ok(())
                 }
-                Ok(Order::Reset { to }) => self.reset(handler, to, done, tenure).await?,
+                Ok(Order::Reset { to }) => self.reset(consumer, to, done, tenure).await?,
                 Ok(Order::RetryParked { key }) => {
-                    self.retry_parked(handler, &key, true, done, tenure).await?
+                    consumer.retry_parked(self, &key, true, done, tenure).await?
                 }
                 Ok(Order::SkipParked { key }) => {
-                    self.retry_parked(handler, &key, false, done, tenure).await?
+                    consumer.retry_parked(self, &key, false, done, tenure).await?
                 }
                 Err(error) => Err(error),
             };
@@ -121,24 +122,26 @@ impl HandlerRunner {
 
     /// Forgets how far the handler has come, what is parked and what effects were made. When this is interrupted, it is
     /// done again: the order goes last.
-    async fn reset<H: EventHandler>(
+    async fn reset<C: Consumer>(
         &self,
-        handler: &H,
+        consumer: &mut C,
         to: Option<u64>,
         done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
-        let refused = match panics::catch_async(handler.before_reset()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error_text(&error)),
-            Err(panic) => Some(format!("before_reset panicked: {panic}")),
+        let cleared = match consumer.before_reset(self, done.clone()).await {
+            Ok(cleared) => cleared,
+            Err(error) => {
+                tracing::error!(
+                    cqrs.handler = &*self.name,
+                    error,
+                    "the handler refused to be reset and goes on"
+                );
+                self.commit(done, tenure).await?;
+                self.set_failure(HandlerState::Running, &error);
+                return Ok(Ok(()));
+            }
         };
-        if let Some(error) = refused {
-            tracing::error!(cqrs.handler = &*self.name, error, "the handler refused to be reset and goes on");
-            self.commit(done, tenure).await?;
-            self.set_failure(HandlerState::Running, &error);
-            return Ok(Ok(()));
-        }
         let forgotten = async {
             let position = match (to, self.start_from) {
                 (Some(position), _) | (None, StartFrom::Position(position)) => position,
@@ -153,7 +156,8 @@ impl HandlerRunner {
             Err(error) => return Ok(Err(error)),
         };
         self.effects.done_with_all();
-        let done = tenure.parked.keys().fold(done.position(position), |done, key| done.remove(PARKED, key));
+        let done =
+            tenure.parked.keys().fold(cleared.position(position), |done, key| done.remove(PARKED, key));
         self.commit(done, tenure).await?;
         tenure.parked.clear();
         (tenure.saved, tenure.tried) = (position, position);

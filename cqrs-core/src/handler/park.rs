@@ -3,8 +3,9 @@
 use crate::backoff::Backoff;
 use crate::handler::attempt::Failed;
 use crate::handler::parked::{PARKED, ParkedKeys};
+use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::worker::End;
-use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, ParkedKey, Tenure};
+use crate::handler::{ErrorAction, HandlerRunner, HandlerState, ParkedKey, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError, all_records};
 
 impl HandlerRunner {
@@ -15,60 +16,92 @@ impl HandlerRunner {
         parked.map(|one| one.map(|one| (one.key.clone(), one))).collect()
     }
 
-    /// Whether the event waits behind one that is parked.
-    pub(crate) fn waits<H: EventHandler>(&self, handler: &H, event: &RecordedEvent, tenure: &Tenure) -> bool {
-        !tenure.parked.is_empty() && tenure.parked.contains_key(&self.key_of(handler, event))
-    }
-
     /// Parks the key of an event that failed. That is on disk before anything else is handled.
-    pub(crate) async fn park<H: EventHandler>(
+    pub(crate) async fn park<R: Reaction>(
         &self,
-        handler: &H,
+        reaction: &mut R,
         event: &RecordedEvent,
         failed: &Failed,
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        if tenure.parked.len() >= self.max_parked {
-            tracing::error!(
-                cqrs.application = &*self.application,
-                cqrs.handler = &*self.name,
-                cqrs.event_number = event.position,
-                error = failed.text,
-                "handler stopped: it has parked {} keys, and is not allowed more",
-                self.max_parked
-            );
-            self.set_failure(HandlerState::Failed, &failed.text);
-            return Err(End::Failed);
-        }
-        let parked = ParkedKey {
-            key: self.key_of(handler, event),
-            position: event.position,
+        let parked = self.to_park(reaction.key_of(self, event), event.position, failed, tenure)?;
+        reaction.keep(self, HandlerCommit::new().put(parked.record()), tenure).await?;
+        self.has_parked(parked, tenure);
+        Ok(())
+    }
+
+    /// Parks a key at a position.
+    pub(crate) async fn park_key(
+        &self,
+        key: String,
+        position: u64,
+        failed: &Failed,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let parked = self.to_park(key, position, failed, tenure)?;
+        self.commit(HandlerCommit::new().put(parked.record()), tenure).await?;
+        self.has_parked(parked, tenure);
+        Ok(())
+    }
+
+    /// What is to be written about a key that is going to be parked, unless there are too many.
+    fn to_park(
+        &self,
+        key: String,
+        position: u64,
+        failed: &Failed,
+        tenure: &Tenure,
+    ) -> Result<ParkedKey, End> {
+        self.may_park(&key, position, &failed.text, tenure)?;
+        tracing::error!(
+            cqrs.application = &*self.application,
+            cqrs.handler = &*self.name,
+            cqrs.event_number = position,
+            cqrs.key = key,
+            error = failed.text,
+            "event parked: later events of its key wait behind it until somebody says what is to be done"
+        );
+        Ok(ParkedKey {
+            key,
+            position,
             error: failed.text.clone(),
             attempts: failed.attempts,
             first_failed_at: failed.first_failed_at,
             parked_at: self.clock.now(),
-        };
+            retry_at: None,
+        })
+    }
+
+    /// Whether one more key may be parked; otherwise the handler stops in front of the event.
+    pub(crate) fn may_park(&self, key: &str, position: u64, error: &str, tenure: &Tenure) -> Result<(), End> {
+        if tenure.parked.len() < self.max_parked || tenure.parked.contains_key(key) {
+            return Ok(());
+        }
         tracing::error!(
             cqrs.application = &*self.application,
             cqrs.handler = &*self.name,
-            cqrs.event_number = event.position,
-            cqrs.key = parked.key,
-            error = parked.error,
-            "event parked: later events of its key wait behind it until somebody says what is to be done"
+            cqrs.event_number = position,
+            error,
+            "handler stopped: it has parked {} keys, and is not allowed more",
+            self.max_parked
         );
-        self.commit(HandlerCommit::new().put(parked.record()), tenure).await?;
-        self.control.leave(event.position);
+        self.set_failure(HandlerState::Failed, &error);
+        Err(End::Failed)
+    }
+
+    /// A key is parked, and that is written.
+    fn has_parked(&self, parked: ParkedKey, tenure: &mut Tenure) {
+        self.control.leave(parked.position);
         tenure.parked.insert(parked.key.clone(), parked);
         self.set_parked(tenure);
         self.set_state(HandlerState::Running);
-        Ok(())
     }
 
     /// Tries the events of a parked key again, in their order, up to where the handler has come. The first one that
     /// fails is parked again. What was `done` by that is written together with it.
-    pub(crate) async fn retry_parked<H: EventHandler>(
+    pub(crate) async fn retry_parked<R: Reaction>(
         &self,
-        handler: &H,
+        reaction: &mut R,
         key: &str,
         with_first: bool,
         done: HandlerCommit,
@@ -99,14 +132,19 @@ impl HandlerRunner {
                 break;
             }
             for event in page.events.iter().take_while(|event| event.position <= until) {
-                if self.key_of(handler, event) != key {
+                if reaction.key_of(self, event) != key {
                     continue;
                 }
                 self.check(tenure)?;
                 let earlier = (event.position == parked.position).then_some(&parked);
-                let attempt = earlier.map_or(0, |parked| parked.attempts).saturating_add(1);
-                let first_failed_at = earlier.map(|parked| parked.first_failed_at);
-                let failed = match self.attempt(handler, event, attempt, first_failed_at).await {
+                let attempt = Attempt {
+                    number: earlier.map_or(0, |parked| parked.attempts).saturating_add(1),
+                    first_failed_at: earlier.map(|parked| parked.first_failed_at),
+                };
+                // If this is the last that is done, the next retry begins behind it.
+                let behind = ParkedKey { position: event.position + 1, ..parked.clone() };
+                let made_up = HandlerCommit::new().put(behind.record());
+                let failed = match reaction.attempt(self, event, attempt, made_up, tenure).await? {
                     Ok(()) | Err(Failed { action: ErrorAction::Skip, .. }) => {
                         self.control.make_up(event.position);
                         self.effects.done_with(event.position);
@@ -122,14 +160,14 @@ impl HandlerRunner {
                     parked_at: parked.parked_at,
                     ..parked
                 };
-                self.commit(done.put(again.record()), tenure).await?;
+                reaction.keep(self, done.put(again.record()), tenure).await?;
                 tenure.parked.insert(key.to_owned(), again);
                 self.set_state(HandlerState::Running);
                 return Ok(Ok(()));
             }
             position = page.read_to;
         }
-        self.commit(done.remove(PARKED, key), tenure).await?;
+        reaction.keep(self, done.remove(PARKED, key), tenure).await?;
         tenure.parked.remove(key);
         self.set_parked(tenure);
         self.set_state(HandlerState::Running);

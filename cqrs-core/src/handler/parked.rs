@@ -29,6 +29,9 @@ pub struct ParkedKey {
     pub first_failed_at: DateTime<Utc>,
     /// When it was parked.
     pub parked_at: DateTime<Utc>,
+    /// When it is tried again by itself, if ever: a process manager sets aside what it is to try again later, so that
+    /// other instances go on.
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// The keys that are parked, as their handler's owner knows them.
@@ -44,27 +47,27 @@ struct Data {
 
 impl ParkedKey {
     pub(crate) fn record(&self) -> HandlerRecord {
-        let Self { key, position, error, attempts, first_failed_at, parked_at } = self.clone();
+        let Self { key, position, error, attempts, first_failed_at, parked_at, retry_at } = self.clone();
         let data = Data { error: storable(error), attempts, first_failed_at, parked_at };
         HandlerRecord {
             kind: PARKED.into(),
             key,
             position,
-            due_at: None,
+            due_at: retry_at,
             data: serde_json::to_vec(&data).expect("text and numbers are JSON").into(),
         }
     }
 
     pub(crate) fn of_record(record: HandlerRecord) -> Result<Self, StoreError> {
-        let HandlerRecord { key, position, data, .. } = record;
+        let HandlerRecord { key, position, data, due_at: retry_at, .. } = record;
         let Data { error, attempts, first_failed_at, parked_at } =
             serde_json::from_slice(&data).map_err(|fault| unreadable(&key, &fault))?;
-        Ok(Self { key, position, error, attempts, first_failed_at, parked_at })
+        Ok(Self { key, position, error, attempts, first_failed_at, parked_at, retry_at })
     }
 }
 
 /// Text that every database takes.
-fn storable(text: String) -> String {
+pub(crate) fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 

@@ -7,7 +7,7 @@ use crate::handler::{ErrorAction, HandlerError, HandlerFailure};
 ///
 /// By default: 10 attempts, 100 ms before the second, twice as long before each further one, at most 30 s between
 /// two; about 1.5 minutes in all. Each delay is a random time between half of it and all of it. An event that cannot
-/// be decoded is not tried again.
+/// be decoded is not tried again, nor is a command that its aggregate refuses.
 ///
 /// A policy is a value, so that [`on_error`](crate::handler::EventHandler::on_error) may have one for each kind of
 /// error:
@@ -37,6 +37,25 @@ pub struct RetryPolicy {
     doubles: bool,
     jitters: bool,
     finally: ErrorAction,
+}
+
+/// Something that failed, of a handler or a process manager.
+pub(crate) trait Failure {
+    /// How many times it was tried.
+    fn attempt(&self) -> u32;
+
+    /// Whether it would fail again whatever happens.
+    fn is_final(&self) -> bool;
+}
+
+impl<E, Context> Failure for HandlerFailure<E, Context> {
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn is_final(&self) -> bool {
+        matches!(self.error, HandlerError::Undecodable(_))
+    }
 }
 
 impl Default for RetryPolicy {
@@ -104,14 +123,15 @@ impl RetryPolicy {
         self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 
-    /// What becomes of a failing event.
+    /// What becomes of a failing event, given a [`HandlerFailure`], or of whatever failed in a process manager, given a
+    /// [`ProcessFailure`](crate::process_manager::ProcessFailure).
     #[must_use]
-    pub fn decide<E>(&self, failure: &HandlerFailure<E>) -> ErrorAction {
-        let undecodable = matches!(failure.error, HandlerError::Undecodable(_));
-        if undecodable || failure.attempt >= self.attempts {
+    #[expect(private_bounds, reason = "failures are ours")]
+    pub fn decide(&self, failure: &impl Failure) -> ErrorAction {
+        if failure.is_final() || failure.attempt() >= self.attempts {
             return self.finally;
         }
-        match self.delay(failure.attempt) {
+        match self.delay(failure.attempt()) {
             Duration::ZERO => ErrorAction::Retry,
             delay if self.jitters => ErrorAction::RetryAfter(jitter(delay)),
             delay => ErrorAction::RetryAfter(delay),

@@ -9,7 +9,7 @@ use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
 use crate::handler::{
-    Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, StartFrom, Waiters,
+    Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, Role, StartFrom, Waiters,
 };
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
@@ -19,6 +19,7 @@ use crate::subscription::{Subscriber, Tail};
 #[derive(Clone)]
 pub(crate) struct HandlerRunner {
     pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
     pub(crate) application: Arc<str>,
     /// Set when the handler is spawned; weak, since the application owns the handler.
     pub(crate) core: Weak<Core>,
@@ -43,6 +44,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
     pub(crate) max_parked: usize,
+    pub(crate) commands_in_flight: usize,
 }
 
 impl HandlerRunner {
@@ -61,6 +63,15 @@ impl HandlerRunner {
             advanced && !self.waiters.is_empty()
         });
         advanced
+    }
+
+    /// Tells from which position on there are commands that are not carried out yet.
+    pub(crate) fn set_unsent(&self, lowest: Option<u64>) {
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.unsent != lowest;
+            progress.unsent = lowest;
+            changed && !self.waiters.is_empty()
+        });
     }
 
     pub(crate) fn set_state(&self, state: HandlerState) {

@@ -5,9 +5,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::backoff::Backoff;
 use crate::error_text::error_text;
+use crate::handler::consumer::Consumer;
 use crate::handler::order::{ORDER, Order};
-use crate::handler::{HandlerRunner, HandlerState, LastTenure, Tenure};
+use crate::handler::worker::End;
+use crate::handler::{HandlerRunner, HandlerState, LastTenure, Role, Tenure};
+use crate::process_manager;
 use crate::store::{CheckpointError, StoreError};
 use crate::subscription::Buffered;
 
@@ -28,6 +32,48 @@ impl HandlerRunner {
             // The handler's own trouble, which it tells of when it runs.
             Err(StoreError::HistoryDiverged { .. }) => {}
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Waits until it is this node's turn to compete for the handler, and then until it owns it.
+    pub(crate) async fn own_in_turn<C: Consumer>(&self, consumer: &mut C) -> Option<Tenure> {
+        self.stop.run_until_cancelled(consumer.eligible(self)).await?;
+        self.own().await
+    }
+
+    /// Goes to where a projection's rows are made, which the log's store does not know for certain.
+    pub(crate) async fn begin_at(&self, position: u64, tenure: &mut Tenure) -> Result<(), End> {
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.correct_checkpoint(position, tenure).await {
+            if let StoreError::HistoryDiverged { .. } = error {
+                tracing::error!(
+                    cqrs.application = &*self.application,
+                    cqrs.handler = &*self.name,
+                    error = &error as &dyn std::error::Error,
+                    "projection stopped: rebuild it, and start the application again"
+                );
+                self.set_failure(HandlerState::Failed, &error);
+                return Err(End::Failed);
+            }
+            self.set_failure(HandlerState::Retrying, &error_text(&error));
+            self.wait(backoff.pause(), tenure).await?;
+        }
+        self.progress.send_modify(|progress| progress.position = position);
+        Ok(())
+    }
+
+    async fn correct_checkpoint(&self, position: u64, tenure: &mut Tenure) -> Result<(), StoreError> {
+        if position > self.tail.last() {
+            let head = self.store.head().await?;
+            if position > head {
+                let handler = self.name.as_ref().to_owned();
+                return Err(StoreError::HistoryDiverged { handler, checkpoint: position, head });
+            }
+        }
+        if tenure.saved > position {
+            self.checkpoints.delete_checkpoint(&self.name).await?;
+            (tenure.saved, tenure.tried) = (0, 0);
         }
         Ok(())
     }
@@ -97,15 +143,26 @@ impl HandlerRunner {
                 Err(CheckpointError::Store(error)) => return Err(error),
             },
         };
-        self.check_history(saved).await?;
+        if matches!(self.role, Role::Handler | Role::ProcessManager) {
+            self.check_history(saved).await?;
+        }
         let parked = self.parked_keys().await?;
         // There may be orders from when nobody owned the handler.
         self.control.call();
         self.effects.load(saved, parked.values()).await?;
+        let unsent = self.first_unsent().await?;
         self.last_tenure().epoch = lease.epoch();
         self.progress.send_modify(|progress| {
-            // Nobody came in between: what was handled since the checkpoint is not handled again.
-            progress.position = if is_next { progress.position.max(saved) } else { saved };
+            progress.position = match self.role {
+                // Nobody came in between: what was handled since the checkpoint is not handled again.
+                Role::Handler if is_next => progress.position.max(saved),
+                // What came of it is nowhere but in the store.
+                Role::Handler | Role::ProcessManager => saved,
+                // Known when the rows were asked.
+                Role::Projection | Role::Build if is_next => progress.position,
+                Role::Projection | Role::Build => 0,
+            };
+            progress.unsent = unsent;
             progress.parked = parked.len();
         });
         Ok(Some(Tenure::new(lease, saved, parked, self.leases.watch())))
@@ -129,7 +186,7 @@ impl HandlerRunner {
     }
 
     /// Keeps up with the owner, closely while somebody waits for the handler.
-    async fn stand_by(&self) -> Infallible {
+    pub(crate) async fn stand_by(&self) -> Infallible {
         let mut pause = FIRST_LOOK;
         loop {
             if self.follow_owner().await {
@@ -150,11 +207,26 @@ impl HandlerRunner {
     /// Reads how far the owner has come; tells whether that is further than before.
     async fn follow_owner(&self) -> bool {
         match self.checkpoints.checkpoint(&self.name).await {
-            Ok(Some(saved)) => self.advance(self.clear_beyond(saved)),
+            Ok(Some(saved)) => match self.first_unsent().await {
+                Ok(unsent) => {
+                    self.set_unsent(unsent);
+                    self.advance(self.clear_beyond(saved))
+                }
+                Err(_) => false,
+            },
             Ok(None) => false,
             // Reported where the lease is asked for, which is soon.
             Err(_) => false,
         }
+    }
+
+    /// The lowest position of which there are commands that are not carried out, as far as that is written. Read behind
+    /// the checkpoint: what is found to be sent then belongs to events that are handled.
+    async fn first_unsent(&self) -> Result<Option<u64>, StoreError> {
+        if self.role != Role::ProcessManager {
+            return Ok(None);
+        }
+        process_manager::first_unsent(&*self.checkpoints, &self.name).await
     }
 
     /// Up to where there is nothing behind `position` that the handler wants, as far as the buffer knows. An owner

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::ambient::HandlerKey;
 use crate::dispatch::{Consistency, Pending};
 use crate::handler::parked::PARKED;
-use crate::handler::{HandlerControl, Waiters};
+use crate::handler::{HandlerControl, Role, Waiters};
 use crate::store::{CheckpointStore, EventFilter, StreamId};
 use crate::subscription::Subscriber;
 
@@ -85,8 +85,23 @@ pub(crate) struct HandlerProgress {
     pub(crate) state: HandlerState,
     /// Everything up to here is handled.
     pub(crate) position: u64,
+    /// The lowest position of which it has commands that are not carried out yet.
+    pub(crate) unsent: Option<u64>,
     pub(crate) parked: usize,
     pub(crate) last_error: Option<Arc<str>>,
+}
+
+impl HandlerProgress {
+    /// That of a handler that has not begun.
+    pub(crate) fn sender() -> watch::Sender<Self> {
+        watch::Sender::new(Self {
+            state: HandlerState::Starting,
+            position: 0,
+            unsent: None,
+            parked: 0,
+            last_error: None,
+        })
+    }
 }
 
 /// The events that a dispatch waits for to be handled.
@@ -108,6 +123,7 @@ pub(crate) struct HandlerBoard {
 pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     strong: bool,
+    pub(crate) role: Role,
     filter: EventFilter,
     subscriber: Arc<Subscriber>,
     waiters: Arc<Waiters>,
@@ -120,16 +136,25 @@ impl HandlerBoard {
         &mut self,
         name: Arc<str>,
         strong: bool,
+        role: Role,
         subscriber: Arc<Subscriber>,
         waiters: Arc<Waiters>,
         control: Arc<HandlerControl>,
     ) -> watch::Sender<HandlerProgress> {
-        let progress =
-            HandlerProgress { state: HandlerState::Starting, position: 0, parked: 0, last_error: None };
-        let (sender, receiver) = watch::channel(progress);
+        let sender = HandlerProgress::sender();
+        let receiver = sender.subscribe();
         self.by_name.insert(Arc::clone(&name), self.entries.len());
         let filter = subscriber.filter.clone();
-        self.entries.push(Entry { name, strong, filter, subscriber, waiters, control, progress: receiver });
+        self.entries.push(Entry {
+            name,
+            strong,
+            role,
+            filter,
+            subscriber,
+            waiters,
+            control,
+            progress: receiver,
+        });
         sender
     }
 
@@ -244,8 +269,12 @@ impl Entry {
 
     /// The position up to which nothing is left to handle.
     fn position(&self) -> u64 {
-        let handled = self.progress.borrow().position;
-        self.subscriber.clear_to().unwrap_or(0).max(handled)
+        let (handled, unsent) = {
+            let progress = self.progress.borrow();
+            (progress.position, progress.unsent)
+        };
+        let handled = self.subscriber.clear_to().unwrap_or(0).max(handled);
+        unsent.map_or(handled, |unsent| handled.min(unsent.saturating_sub(1)))
     }
 
     /// Whether the handler has left one of these events for later. Another node's handler is asked for by the stream.
@@ -258,7 +287,7 @@ impl Entry {
     }
 
     /// Waits until the handler has come to position `head`; the error is that it is down before.
-    async fn reach(&self, head: u64) -> Result<(), ()> {
+    pub(crate) async fn reach(&self, head: u64) -> Result<(), ()> {
         let mut progress = self.progress.clone();
         let mut waiter = None;
         loop {

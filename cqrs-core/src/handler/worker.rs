@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -5,8 +6,9 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
-use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
-use crate::store::{CheckpointError, HandlerCommit, LogPage, RecordedEvent};
+use crate::handler::consumer::Consumer;
+use crate::handler::{HandlerRunner, HandlerState, Tenure};
+use crate::store::{CheckpointError, HandlerCommit, LogPage, StoreError};
 use crate::subscription::Buffered;
 
 /// Why the handling of events ended.
@@ -15,6 +17,8 @@ pub(crate) enum End {
     Stopped,
     /// The handler gave up at an event.
     Failed,
+    /// There is nothing to do for this node as the owner.
+    Yielded,
     /// This node is not, or not for certain, the handler's owner any more.
     Over,
     /// Not really: there is an order that cannot wait until the event is handled.
@@ -33,15 +37,12 @@ const IDLE_SAVE: Duration = Duration::from_secs(30);
 impl HandlerRunner {
     /// Handles events, whenever this node is the handler's owner, until the application stops or the handler gives
     /// up. The lease is given back then, so that another node can go on, or try its luck.
-    pub(crate) async fn run<H: EventHandler>(self, handler: &H) {
-        while let Some(mut tenure) = self.own().await {
+    pub(crate) async fn run<C: Consumer>(self, consumer: &mut C) {
+        while let Some(mut tenure) = self.own_in_turn(consumer).await {
             self.set_state(HandlerState::Running);
-            let end = loop {
-                match self.handle_all(handler, &mut tenure).await {
-                    Ok(never) => match never {},
-                    Err(End::Interrupted) => {}
-                    Err(end) => break end,
-                }
+            let end = match consumer.begin(&self, &mut tenure).await {
+                Ok(()) => self.run_tenure(consumer, &mut tenure).await,
+                Err(end) => end,
             };
             // What was skipped while asleep counts as handled, so that a clean stop repeats nothing.
             if let Some(clear_to) = self.subscriber.get_up() {
@@ -49,13 +50,16 @@ impl HandlerRunner {
             }
             match end {
                 End::Stopped => {
+                    let _ = consumer.finish(&self, &mut tenure).await;
                     let _ = self.save(&mut tenure).await;
                     break;
                 }
                 End::Failed => {
+                    let _ = consumer.finish(&self, &mut tenure).await;
                     let _ = self.save(&mut tenure).await;
                     return self.progress.send_modify(|progress| progress.state = HandlerState::Failed);
                 }
+                End::Yielded => self.set_state(HandlerState::Passive),
                 End::Over | End::Interrupted => {
                     self.set_state(HandlerState::Passive);
                     self.report_over(&tenure);
@@ -64,6 +68,16 @@ impl HandlerRunner {
         }
         if self.progress.borrow().state != HandlerState::Failed {
             self.set_state(HandlerState::Stopped);
+        }
+    }
+
+    async fn run_tenure<C: Consumer>(&self, consumer: &mut C, tenure: &mut Tenure) -> End {
+        loop {
+            match self.handle_all(consumer, tenure).await {
+                Ok(never) => match never {},
+                Err(End::Interrupted) => {}
+                Err(end) => return end,
+            }
         }
     }
 
@@ -78,22 +92,23 @@ impl HandlerRunner {
         }
     }
 
-    async fn handle_all<H: EventHandler>(
+    async fn handle_all<C: Consumer>(
         &self,
-        handler: &H,
+        consumer: &mut C,
         tenure: &mut Tenure,
-    ) -> Result<std::convert::Infallible, End> {
+    ) -> Result<Infallible, End> {
         let mut backoff = Backoff::new();
         let mut ahead = None;
         loop {
             self.check(tenure)?;
-            self.follow_orders(handler, tenure).await?;
+            self.follow_orders(consumer, tenure).await?;
+            consumer.tend(self, tenure).await?;
             match self.tail.after(self.position()) {
                 Buffered::Batch(batch) => {
-                    self.handle_some(handler, &batch.events, tenure).await?;
+                    consumer.consume(self, &batch.events, tenure).await?;
                     self.advance(batch.last);
                 }
-                Buffered::Behind => match self.catch_up(handler, tenure, &mut ahead).await {
+                Buffered::Behind => match self.catch_up(consumer, tenure, &mut ahead).await {
                     Ok(handled) => {
                         handled?;
                         backoff.reset();
@@ -115,6 +130,7 @@ impl HandlerRunner {
                         () = self.stop.cancelled() => return Err(End::Stopped),
                         () = tenure.lease.over() => return Err(End::Over),
                         () = self.called(tenure) => None,
+                        () = consumer.woken() => None,
                         woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
                     // Not woken: it looks up to save how far the others' events have carried it, or to do what it was told.
@@ -127,12 +143,12 @@ impl HandlerRunner {
     }
 
     /// Reads a page of the handler's own, and handles it.
-    async fn catch_up<H: EventHandler>(
+    async fn catch_up<C: Consumer>(
         &self,
-        handler: &H,
+        consumer: &mut C,
         tenure: &mut Tenure,
         ahead: &mut Option<Ahead>,
-    ) -> Result<Result<(), End>, crate::store::StoreError> {
+    ) -> Result<Result<(), End>, StoreError> {
         let position = self.position();
         let page = match ahead.take().filter(|ahead| ahead.after == position) {
             Some(ahead) => ahead.page,
@@ -150,7 +166,7 @@ impl HandlerRunner {
                 if is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
             };
             // It is polled first: handling takes all that is left of the task's budget, without which nothing is read.
-            match select(pin!(next), pin!(self.handle_some(handler, &page.events, tenure))).await {
+            match select(pin!(next), pin!(consumer.consume(self, &page.events, tenure))).await {
                 Either::Left((next, handled)) => (handled.await, next),
                 Either::Right((Ok(()), next)) => (Ok(()), next.await),
                 Either::Right((end, _)) => (end, None),
@@ -162,65 +178,6 @@ impl HandlerRunner {
         self.advance(page.read_to);
         *ahead = next.map(|next| Ahead { after: page.read_to, page: next });
         Ok(Ok(()))
-    }
-
-    async fn handle_some<H: EventHandler>(
-        &self,
-        handler: &H,
-        events: &[RecordedEvent],
-        tenure: &mut Tenure,
-    ) -> Result<(), End> {
-        for event in events {
-            if event.position <= self.position() || !self.subscriber.filter.accepts(&event.event_type) {
-                continue;
-            }
-            self.check(tenure)?;
-            self.handle_one(handler, event, tenure).await?;
-            self.advance(event.position);
-            let unsaved = event.position.saturating_sub(tenure.tried);
-            if unsaved >= self.checkpoint_every || tenure.tried_at.elapsed() >= self.checkpoint_interval {
-                self.save(tenure).await?;
-            }
-            tokio::task::consume_budget().await;
-        }
-        Ok(())
-    }
-
-    /// Handles one event, again and again while the handler's policy says so.
-    async fn handle_one<H: EventHandler>(
-        &self,
-        handler: &H,
-        event: &RecordedEvent,
-        tenure: &mut Tenure,
-    ) -> Result<(), End> {
-        if self.waits(handler, event, tenure) {
-            self.control.leave(event.position);
-            return Ok(());
-        }
-        let (mut attempt, mut first_failed_at) = (1, None);
-        loop {
-            let Err(failed) = self.attempt(handler, event, attempt, first_failed_at).await else {
-                if first_failed_at.is_some() {
-                    self.set_state(HandlerState::Running);
-                }
-                self.effects.done_with(event.position);
-                return Ok(());
-            };
-            match failed.action {
-                ErrorAction::Retry => tokio::task::yield_now().await,
-                ErrorAction::RetryAfter(delay) => self.wait_to_retry(delay, tenure).await?,
-                ErrorAction::Skip => {
-                    self.set_state(HandlerState::Running);
-                    self.effects.done_with(event.position);
-                    return Ok(());
-                }
-                ErrorAction::Park => return self.park(handler, event, &failed, tenure).await,
-                ErrorAction::Stop => return Err(End::Failed),
-            }
-            self.check(tenure)?;
-            attempt += 1;
-            first_failed_at = Some(failed.first_failed_at);
-        }
     }
 
     /// Waits, unless the application stops or the tenure ends meanwhile.

@@ -62,6 +62,11 @@ impl Leases {
         self.store.watch_leases()
     }
 
+    /// Has the owners on all nodes look what they are told.
+    pub(crate) async fn call_owners(&self) -> Result<(), StoreError> {
+        self.store.call_owners().await
+    }
+
     /// How long to wait before a lease that another node has is asked for again; a bit different each time, so
     /// that nodes do not ask all at once.
     pub(crate) fn pause(&self) -> Duration {

@@ -238,3 +238,21 @@ pub enum FailureKind {
     /// The application is not running.
     NotRunning,
 }
+
+impl FailureKind {
+    /// A name that stays the same, for what is kept: `"rejected"`, `"not_handled"`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Invalid => "invalid",
+            Self::Conflict => "conflict",
+            Self::Timeout => "timeout",
+            Self::Halted => "halted",
+            Self::Panicked => "panicked",
+            Self::Store => "store",
+            Self::NotHandled => "not_handled",
+            Self::NotRunning => "not_running",
+        }
+    }
+}

@@ -5,8 +5,9 @@
 //! `after_dispatch` or `after_failure` then runs from the inside out, for entered layers only; with strong
 //! consistency that is after the handlers have handled.
 //!
-//! Ready-made layers: [`RequestLog`], [`Validation`], [`Idempotency`], [`Authorization`], [`TimeLimit`].
+//! Ready-made layers: [`RequestLog`], [`Audit`], [`Validation`], [`Idempotency`], [`Authorization`], [`TimeLimit`].
 
+mod audit;
 mod authorization;
 mod chain;
 mod context;
@@ -17,6 +18,7 @@ mod request_log;
 mod time_limit;
 mod validation;
 
+pub use audit::{Audit, NotAudited};
 pub use authorization::{Authorization, Authorize, Forbidden};
 pub use context::{DispatchContext, DispatchFailure, DispatchOutcome, FailureKind};
 pub use entry::MiddlewareEntry;

@@ -32,9 +32,23 @@ pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
     /// ignored.
     async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError>;
 
+    /// Those records of a kind that have one of these keys, in any order.
+    async fn records_of(
+        &self,
+        handler: &str,
+        kind: &str,
+        keys: &[String],
+    ) -> Result<Vec<HandlerRecord>, StoreError>;
+
     /// A record of a handler.
-    async fn record(&self, handler: &str, kind: &str, key: &str)
-    -> Result<Option<HandlerRecord>, StoreError>;
+    async fn record(
+        &self,
+        handler: &str,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<HandlerRecord>, StoreError> {
+        Ok(self.records_of(handler, kind, &[key.to_owned()]).await?.pop())
+    }
 
     /// The records of a kind with keys behind `after`, all when it is `None`, at most `limit` of them, in the
     /// order of the bytes of their keys.

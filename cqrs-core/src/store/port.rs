@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::id::CommandId;
+use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
     ExpectedVersion, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState,
@@ -117,8 +117,72 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
         deletion: Deletion,
     ) -> Result<(), AppendError>;
 
+    /// The events behind position `after` that belong together by their correlation id, in pages as those of
+    /// [`EventStore::read_log`].
+    ///
+    /// Unless a store has a better way, this walks through the log.
+    async fn read_correlated(
+        &self,
+        correlation_id: CorrelationId,
+        after: u64,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        walk_correlated(self, correlation_id, after, limit).await
+    }
+
+    /// An event that a message is known by: the event of that id, or the first event that the command of that id led to.
+    /// `None` when there is neither.
+    ///
+    /// Unless a store has a better way, this walks through the log.
+    async fn find_message(&self, id: CausationId) -> Result<Option<RecordedEvent>, StoreError> {
+        walk_to_message(self, id).await
+    }
+
     /// The state of a state-stored aggregate.
     async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError>;
+}
+
+/// How many events are read at once to find a few among them.
+const WALK: usize = 1_000;
+
+async fn walk_correlated<S: EventStore + ?Sized>(
+    store: &S,
+    correlation_id: CorrelationId,
+    after: u64,
+    limit: usize,
+) -> Result<LogPage, StoreError> {
+    let mut found = LogPage::new(Vec::new(), after);
+    while found.events.len() < limit {
+        let page = store.read_log(found.read_to, &EventFilter::all(), WALK).await?;
+        if page.read_to <= found.read_to {
+            break;
+        }
+        found.read_to = page.read_to;
+        found.events.extend(page.events.into_iter().filter(|event| event.correlation_id == correlation_id));
+    }
+    if found.events.len() >= limit {
+        found.events.truncate(limit);
+        found.read_to = found.events.last().map_or(after, |last| last.position);
+    }
+    Ok(found)
+}
+
+async fn walk_to_message<S: EventStore + ?Sized>(
+    store: &S,
+    id: CausationId,
+) -> Result<Option<RecordedEvent>, StoreError> {
+    let mut after = 0;
+    loop {
+        let page = store.read_log(after, &EventFilter::all(), WALK).await?;
+        let is_it = |event: &RecordedEvent| event.causation_id == id || id == event.event_id.into();
+        if let Some(event) = page.events.into_iter().find(is_it) {
+            return Ok(Some(event));
+        }
+        if page.read_to <= after {
+            return Ok(None);
+        }
+        after = page.read_to;
+    }
 }
 
 /// A store with all that an application needs.

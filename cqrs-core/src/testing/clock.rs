@@ -1,15 +1,18 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 
 /// A clock that stands still until a test moves it. Clones show the same time.
 ///
 /// Give a clone to the application's builder (`.clock(clock.clone())`) and keep one. It is the time of day
-/// that commands are told; waiting goes through `tokio::time`, which tests pause by other means.
+/// that commands are told, and that deadlines and schedules wait for: those that are due come when the clock is moved.
+/// Other waiting goes through `tokio::time`, which tests pause by other means.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +26,7 @@ use crate::clock::Clock;
 /// assert_eq!((clock.now() - before).num_seconds(), 60);
 /// ```
 #[derive(Clone)]
-pub struct TestClock(Arc<Mutex<DateTime<Utc>>>);
+pub struct TestClock(Arc<watch::Sender<DateTime<Utc>>>);
 
 impl TestClock {
     /// A clock that shows midnight of 1 January 2000, UTC.
@@ -35,23 +38,20 @@ impl TestClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: DateTime<Utc>) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(watch::Sender::new(now)))
     }
 
     /// Sets the time, to the past as well.
     pub fn set(&self, now: DateTime<Utc>) {
-        *self.lock() = now;
+        self.0.send_replace(now);
     }
 
     /// Moves the time on. It stays within what a date can tell.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.lock();
-        let moved = chrono::Duration::from_std(by).ok().and_then(|by| now.checked_add_signed(by));
-        *now = moved.unwrap_or(DateTime::<Utc>::MAX_UTC);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, DateTime<Utc>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.send_modify(|now| {
+            let moved = chrono::Duration::from_std(by).ok().and_then(|by| now.checked_add_signed(by));
+            *now = moved.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        });
     }
 }
 
@@ -63,7 +63,13 @@ impl Default for TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.lock()
+        *self.0.borrow()
+    }
+
+    fn wait_until(&self, at: DateTime<Utc>) -> BoxFuture<'_, ()> {
+        let mut time = self.0.subscribe();
+        // The clock outlives the future, so that it does come.
+        Box::pin(async move { drop(time.wait_for(|now| *now >= at).await) })
     }
 }
 

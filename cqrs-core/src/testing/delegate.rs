@@ -79,13 +79,13 @@ macro_rules! delegate_to_store {
                 self.$inner.change_records(handler, commit).await
             }
 
-            async fn record(
+            async fn records_of(
                 &self,
                 handler: &str,
                 kind: &str,
-                key: &str,
-            ) -> Result<Option<$crate::store::HandlerRecord>, $crate::store::StoreError> {
-                self.$inner.record(handler, kind, key).await
+                keys: &[String],
+            ) -> Result<Vec<$crate::store::HandlerRecord>, $crate::store::StoreError> {
+                self.$inner.records_of(handler, kind, keys).await
             }
 
             async fn records(

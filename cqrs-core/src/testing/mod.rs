@@ -3,9 +3,11 @@
 //! | what is tested | with |
 //! |---|---|
 //! | the rules of an aggregate, without store or application | [`given`], [`Given::when`], [`When::then_events`] |
+//! | the rows of a projection, without log or application | [`given_log`], [`GivenLog::project`] |
 //! | a running application: which events came, and which did not | [`wait_for_event`], [`assert_received`], [`refute_received`], [`assert_correlated`], [`EventProbe`] |
 //! | a running application: that all its work is done | [`settle`] |
 //! | what depends on the time of day | [`TestClock`] |
+//! | what is published to a message broker | [`TestPublisher`] |
 //! | a store adapter | [`conformance`] |
 //! | what the store can do to an application | a wrapper of a store, with [`delegate_to_store!`] |
 //!
@@ -106,7 +108,9 @@ mod clock;
 mod delegate;
 mod event_list;
 mod given;
+mod given_log;
 mod probe;
+mod publisher;
 mod received;
 mod report;
 mod search;
@@ -118,7 +122,9 @@ pub use assertions::{assert_correlated, assert_received, refute_received, wait_f
 pub use clock::TestClock;
 pub use event_list::EventList;
 pub use given::{Given, given, given_nothing, given_state};
+pub use given_log::{GivenLog, given_log};
 pub use probe::EventProbe;
+pub use publisher::{TestPublishError, TestPublisher};
 pub use received::ReceivedEvent;
 pub use settle::{Settle, SettleError, settle};
 pub use when::When;

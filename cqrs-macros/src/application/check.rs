@@ -17,6 +17,9 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) {
     for (list, what) in [
         (&mut model.routers, "router"),
         (&mut model.event_handlers, "event handler"),
+        (&mut model.projections, "projection"),
+        (&mut model.process_managers, "process manager"),
+        (&mut model.publishers, "publisher"),
         (&mut model.middleware, "middleware"),
     ] {
         *list = without_duplicates(std::mem::take(list), what, show, errors);

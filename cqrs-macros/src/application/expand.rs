@@ -70,9 +70,28 @@ fn definition(model: &Model) -> Option<TokenStream> {
             ))
         }
     });
+    let projections = model.projections.iter().map(|projection| {
+        let span = located(projection.span());
+        quote_spanned! {span=>
+            .projection(#krate::projection::ProjectionEntry::new::<#projection>(
+                #krate::__private::default_instance!(#projection)
+            ))
+        }
+    });
+    let process_managers = model.process_managers.iter().map(|manager| {
+        let span = located(manager.span());
+        quote_spanned!(span=> .process_manager::<#manager>())
+    });
+    let publishers = model.publishers.iter().map(|publisher| {
+        let span = located(publisher.span());
+        quote_spanned! {span=>
+            .publisher::<#publisher>(#krate::__private::default_instance!(#publisher))
+        }
+    });
     let middleware = middleware_entries(krate, &model.middleware);
     let defaults = model.options.expand(krate).map(|defaults| quote!(.defaults(#defaults)));
-    let additions = quote!(#(#handlers)* #middleware #defaults);
+    let additions =
+        quote!(#(#handlers)* #(#projections)* #(#process_managers)* #(#publishers)* #middleware #defaults);
     (!additions.is_empty()).then(|| {
         quote! {
             fn definition() -> #krate::application::Definition {

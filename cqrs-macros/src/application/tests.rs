@@ -108,7 +108,7 @@ fn mistakes() {
             pub struct Bank { routers: [A, A], event_handlers: [H, H], handlers: [X], middleware: [M, M], routers: [B], name = "x" }
         }),
         &[
-            "unknown application key `handlers`, expected `name`, `routers`, `event_handlers`, `middleware`, `timeout`, `consistency`, `consistency_timeout`, `retry_attempts` or `crate`",
+            "unknown application key `handlers`, expected `name`, `routers`, `event_handlers`, `projections`, `process_managers`, `publishers`, `middleware`, `timeout`, `consistency`, `consistency_timeout`, `retry_attempts` or `crate`",
             "`routers` is given twice",
             "`name` needs a value: write `name: \"bank\"`",
             "the router `A` is listed twice",

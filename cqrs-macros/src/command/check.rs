@@ -1,3 +1,4 @@
+use proc_macro2::Ident;
 use quote::ToTokens as _;
 use syn::Member;
 
@@ -15,6 +16,9 @@ pub(crate) fn check(model: &Model, errors: &mut Errors) -> bool {
     }
     check_missing(model, errors);
     check_field(model, errors);
+    if let Some(redact) = &model.redact {
+        redact.check(&model.ident, &model.json, errors);
+    }
     check_item(model, errors) && model.router.is_some() && model.aggregate.is_some()
 }
 
@@ -59,16 +63,21 @@ fn check_field(model: &Model, errors: &mut Errors) {
         return;
     };
     if !has_field(fields, field) {
-        let names: Vec<_> = fields.iter().map(show).collect();
-        let there = match names.as_slice() {
-            [] => "it has no fields".to_owned(),
-            [only] => format!("its field is `{only}`"),
-            several => format!("its fields are {}", listed(several, "and")),
-        };
-        errors.at(field, format!("`{}` has no field `{}`: {there}", model.ident, show(field)));
+        errors.at(field, unknown_field(&model.ident, field, fields));
     }
 }
 
 pub(crate) fn has_field(fields: &[Member], field: &Member) -> bool {
     fields.iter().any(|member| member == field)
+}
+
+/// What to say of a field that is not there.
+pub(crate) fn unknown_field(command: &Ident, field: &Member, fields: &[Member]) -> String {
+    let names: Vec<_> = fields.iter().map(show).collect();
+    let there = match names.as_slice() {
+        [] => "it has no fields".to_owned(),
+        [only] => format!("its field is `{only}`"),
+        several => format!("its fields are {}", listed(several, "and")),
+    };
+    format!("`{command}` has no field `{}`: {there}", show(field))
 }

@@ -27,6 +27,7 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
     );
     let (identity, prefix) = (identity(model), prefix(model));
     let (validate, defaults) = (validate(model), defaults(model));
+    let redaction = model.redact.as_ref().map(|redact| redact.expand(krate, &model.json));
     let registration = errors.is_empty().then(|| registration(model));
     quote! {
         #errors
@@ -36,6 +37,7 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
             type Aggregate = #aggregate;
             type Handler = #handler;
             const NAME: &'static str = #name;
+            #redaction
             #identity
             #prefix
             #validate

@@ -3,6 +3,7 @@
 mod check;
 mod expand;
 mod parse;
+mod redact;
 #[cfg(test)]
 mod tests;
 

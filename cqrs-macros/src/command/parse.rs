@@ -6,6 +6,7 @@ use syn::{
     Type,
 };
 
+use crate::command::redact::{self, JsonFields, Redact};
 use crate::shared::dispatch::DispatchOptions;
 use crate::shared::errors::Errors;
 use crate::shared::keys::{Entry, Keys, Spec};
@@ -27,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) handler: Option<Type>,
     pub(crate) name: Option<LitStr>,
     pub(crate) validate: Option<Validate>,
+    pub(crate) redact: Option<Redact>,
+    pub(crate) json: JsonFields,
     pub(crate) options: DispatchOptions,
 }
 
@@ -71,6 +74,7 @@ const SPEC: Spec = Spec {
         ("handler", "handler = YourHandler"),
         ("name", "name = \"Withdraw\""),
         ("validate", "validate = function"),
+        ("redact", "redact = [your_field]"),
         ("timeout", "timeout = \"5s\""),
         ("consistency", "consistency = strong"),
         ("consistency_timeout", "consistency_timeout = \"5s\""),
@@ -94,6 +98,8 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
         handler: None,
         name: None,
         validate: None,
+        redact: None,
+        json: JsonFields::read(&input.attrs, &input.data),
         options: DispatchOptions::default(),
     };
     let mut keys = Keys::new(&SPEC);
@@ -118,6 +124,11 @@ fn read(entry: &Entry<'_>, model: &mut Model) -> syn::Result<()> {
         "validate" => {
             entry.flag()?;
             model.validate = Some(Validate::Method(entry.key.clone()));
+        }
+        "redact" if entry.has_value() => model.redact = Some(entry.value_with(redact::paths)?),
+        "redact" => {
+            entry.flag()?;
+            model.redact = Some(Redact::All);
         }
         "crate" => model.krate = entry.krate()?,
         _ => model.options.read(entry)?,

@@ -130,7 +130,7 @@ fn t_033_an_unknown_option_gets_the_list_of_those_there_are() {
             quote! { #[command(router = R, aggregate = A, identify_by = id, retries = 3)] struct C { id: u8 } },
         ),
         &[
-            "unknown command key `retries`, expected `router`, `aggregate`, `identify_by`, `prefix`, `handler`, `name`, `validate`, `timeout`, `consistency`, `consistency_timeout`, `retry_attempts` or `crate`",
+            "unknown command key `retries`, expected `router`, `aggregate`, `identify_by`, `prefix`, `handler`, `name`, `validate`, `redact`, `timeout`, `consistency`, `consistency_timeout`, `retry_attempts` or `crate`",
         ],
     );
 }
@@ -185,4 +185,81 @@ fn other_items_are_no_commands() {
         &derive(quote! { #[command(router = R, aggregate = A, identify_by = Self::id)] union C { id: u8 } }),
         &["a union cannot be a command: make it a struct or an enum"],
     );
+}
+
+#[test]
+fn what_is_redacted_is_told_by_the_names_of_the_json_form() {
+    let expansion = derive(quote! {
+        #[command(router = R, aggregate = A, identify_by = id)]
+        #[command(redact = [password, card_data.number, notes."secret-text".r#type])]
+        #[serde(rename_all = "camelCase")]
+        struct Pay {
+            id: String,
+            #[serde(rename = "pw")]
+            password: String,
+            card_data: Card,
+            notes: Vec<Note>,
+        }
+    });
+    let expected =
+        "Redaction::of(&[&[\"pw\"], &[\"cardData\", \"number\"], &[\"notes\", \"secret-text\", \"type\"]])";
+    let found: String = pretty(&expansion).split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = |text: &str| text.replace([' ', ','], "");
+    assert!(plain(&found).contains(&plain(expected)), "{found}");
+}
+
+#[test]
+fn a_command_is_redacted_as_a_whole() {
+    for item in [
+        quote!(
+            struct Pay {
+                id: String,
+            }
+        ),
+        quote!(
+            enum Pay {
+                One,
+            }
+        ),
+        quote!(
+            struct Pay(String);
+        ),
+    ] {
+        let expansion = derive(quote! {
+            #[command(router = R, aggregate = A, identify_by = Self::id, redact)]
+            #item
+        });
+        assert!(pretty(&expansion).contains("::cqrs::command::Redaction::ALL"), "{expansion}");
+    }
+}
+
+#[test]
+fn what_has_no_name_in_the_json_form_cannot_be_redacted() {
+    let attribute =
+        quote!(#[command(router = R, aggregate = A, identify_by = Self::id, redact = [secret, id.x])]);
+    refused(
+        &derive(quote!(#attribute struct Pay { id: String, other: u8 })),
+        &["`Pay` has no field `secret`: its fields are `id` and `other`"],
+    );
+    let of_enum =
+        "an enum has no fields to be named: write `redact` alone, for all of it, or make it a struct";
+    refused(&derive(quote!(#attribute enum Pay { One })), &[of_enum, of_enum]);
+    let unnamed = "the JSON form of `Pay` does not name its fields: write `redact` alone, for all of it";
+    refused(
+        &derive(quote!(#attribute #[serde(into = "Other")] struct Pay { secret: u8, id: u8 })),
+        &[unnamed, unnamed],
+    );
+    refused(
+        &derive(quote!(#attribute struct Pay { #[serde(flatten)] secret: Secret, id: String })),
+        &[
+            "the field `secret` is flattened, and has no name in the JSON form: write `redact` alone, for all of it",
+        ],
+    );
+    let misspelt = derive(quote!(
+        #[command(router = R, aggregate = A, identify_by = id, redact = "id")]
+        struct Pay {
+            id: String,
+        }
+    ));
+    assert_eq!(messages(&misspelt), ["expected square brackets"]);
 }

@@ -41,13 +41,12 @@ fn schema(model: &Model, right: bool) -> TokenStream {
     let upcasters = model.upcasters.iter().map(|upcaster| upcaster.expand(krate));
     let upcasters =
         (right && !model.upcasters.is_empty()).then(|| quote!(.upcasters(const { &[#(#upcasters),*] })));
-    let fields = model.fields.iter().map(|(name, ty)| quote!(#krate::event::EventField::new(#name, #ty)));
-    let fields = (!model.fields.is_empty()).then(|| quote!(.fields(const { &[#(#fields),*] })));
+    let payload = model.payload.expand(krate);
     quote! {
         #krate::event::EventSchema::new(#name, #version)
             #aliases
             #upcasters
-            #fields
+            #payload
             .krate(::core::env!("CARGO_PKG_NAME"))
             .at(::core::file!(), ::core::line!())
     }

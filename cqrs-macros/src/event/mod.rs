@@ -3,6 +3,7 @@
 mod check;
 mod expand;
 mod parse;
+mod payload;
 #[cfg(test)]
 mod tests;
 

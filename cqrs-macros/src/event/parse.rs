@@ -1,12 +1,12 @@
 use proc_macro2::Ident;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Data, DeriveInput, Expr, Fields, Generics, LitInt, LitStr, Token, Type, bracketed, parenthesized};
+use syn::{Data, DeriveInput, Expr, Generics, LitInt, LitStr, Token, Type, bracketed, parenthesized};
 
+use crate::event::payload::Payload;
 use crate::shared::errors::Errors;
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::types;
-use crate::shared::names::{plain, show};
 use crate::shared::paths::Crate;
 
 pub(crate) struct Model {
@@ -20,7 +20,7 @@ pub(crate) struct Model {
     pub(crate) upcasters: Vec<Upcaster>,
     /// Whether all upcasters could be read, so that it can be told which are missing.
     pub(crate) upcasters_known: bool,
-    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) payload: Payload,
 }
 
 pub(crate) struct Version {
@@ -61,7 +61,7 @@ pub(crate) fn model(input: &DeriveInput, errors: &mut Errors) -> Model {
         aliases: Vec::new(),
         upcasters: Vec::new(),
         upcasters_known: true,
-        fields: fields(&input.data),
+        payload: Payload::read(&input.attrs, &input.data),
     };
     Keys::new(&SPEC).read_attributes(&input.attrs, "event", errors, |entry, _| read(entry, &mut model));
     model
@@ -113,20 +113,4 @@ fn upcaster(input: ParseStream<'_>) -> syn::Result<Upcaster> {
     let function = input.parse()?;
     let produces = if input.parse::<Option<Token![->]>>()?.is_some() { types(input)? } else { Vec::new() };
     Ok(Upcaster { from, function, produces })
-}
-
-/// The names and types of the fields of a struct.
-fn fields(data: &Data) -> Vec<(String, String)> {
-    let fields = match data {
-        Data::Struct(data) => &data.fields,
-        Data::Enum(_) | Data::Union(_) => &Fields::Unit,
-    };
-    fields
-        .iter()
-        .enumerate()
-        .map(|(index, field)| {
-            let name = field.ident.as_ref().map_or_else(|| index.to_string(), plain);
-            (name, show(&field.ty))
-        })
-        .collect()
 }

@@ -15,26 +15,27 @@ fn a_plain_event() {
     check(
         quote! { pub struct AccountOpened { pub account_id: String, r#type: Vec<Option<u64>> } },
         expect![[r##"
-        #[automatically_derived]
-        impl ::cqrs::event::Event for AccountOpened {
-            const SCHEMA: &'static ::cqrs::event::EventSchema = &::cqrs::event::EventSchema::new(
-                    "AccountOpened",
-                    1u32,
-                )
-                .fields(const {
-                    &[
-                        ::cqrs::event::EventField::new("account_id", "String"),
-                        ::cqrs::event::EventField::new("type", "Vec<Option<u64>>"),
-                    ]
-                })
-                .krate(::core::env!("CARGO_PKG_NAME"))
-                .at(::core::file!(), ::core::line!());
-        }
-        ::cqrs::event::event_set_of_one!(AccountOpened);
-        ::cqrs::__private::inventory::submit! {
-            ::cqrs::event::EventRegistration::of:: < AccountOpened > ()
-        }
-    "##]],
+            #[automatically_derived]
+            impl ::cqrs::event::Event for AccountOpened {
+                const SCHEMA: &'static ::cqrs::event::EventSchema = &::cqrs::event::EventSchema::new(
+                        "AccountOpened",
+                        1u32,
+                    )
+                    .shape(::cqrs::event::EventShape::Struct)
+                    .fields(const {
+                        &[
+                            ::cqrs::event::EventField::new("account_id", "String"),
+                            ::cqrs::event::EventField::new("type", "Vec<Option<u64>>"),
+                        ]
+                    })
+                    .krate(::core::env!("CARGO_PKG_NAME"))
+                    .at(::core::file!(), ::core::line!());
+            }
+            ::cqrs::event::event_set_of_one!(AccountOpened);
+            ::cqrs::__private::inventory::submit! {
+                ::cqrs::event::EventRegistration::of:: < AccountOpened > ()
+            }
+        "##]],
     );
 }
 
@@ -79,6 +80,7 @@ fn everything() {
                                 }),
                         ]
                     })
+                    .shape(crate::facade::event::EventShape::Newtype)
                     .fields(const { &[crate::facade::event::EventField::new("0", "u64")] })
                     .krate(::core::env!("CARGO_PKG_NAME"))
                     .at(::core::file!(), ::core::line!());
@@ -166,4 +168,147 @@ fn other_items_are_no_events() {
         &["a union cannot be an event: make it a struct or an enum"],
     );
     refused(&derive(quote! { #[event = "x"] struct E; }), &["expected `#[event(..)]`"]);
+}
+
+#[test]
+fn serde_decides_on_names() {
+    check(
+        quote! {
+            #[serde(rename_all = "camelCase", bound = "")]
+            struct Moved {
+                #[serde(alias = "house", alias = "home")]
+                new_address: Address,
+                #[serde(rename = "when", with = "iso8601")]
+                moved_at: Option<DateTime>,
+                #[serde(rename(serialize = "by", deserialize = "actor"), default = "nobody")]
+                moved_by: String,
+                #[serde(skip)]
+                cached: Cache,
+                #[serde(flatten)]
+                rest: HashMap<String, Value>,
+                left: Option<u8>,
+            }
+        },
+        expect![[r##"
+            #[automatically_derived]
+            impl ::cqrs::event::Event for Moved {
+                const SCHEMA: &'static ::cqrs::event::EventSchema = &::cqrs::event::EventSchema::new(
+                        "Moved",
+                        1u32,
+                    )
+                    .shape(::cqrs::event::EventShape::Struct)
+                    .fields(const {
+                        &[
+                            ::cqrs::event::EventField::new("newAddress", "Address")
+                                .aliases(&["house", "home"]),
+                            ::cqrs::event::EventField::new("when", "Option<DateTime>")
+                                .with("iso8601"),
+                            ::cqrs::event::EventField::new("by", "String")
+                                .aliases(&["actor"])
+                                .optional(),
+                            ::cqrs::event::EventField::new("rest", "HashMap<String, Value>")
+                                .optional()
+                                .flattened(),
+                            ::cqrs::event::EventField::new("left", "Option<u8>").optional(),
+                        ]
+                    })
+                    .krate(::core::env!("CARGO_PKG_NAME"))
+                    .at(::core::file!(), ::core::line!());
+            }
+            ::cqrs::event::event_set_of_one!(Moved);
+            ::cqrs::__private::inventory::submit! {
+                ::cqrs::event::EventRegistration::of:: < Moved > ()
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn a_default_of_the_type_is_one_of_each_field() {
+    let expansion = derive(quote! { #[serde(default)] struct Moved { to: String } }).to_string();
+    assert!(expansion.contains("optional ()"), "{expansion}");
+}
+
+#[test]
+fn enums_are_told_by_their_variants() {
+    check(
+        quote! {
+            #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "SCREAMING-KEBAB-CASE")]
+            enum Paid {
+                ByCard { card_number: String },
+                #[serde(rename = "cash", alias = "coins")]
+                ByHand,
+                Other(u8, Option<u8>),
+                #[serde(skip)]
+                Never,
+            }
+        },
+        expect![[r##"
+            #[automatically_derived]
+            impl ::cqrs::event::Event for Paid {
+                const SCHEMA: &'static ::cqrs::event::EventSchema = &::cqrs::event::EventSchema::new(
+                        "Paid",
+                        1u32,
+                    )
+                    .shape(::cqrs::event::EventShape::Tagged {
+                        tag: "kind",
+                    })
+                    .variants(const {
+                        &[
+                            ::cqrs::event::EventVariant::new(
+                                "by_card",
+                                ::cqrs::event::EventShape::Struct,
+                                const { &[::cqrs::event::EventField::new("CARD-NUMBER", "String")] },
+                            ),
+                            ::cqrs::event::EventVariant::new(
+                                    "cash",
+                                    ::cqrs::event::EventShape::Unit,
+                                    const { &[] },
+                                )
+                                .aliases(&["coins"]),
+                            ::cqrs::event::EventVariant::new(
+                                "other",
+                                ::cqrs::event::EventShape::Tuple,
+                                const {
+                                    &[
+                                        ::cqrs::event::EventField::new("0", "u8"),
+                                        ::cqrs::event::EventField::new("1", "Option<u8>"),
+                                    ]
+                                },
+                            ),
+                        ]
+                    })
+                    .krate(::core::env!("CARGO_PKG_NAME"))
+                    .at(::core::file!(), ::core::line!());
+            }
+            ::cqrs::event::event_set_of_one!(Paid);
+            ::cqrs::__private::inventory::submit! {
+                ::cqrs::event::EventRegistration::of:: < Paid > ()
+            }
+        "##]],
+    );
+}
+
+#[test]
+fn payloads_as_a_whole() {
+    let shapes = [
+        (quote! { struct E; }, "EventShape :: Unit"),
+        (quote! { struct E(u8); }, "EventShape :: Newtype"),
+        (quote! { struct E(u8, u8); }, "EventShape :: Tuple"),
+        (quote! { #[serde(transparent)] struct E { id: u8 } }, "EventShape :: Newtype"),
+        (
+            quote! { #[serde(from = "Old", into = "New")] struct E { id: u8 } },
+            "EventShape :: As { ty : \"Old\" }",
+        ),
+        (quote! { enum E { A } }, "EventShape :: Enum"),
+        (quote! { #[serde(untagged)] enum E { A } }, "EventShape :: Untagged"),
+        (
+            quote! { #[serde(tag = "t", content = "c")] enum E { A } },
+            "EventShape :: Adjacent { tag : \"t\" , content : \"c\" }",
+        ),
+    ];
+    for (item, shape) in shapes {
+        let expansion = derive(item).to_string();
+        assert!(expansion.contains(shape), "{shape}: {expansion}");
+    }
 }

@@ -1,12 +1,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 
-use crate::event_handler::methods::{Handling, Output};
 use crate::event_handler::parse::{Model, StartFrom};
 use crate::shared::errors::Errors;
+use crate::shared::handling::Handling;
 use crate::shared::names::{plain, show};
-use crate::shared::paths::ends;
-use crate::shared::set::{Member, Set};
+use crate::shared::paths::Crate;
+use crate::shared::set::Set;
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
     let Model { krate, block, cfgs, .. } = model;
@@ -14,7 +14,7 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         return quote!(#errors #block);
     }
     let events = Ident::new("__Event", Span::call_site());
-    let members: Vec<_> = model.handlings.iter().map(member).collect();
+    let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
     let set = Set { krate, name: &events, members: &members };
     let declaration = set.declaration(&format!("The events of the handler `{}`.", show(&block.self_ty)));
     let set = set.event_set();
@@ -31,10 +31,6 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
     }
 }
 
-fn member(handling: &Handling) -> Member {
-    Member { cfgs: handling.cfgs.clone(), variant: handling.variant.clone(), event: handling.event.clone() }
-}
-
 fn handler(model: &Model, events: &Ident) -> TokenStream {
     let Model { krate, block, .. } = model;
     let self_ty = &block.self_ty;
@@ -44,9 +40,11 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
         .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
     let error =
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
-    let (start_from, consistency) = (start_from(model), consistency(model));
+    let start_from = start_from(krate, model.start_from.as_ref());
+    let consistency = consistency(krate, model.strong);
     let arms = model.handlings.iter().map(|handling| arm(handling, events));
-    let on_error = on_error(model);
+    let failure = quote!(#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>);
+    let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
     let partition_by = partition_by(model, events);
     let before_reset = before_reset(model);
     quote! {
@@ -71,9 +69,8 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
     }
 }
 
-fn start_from(model: &Model) -> Option<TokenStream> {
-    let krate = &model.krate;
-    let start_from = match model.start_from.as_ref()? {
+pub(crate) fn start_from(krate: &Crate, start_from: Option<&StartFrom>) -> Option<TokenStream> {
+    let start_from = match start_from? {
         StartFrom::Origin => quote!(Origin),
         StartFrom::Current => quote!(Current),
         StartFrom::Position(position) => quote!(Position(#position)),
@@ -83,9 +80,8 @@ fn start_from(model: &Model) -> Option<TokenStream> {
     })
 }
 
-fn consistency(model: &Model) -> Option<TokenStream> {
-    let krate = &model.krate;
-    model.strong.then(|| {
+pub(crate) fn consistency(krate: &Crate, is_strong: bool) -> Option<TokenStream> {
+    is_strong.then(|| {
         quote! {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
@@ -107,44 +103,9 @@ fn partition_by(model: &Model, events: &Ident) -> Option<TokenStream> {
 
 fn arm(handling: &Handling, events: &Ident) -> TokenStream {
     let Handling { cfgs, variant, .. } = handling;
-    let body = if handling.callable { call(handling) } else { quote!(::core::result::Result::Ok(())) };
+    let body = if handling.callable { handling.call() } else { quote!(::core::result::Result::Ok(())) };
     let event = if handling.callable { quote!(ref __event) } else { quote!(_) };
     quote!(#(#cfgs)* #events::#variant(#event) => { #body })
-}
-
-/// Calls the method, and makes the handler's `Result` of what it returns.
-fn call(handling: &Handling) -> TokenStream {
-    let method = &handling.method;
-    let (start, end) = match &handling.output {
-        Output::Nothing => ends(method),
-        Output::Result(ty) | Output::Opaque(ty) => ends(ty),
-    };
-    let context = handling.takes_context.then(|| quote!(__context));
-    let function = quote_spanned!(start=> Self::#method);
-    let arguments = quote_spanned!(end=> (self, __event, #context));
-    let wait = handling.is_async.then(|| quote_spanned!(end=> .await));
-    match &handling.output {
-        Output::Nothing => quote!(#function #arguments #wait; ::core::result::Result::Ok(())),
-        Output::Result(_) | Output::Opaque(_) => {
-            let convert = quote_spanned!(end=> .map_err(::core::convert::Into::into));
-            quote!(#function #arguments #wait #convert)
-        }
-    }
-}
-
-fn on_error(model: &Model) -> Option<TokenStream> {
-    let on_error = model.on_error.as_ref().filter(|on_error| on_error.callable)?;
-    let (krate, cfgs) = (&model.krate, &on_error.cfgs);
-    let wait = on_error.is_async.then(|| quote!(.await));
-    Some(quote! {
-        #(#cfgs)*
-        async fn on_error(
-            &self,
-            __failure: &#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>,
-        ) -> #krate::handler::ErrorAction {
-            Self::on_error(self, __failure) #wait
-        }
-    })
 }
 
 fn before_reset(model: &Model) -> Option<TokenStream> {

@@ -1,17 +1,31 @@
 //! `#[event_handler]`.
 
+mod before_reset;
 mod check;
 mod expand;
-mod methods;
 mod parse;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use expand::{consistency, start_from};
+pub(crate) use parse::{StartFrom, start_from as parse_start_from};
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::shared::errors::Errors;
+use crate::shared::handling::Kind;
 use crate::shared::impl_block::without_markers;
+
+const KIND: Kind = Kind {
+    attribute: "event_handler",
+    what: "handler",
+    context: "EventContext",
+    takes_rows: false,
+    is_mutable: false,
+    wanted: "expected `&self`, the event `&E`, and if needed `context: &EventContext`",
+    behind_event: "context: &EventContext",
+};
 
 pub(crate) fn attribute(keys: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();

@@ -2,12 +2,16 @@ use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
 
-use crate::event_handler::methods::{BeforeReset, Handling, OnError, handles, handling};
+use crate::event_handler::KIND;
+use crate::event_handler::before_reset::BeforeReset;
+use crate::shared::consistency::strong;
 use crate::shared::errors::Errors;
+use crate::shared::handling::{Handling, handles};
 use crate::shared::impl_block::{ImplBlock, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
+use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
 
 pub(crate) struct Model {
@@ -100,7 +104,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
     Ok(())
 }
 
-fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
+pub(crate) fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
     const EXPECTED: &str = "expected `origin`, `current` or `position(42)`";
     let word: Ident = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
     match word.to_string().as_str() {
@@ -117,25 +121,15 @@ fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
     }
 }
 
-fn strong(input: ParseStream<'_>) -> syn::Result<bool> {
-    const EXPECTED: &str = "expected `strong` or `eventual`";
-    let word: Ident = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
-    match word.to_string().as_str() {
-        "strong" => Ok(true),
-        "eventual" => Ok(false),
-        _ => Err(syn::Error::new_spanned(word, EXPECTED)),
-    }
-}
-
 fn read_methods(model: &mut Model, errors: &mut Errors) {
     for part in &model.block.parts {
         let Part::Method(method) = part else { continue };
         if method.signature.ident == "on_error" {
-            model.on_error = Some(OnError::read(method, errors));
+            model.on_error = Some(OnError::read(method, &KIND, "HandlerFailure", errors));
         } else if method.signature.ident == "before_reset" {
             model.before_reset = Some(BeforeReset::read(method, errors));
         } else if handles(method, &model.interested_in) {
-            let handling = handling(method, errors);
+            let handling = Handling::read(method, &KIND, errors);
             model.methods_known &= handling.is_some();
             model.handlings.extend(handling);
         }

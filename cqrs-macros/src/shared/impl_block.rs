@@ -187,13 +187,18 @@ pub(crate) fn without_markers(block: TokenStream, markers: &[&str]) -> TokenStre
         .collect()
 }
 
+/// Whether an attribute begins with one of the markers.
+fn is_marked(attribute: TokenStream, markers: &[&str]) -> bool {
+    let first = attribute.into_iter().next();
+    first.is_some_and(|first| markers.contains(&first.to_string().as_str()))
+}
+
 fn strip(content: TokenStream, markers: &[&str]) -> TokenStream {
     let mut kept: Vec<TokenTree> = Vec::new();
     for token in content {
         let after_pound = matches!(kept.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '#');
         let is_marker = matches!(&token, TokenTree::Group(group)
-            if group.delimiter() == Delimiter::Bracket
-                && markers.contains(&group.stream().to_string().as_str()));
+            if group.delimiter() == Delimiter::Bracket && is_marked(group.stream(), markers));
         if after_pound && is_marker {
             kept.pop();
         } else {

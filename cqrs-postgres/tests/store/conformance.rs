@@ -1,4 +1,5 @@
 mod jsonb {
+    cqrs_core::audit_conformance!(|| async { crate::support::fresh(|schema| schema).await });
     cqrs_core::store_conformance!(
         || async { crate::support::fresh(|schema| schema).await },
         hard_deletion = || async { crate::support::fresh(|schema| schema.allow_hard_deletion(true)).await },
@@ -18,6 +19,7 @@ mod bytea {
 
 /// `pg_126`, H5: by way of a pooler in transaction mode, which gives each transaction to any of its connections.
 mod pg_126_pooled {
+    cqrs_core::audit_conformance!(|| async { crate::support::fresh_pooled(|schema| schema).await });
     cqrs_core::store_conformance!(
         || async { crate::support::fresh_pooled(|schema| schema).await },
         hard_deletion =

@@ -10,6 +10,7 @@ mod conformance;
 mod follow;
 mod immutable;
 mod isolation;
+mod lineage;
 mod locks;
 mod migrations;
 mod names;

@@ -186,13 +186,13 @@ impl CheckpointStore for FaultyStore {
         self.inner.change_records(handler, commit).await
     }
 
-    async fn record(
+    async fn records_of(
         &self,
         handler: &str,
         kind: &str,
-        key: &str,
-    ) -> Result<Option<HandlerRecord>, StoreError> {
-        self.inner.record(handler, kind, key).await
+        keys: &[String],
+    ) -> Result<Vec<HandlerRecord>, StoreError> {
+        self.inner.records_of(handler, kind, keys).await
     }
 
     async fn records(

@@ -82,7 +82,7 @@ application! {
     }
 }
 
-async fn chain(store: MemoryStore) -> Chain {
+pub async fn chain(store: MemoryStore) -> Chain {
     Chain::builder(store).start().await.unwrap()
 }
 

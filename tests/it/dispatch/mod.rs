@@ -4,5 +4,6 @@ mod causation;
 mod expected_version;
 mod idempotency;
 mod json;
+mod lineage;
 mod results;
 mod timeouts;

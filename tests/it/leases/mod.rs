@@ -1,6 +1,6 @@
 //! Several nodes of one application on one store: each handler runs on one of them.
 
-mod domain;
+pub mod domain;
 mod faults;
 mod give_back;
 mod nodes;

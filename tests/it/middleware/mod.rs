@@ -1,5 +1,6 @@
 //! The layers around commands: their order, what they may change, halting, panics, and the ready-made ones.
 
+mod audit;
 mod changes;
 mod domain;
 mod halting;

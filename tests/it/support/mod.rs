@@ -2,5 +2,6 @@
 
 pub mod gate;
 pub mod log;
+pub mod mortal;
 pub mod store;
 pub mod tally;

@@ -165,6 +165,7 @@ macro_rules! store_conformance {
             records {
                 a_record_is_kept_as_it_was_written
                 records_of_kinds_and_handlers_do_not_mix
+                records_are_found_by_their_keys
                 records_come_in_pages
                 a_commit_of_a_fenced_owner_changes_nothing
                 what_is_due_is_found
@@ -188,6 +189,12 @@ macro_rules! store_conformance {
                 a_forgotten_checkpoint_leaves_the_lease
                 pg_098_of_nodes_that_ask_at_once_one_gets_the_lease
                 no_epoch_is_given_twice
+            }
+            lineage {
+                correlated_events_come_in_the_order_of_the_log
+                correlated_events_come_in_pages
+                a_message_is_found_by_its_id
+                an_unknown_message_is_not_found
             }
             tail {
                 n_039_a_reader_at_the_head_misses_nothing
@@ -232,6 +239,26 @@ macro_rules! store_conformance {
     };
 }
 
+/// Runs the cases of [`AuditStore`](crate::audit::AuditStore) on a store. The expression gives a fresh, empty one.
+#[macro_export]
+macro_rules! audit_conformance {
+    ($fresh:expr $(,)?) => {
+        $crate::__store_conformance_tests! { run_with_audit; $fresh;
+            audit {
+                t_440_a_record_is_open_until_it_ends
+                t_440_an_end_is_kept_as_it_was_told
+                a_record_is_kept_as_it_was_written
+                a_record_is_written_once
+                an_end_without_a_record_is_no_failure
+                records_come_in_pages_by_id
+                each_condition_chooses_its_records
+                conditions_hold_together
+                old_records_are_removed
+            }
+        }
+    };
+}
+
 /// One module per group, one test per case.
 #[doc(hidden)]
 #[macro_export]
@@ -265,6 +292,7 @@ mod tests {
         let groups = [
             include_str!("append.rs"),
             include_str!("append_all.rs"),
+            include_str!("audit.rs"),
             include_str!("idempotency.rs"),
             include_str!("multi_stream.rs"),
             include_str!("state.rs"),
@@ -275,6 +303,7 @@ mod tests {
             include_str!("snapshots.rs"),
             include_str!("checkpoints.rs"),
             include_str!("leases.rs"),
+            include_str!("lineage.rs"),
             include_str!("tail.rs"),
             include_str!("concurrency.rs"),
             include_str!("identity.rs"),

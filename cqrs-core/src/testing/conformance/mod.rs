@@ -19,6 +19,12 @@
 //! }
 //! ```
 //!
+//! A store that keeps an audit too runs the cases of that with a line of its own:
+//!
+//! ```ignore
+//! cqrs_core::audit_conformance!(|| async { MemoryStore::new() });
+//! ```
+//!
 //! A case is an `async fn` over `Arc<dyn Store>` that panics when the store fails it; it can be called
 //! without the macro too. Cases begin with an empty store, use several threads, and never sleep. Names that
 //! begin with a letter and a number refer to the scenarios from which the suite was collected.
@@ -27,6 +33,7 @@
 
 pub mod append;
 pub mod append_all;
+pub mod audit;
 pub mod bad_input;
 pub mod checkpoints;
 pub mod concurrency;
@@ -36,6 +43,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod isolation;
 pub mod leases;
+pub mod lineage;
 pub mod links;
 pub mod multi_stream;
 pub mod read_log;
@@ -50,7 +58,9 @@ mod list;
 mod run;
 
 #[doc(hidden)]
-pub use run::{run, run_with_two};
+pub use run::{run, run_with_audit, run_with_two};
 
+#[doc(inline)]
+pub use crate::audit_conformance;
 #[doc(inline)]
 pub use crate::store_conformance;

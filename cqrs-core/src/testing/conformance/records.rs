@@ -51,6 +51,24 @@ pub async fn a_record_is_kept_as_it_was_written(store: Arc<dyn Store>) {
     assert_eq!(store.checkpoint(HANDLER).await.expect("checkpoints can be read"), None, "it did not move");
 }
 
+/// Several records are found at once; keys without a record give nothing.
+pub async fn records_are_found_by_their_keys(store: Arc<dyn Store>) {
+    let epoch = own(&store).await;
+    let written = ["a", "b", "c"].into_iter().fold(HandlerCommit::new(), |written, key| {
+        written.put(record("parked", key, 1)).put(record("instance", &format!("{key}2"), 1))
+    });
+    commit(&store, epoch, written).await;
+    for (wanted, expected) in
+        [(vec!["c", "x", "a", "a2"], vec!["a", "c"]), (vec!["x"], vec![]), (vec![], vec![])]
+    {
+        let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+        let found = store.records_of(HANDLER, "parked", &wanted).await.expect("records can be read");
+        let mut found: Vec<_> = found.into_iter().map(|record| record.key).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
+
 /// Records of other kinds and handlers are others.
 pub async fn records_of_kinds_and_handlers_do_not_mix(store: Arc<dyn Store>) {
     let epoch = own(&store).await;

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::audit::AuditStore;
 use crate::store::Store;
 
 /// How long a case may take: far longer than any needs, so that only one that hangs is ended by it.
@@ -28,6 +29,17 @@ pub fn run_with_two<S: Store, Fresh: Future<Output = S>, Case: Future<Output = (
         let first: Arc<dyn Store> = Arc::new(fresh().await);
         let second: Arc<dyn Store> = Arc::new(fresh().await);
         case(first, second).await;
+    }));
+}
+
+/// Runs a case on a fresh store of an audit.
+pub fn run_with_audit<S: AuditStore, Fresh: Future<Output = S>, Case: Future<Output = ()>>(
+    fresh: impl FnOnce() -> Fresh,
+    case: impl FnOnce(Arc<dyn AuditStore>) -> Case,
+) {
+    runtime().block_on(within_the_limit(async {
+        let store: Arc<dyn AuditStore> = Arc::new(fresh().await);
+        case(store).await;
     }));
 }
 

@@ -1,0 +1,116 @@
+use std::sync::Arc;
+
+use crate::error_text::error_text;
+use crate::handler::attempt::Failed;
+use crate::handler::consumer::Consumer;
+use crate::handler::reaction::{Attempt, Reaction};
+use crate::handler::worker::End;
+use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
+use crate::panics;
+use crate::store::{HandlerCommit, RecordedEvent, StoreError};
+
+/// Has an event handler react to events, one after the other.
+pub(crate) struct Reactions<H>(pub(crate) Arc<H>);
+
+impl<H: EventHandler> Consumer for Reactions<H> {
+    async fn consume(
+        &mut self,
+        runner: &HandlerRunner,
+        events: &[RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        for event in events {
+            if event.position <= runner.position() || !runner.subscriber.filter.accepts(&event.event_type) {
+                continue;
+            }
+            runner.check(tenure)?;
+            runner.handle_one(self, event, tenure).await?;
+            runner.advance(event.position);
+            let unsaved = event.position.saturating_sub(tenure.tried);
+            if unsaved >= runner.checkpoint_every || tenure.tried_at.elapsed() >= runner.checkpoint_interval {
+                runner.save(tenure).await?;
+            }
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    async fn retry_parked(
+        &mut self,
+        runner: &HandlerRunner,
+        key: &str,
+        with_first: bool,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), StoreError>, End> {
+        runner.retry_parked(self, key, with_first, done, tenure).await
+    }
+
+    async fn before_reset(
+        &mut self,
+        _runner: &HandlerRunner,
+        done: HandlerCommit,
+    ) -> Result<HandlerCommit, String> {
+        match panics::catch_async(self.0.before_reset()).await {
+            Ok(Ok(())) => Ok(done),
+            Ok(Err(error)) => Err(error_text(&error)),
+            Err(panic) => Err(format!("before_reset panicked: {panic}")),
+        }
+    }
+}
+
+impl<H: EventHandler> Reaction for Reactions<H> {
+    async fn attempt(
+        &mut self,
+        runner: &HandlerRunner,
+        event: &RecordedEvent,
+        attempt: Attempt,
+        _done: HandlerCommit,
+        _tenure: &mut Tenure,
+    ) -> Result<Result<(), Failed>, End> {
+        Ok(runner.attempt(&*self.0, event, attempt).await)
+    }
+
+    fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
+        runner.key_of::<H::Event>(event, |typed| self.0.partition_by(typed, &runner.context(event, 1)))
+    }
+}
+
+impl HandlerRunner {
+    /// Handles one event, again and again while its policy says so.
+    pub(crate) async fn handle_one<R: Reaction>(
+        &self,
+        reaction: &mut R,
+        event: &RecordedEvent,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        if reaction.waits(self, event, tenure) {
+            self.control.leave(event.position);
+            return Ok(());
+        }
+        let mut attempt = Attempt::FIRST;
+        loop {
+            let done = HandlerCommit::new().position(event.position);
+            let Err(failed) = reaction.attempt(self, event, attempt, done, tenure).await? else {
+                if attempt.first_failed_at.is_some() {
+                    self.set_state(HandlerState::Running);
+                }
+                self.effects.done_with(event.position);
+                return Ok(());
+            };
+            match failed.action {
+                ErrorAction::Retry => tokio::task::yield_now().await,
+                ErrorAction::RetryAfter(delay) => self.wait_to_retry(delay, tenure).await?,
+                ErrorAction::Skip => {
+                    self.set_state(HandlerState::Running);
+                    self.effects.done_with(event.position);
+                    return Ok(());
+                }
+                ErrorAction::Park => return self.park(reaction, event, &failed, tenure).await,
+                ErrorAction::Stop => return Err(End::Failed),
+            }
+            self.check(tenure)?;
+            attempt = Attempt { number: attempt.number + 1, first_failed_at: Some(failed.first_failed_at) };
+        }
+    }
+}

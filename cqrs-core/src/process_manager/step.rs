@@ -1,0 +1,301 @@
+//! Calling a process manager: one instance, one thing after the other, with nothing left of what fails.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::ambient::Ambient;
+use crate::error_text::error_text;
+use crate::event::{EventContext, Metadata};
+use crate::handler::HandlerRunner;
+use crate::id::{CommandId, CorrelationId};
+use crate::panics;
+use crate::process_manager::command::{Pending, Place};
+use crate::process_manager::instance::{Instance, ProcessPhase};
+use crate::process_manager::process::{Cause, Wanted};
+use crate::process_manager::sending::{Draft, Unsendable};
+use crate::process_manager::timer::{Timer, TimerChange};
+use crate::process_manager::{
+    Process, ProcessAction, ProcessError, ProcessFailure, ProcessManager, SentCommand,
+};
+
+/// What a process manager is called for.
+pub(crate) enum Occasion {
+    /// An event; the context tells which.
+    Event(EventContext),
+    Deadline(Timer),
+    Idle,
+    /// A command was carried out, or failed.
+    Command(Pending),
+}
+
+/// What a step came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) commands: Vec<Pending>,
+    pub(crate) timers: Vec<TimerOutcome>,
+    pub(crate) is_stopped: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum TimerOutcome {
+    Set(Box<Timer>),
+    Cancel(String),
+}
+
+/// An attempt that failed, and what is to become of what it was for.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) action: ProcessAction,
+    pub(crate) text: String,
+    pub(crate) attempts: u32,
+    pub(crate) first_failed_at: DateTime<Utc>,
+    /// What `on_error` wants, unless it is tried again.
+    pub(crate) outcome: Outcome,
+}
+
+impl Occasion {
+    /// What its commands inherit. Being idle has no cause, and begins something new.
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Event(context) => Cause {
+                causation_id: context.event_id().into(),
+                correlation_id: context.correlation_id(),
+                metadata: context.metadata().clone(),
+            },
+            Self::Deadline(timer) => Cause {
+                causation_id: timer.causation_id,
+                correlation_id: timer.correlation_id,
+                metadata: timer.metadata.clone(),
+            },
+            Self::Command(command) => Cause {
+                causation_id: command.id.into(),
+                correlation_id: command.correlation_id,
+                metadata: command.metadata.clone(),
+            },
+            Self::Idle => Cause {
+                causation_id: CommandId::new().into(),
+                correlation_id: CorrelationId::new(),
+                metadata: Metadata::new(),
+            },
+        }
+    }
+
+    fn event(&self) -> Option<&EventContext> {
+        match self {
+            Self::Event(context) => Some(context),
+            _ => None,
+        }
+    }
+
+    /// For people who look.
+    fn what(&self) -> String {
+        match self {
+            Self::Event(context) => context.event_type().to_owned(),
+            Self::Deadline(timer) => format!("deadline {}", timer.name),
+            Self::Idle => "idle".to_owned(),
+            Self::Command(command) => format!("command {}", command.content.name),
+        }
+    }
+
+    /// What tells the ids of its commands from those of others of the instance. An event counts by its position, so that
+    /// handling it once more gives the same ids, whatever came in between.
+    fn id_part(&self, steps: u64) -> String {
+        match self {
+            Self::Event(context) => format!("event {}", context.position()),
+            _ => format!("step {steps}"),
+        }
+    }
+}
+
+/// An attempt that is to be told to the process manager as failed.
+pub(crate) struct Attempt {
+    /// How many there were, this one included.
+    pub(crate) number: u32,
+    pub(crate) first_failed_at: Option<DateTime<Utc>>,
+    /// The commands of the instance that have not been sent.
+    pub(crate) pending: Vec<SentCommand>,
+}
+
+impl HandlerRunner {
+    /// Has an instance do one step. What it did is in its state and in the outcome when it went well, and is forgotten
+    /// when it did not. `events` are what an event was decoded to.
+    pub(crate) async fn step<P: ProcessManager>(
+        &self,
+        id: &Arc<str>,
+        instance: &mut Instance<P>,
+        occasion: &Occasion,
+        events: Vec<P::Event>,
+    ) -> Result<Outcome, ProcessError<P::Error>> {
+        let mut state = instance.state.clone();
+        let mut process = self.process(id, occasion);
+        let ambient = self.ambient_of(&process.cause);
+        let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
+        match panics::catch_async(called).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(ProcessError::Failed(error)),
+            Err(panic) => return Err(ProcessError::Panicked(panic)),
+        }
+        let Process { cause, mut wanted, .. } = process;
+        if let Some(Unsendable { command, source }) = wanted.fault.take() {
+            return Err(ProcessError::Unsendable { command, source });
+        }
+        // What cannot be written down must not be sent.
+        serde_json::to_writer(std::io::sink(), &state).map_err(ProcessError::Unwritable)?;
+        instance.state = state;
+        Ok(self.keep(id, instance, occasion, &cause, wanted))
+    }
+
+    /// Asks the process manager what is to become of something that failed. An instance that is gone has a default
+    /// state, of which nothing is kept.
+    pub(crate) async fn fail<P: ProcessManager>(
+        &self,
+        id: &Arc<str>,
+        instance: &mut Instance<P>,
+        occasion: &Occasion,
+        error: ProcessError<P::Error>,
+        attempt: Attempt,
+    ) -> Failed {
+        let first_failed_at = attempt.first_failed_at.unwrap_or_else(|| self.clock.now());
+        let failure = ProcessFailure {
+            error,
+            instance: id.as_ref().to_owned(),
+            event: occasion.event().cloned(),
+            pending: attempt.pending,
+            is_compensating: instance.progress.phase == ProcessPhase::Compensating,
+            attempt: attempt.number,
+            first_failed_at,
+        };
+        let text = error_text(&failure.error);
+        let mut state = instance.state.clone();
+        let mut process = self.process(id, occasion);
+        let ambient = self.ambient_of(&process.cause);
+        let asked = Box::pin(ambient.enter(state.on_error(&failure, &mut process)));
+        let action = match panics::catch_async(asked).await {
+            Ok(action) => action,
+            Err(panic) => {
+                tracing::error!(
+                    cqrs.handler = &*self.name,
+                    cqrs.instance = &**id,
+                    panic,
+                    "on_error panicked"
+                );
+                process = self.process(id, occasion);
+                ProcessAction::Park
+            }
+        };
+        let is_done =
+            matches!(action, ProcessAction::Skip | ProcessAction::DiscardPending | ProcessAction::Compensate);
+        let outcome = match is_done {
+            true => {
+                instance.state = state;
+                let Process { cause, wanted, .. } = process;
+                self.keep(id, instance, occasion, &cause, wanted)
+            }
+            false => Outcome::default(),
+        };
+        tracing::warn!(
+            cqrs.handler = &*self.name,
+            cqrs.instance = &**id,
+            cqrs.attempt = failure.attempt,
+            error = text,
+            action = ?action,
+            "{} failed",
+            occasion.what()
+        );
+        Failed { action, text, attempts: failure.attempt, first_failed_at, outcome }
+    }
+
+    fn process(&self, id: &Arc<str>, occasion: &Occasion) -> Process {
+        Process {
+            instance: Arc::clone(id),
+            event: occasion.event().cloned(),
+            cause: occasion.cause(),
+            now: self.clock.now(),
+            core: self.core.clone(),
+            effects: Arc::clone(&self.effects),
+            wanted: Wanted::default(),
+        }
+    }
+
+    pub(crate) fn ambient_of(&self, cause: &Cause) -> Ambient {
+        Ambient::new(cause.causation_id, cause.correlation_id).in_handler(self.key.clone())
+    }
+
+    /// Makes commands and timers of what an instance wants.
+    fn keep<P>(
+        &self,
+        id: &Arc<str>,
+        instance: &mut Instance<P>,
+        occasion: &Occasion,
+        cause: &Cause,
+        wanted: Wanted,
+    ) -> Outcome {
+        let progress = &mut instance.progress;
+        progress.steps += 1;
+        let part = occasion.id_part(progress.steps);
+        let command = |(ordinal, draft): (usize, Draft)| {
+            let mut metadata = cause.metadata.clone();
+            metadata.extend(&draft.metadata);
+            let key = format!("{}/{id}/{}/{part}/{ordinal}", self.name, progress.started);
+            let place = Place {
+                key: Pending::key(progress.position, progress.steps, ordinal, id),
+                position: progress.position,
+                instance: Arc::clone(id),
+                started: progress.started,
+            };
+            let cause = Cause { metadata, ..cause.clone() };
+            Pending {
+                timeout_ms: draft.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+                undo: draft.undo,
+                ..Pending::new(place, CommandId::from_key(&key), draft.content, cause)
+            }
+        };
+        let commands: Vec<_> = wanted.drafts.into_iter().enumerate().map(command).collect();
+        let timer = |change| match change {
+            TimerChange::Cancel { name } => TimerOutcome::Cancel(name),
+            TimerChange::Set { name, due_at, command } => TimerOutcome::Set(Box::new(Timer {
+                instance: Arc::clone(id),
+                name,
+                started: progress.started,
+                step: progress.steps,
+                due_at,
+                pattern: None,
+                causation_id: cause.causation_id,
+                correlation_id: cause.correlation_id,
+                metadata: cause.metadata.clone(),
+                command,
+                attempts: 0,
+                first_failed_at: None,
+                stuck: None,
+            })),
+        };
+        let timers: Vec<_> = wanted.timers.into_iter().map(timer).collect();
+        progress.has_timers |= !timers.is_empty();
+        let sent = commands.iter().map(|command| command.content.name.as_ref().to_owned()).collect();
+        progress.note(occasion.what(), self.clock.now(), sent);
+        Outcome { commands, timers, is_stopped: wanted.is_stopped }
+    }
+}
+
+async fn call<P: ProcessManager>(
+    state: &mut P,
+    occasion: &Occasion,
+    events: Vec<P::Event>,
+    process: &mut Process,
+) -> Result<(), P::Error> {
+    match occasion {
+        Occasion::Event(_) => {
+            for event in events {
+                state.handle(event, process).await?;
+            }
+            Ok(())
+        }
+        Occasion::Deadline(timer) => state.on_deadline(&timer.name, process).await,
+        Occasion::Idle => state.on_idle(process).await,
+        Occasion::Command(command) => {
+            state.after_command(&command.sent(), process).await;
+            Ok(())
+        }
+    }
+}

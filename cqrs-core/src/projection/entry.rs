@@ -1,0 +1,86 @@
+use std::any::{TypeId, type_name};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::event::EventSet;
+use crate::handler::{
+    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, Role, StartFrom, StartHandler,
+};
+use crate::projection::Projection;
+use crate::projection::batch::BatchSize;
+use crate::projection::build::Build;
+use crate::projection::control::Shared;
+use crate::projection::live::Live;
+use crate::projection::projecting::Projecting;
+use crate::store::EventFilter;
+
+/// A place for a projection in an application: its type, and how to make an instance when the application is given
+/// none.
+#[derive(Clone, Debug)]
+pub struct ProjectionEntry(pub(crate) HandlerEntry);
+
+impl ProjectionEntry {
+    /// A projection of type `P`; `instance` is `None` when the type has no `Default`, and the application's builder
+    /// must then be given one.
+    #[must_use]
+    pub fn new<P: Projection>(instance: Option<P>) -> Self {
+        Self(HandlerEntry {
+            type_id: TypeId::of::<P>(),
+            type_name: type_name::<P>(),
+            definition: instance.map(|instance| definition(P::NAME, instance)),
+            name: P::NAME,
+            kind: "projection",
+            method: "projection",
+        })
+    }
+}
+
+/// A projection with its instance, as the handlers that it consists of: one for the rows that readers see, and one that
+/// builds rows beside them.
+pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefinition {
+    let name: Arc<str> = Arc::from(name);
+    let shared = Arc::new(Shared::new(Arc::clone(&name), instance));
+    let definition = |name, role, start| HandlerDefinition {
+        name,
+        type_name: type_name::<P>(),
+        start_from: StartFrom::Origin,
+        strong: P::CONSISTENCY == HandlerConsistency::Strong,
+        schemas: <P::Event as EventSet>::schemas,
+        filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
+        start,
+        role,
+        projection: None,
+        build: None,
+    };
+    let build_name = Arc::from(format!("{name}/build"));
+    let build = definition(
+        build_name,
+        Role::Build,
+        Arc::new(StartBuild(Arc::clone(&shared))) as Arc<dyn StartHandler>,
+    );
+    HandlerDefinition {
+        projection: Some(Arc::clone(&shared) as _),
+        build: Some(Box::new(build)),
+        ..definition(name, Role::Projection, Arc::new(StartLive(shared)))
+    }
+}
+
+struct StartLive<P>(Arc<Shared<P>>);
+
+impl<P: Projection> StartHandler for StartLive<P> {
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
+        let projecting = Projecting::new(Arc::clone(&self.0), BatchSize::LIVE, false);
+        Box::pin(async move { runner.run(&mut Live(projecting)).await })
+    }
+}
+
+struct StartBuild<P>(Arc<Shared<P>>);
+
+impl<P: Projection> StartHandler for StartBuild<P> {
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
+        self.0.build.get_or_init(|| runner.progress.subscribe());
+        let projecting = Projecting::new(Arc::clone(&self.0), BatchSize::BULK, true);
+        Box::pin(async move { runner.run(&mut Build::new(projecting)).await })
+    }
+}

@@ -1,0 +1,168 @@
+//! Projections: rows that are made from events, and written together with how far they are made.
+//!
+//! | concept | type |
+//! |---|---|
+//! | a projection | [`Projection`] |
+//! | where its rows lie | [`RowStore`], [`RowTransaction`] |
+//! | what it is told about an event | [`ProjectionContext`], [`Projected`] |
+//! | rows made anew beside those that readers see | [`Generation`], [`Rebuild`] |
+//! | waiting for rows, rebuilding, going back | [`ProjectionHandle`] |
+
+mod batch;
+mod build;
+mod context;
+mod control;
+mod entry;
+mod generation;
+mod handle;
+mod live;
+mod progress;
+mod projecting;
+mod rebuild;
+mod rows;
+mod single;
+
+pub use context::{Projected, ProjectionContext};
+pub use entry::ProjectionEntry;
+pub use generation::{Generation, GenerationError, GenerationState};
+pub use handle::{AtLeastError, ProjectionHandle};
+pub use progress::RebuildProgress;
+pub use rebuild::{Rebuild, RebuildError};
+pub use rows::{Claim, RowError, RowPlace, RowStore, RowTransaction};
+
+pub(crate) use context::ProjectionPlace;
+pub(crate) use control::ProjectionControl;
+pub(crate) use entry::definition;
+
+use std::error::Error;
+
+use crate::event::EventSet;
+use crate::handler::{ErrorAction, HandlerConsistency, HandlerFailure, RetryPolicy};
+
+/// An event that was not projected, and what is known about the attempts.
+pub type ProjectionFailure<E> = HandlerFailure<E, ProjectionContext>;
+
+/// Makes rows for queries from events, as `#[projection]` makes it.
+///
+/// Each event takes effect exactly once: the rows that it leads to and the projection's position are written in one
+/// transaction. Events come in the order of the log, from its beginning, in batches: up to 500 at a time, fewer when
+/// they take longer than about 50 ms. When a batch fails, nothing of it is written; its events are then projected one by
+/// one, and the one that fails goes the way that [`Projection::on_error`] says, as with an
+/// [`EventHandler`](crate::handler::EventHandler).
+///
+/// Rows are a function of the log. A projection has no way to the application and should do nothing but write rows:
+/// everything else would be done again by a rebuild.
+///
+/// # Versions
+/// When [`Projection::VERSION`] grows, the rows of the new version are built beside the old ones, and given to readers at
+/// once when they have caught up. The old rows are kept, for [`ProjectionHandle::roll_back`], until they are
+/// [discarded](ProjectionHandle::discard). Until the switch, nodes that still run the old code go on with the old rows;
+/// where none does, the old rows stay as they are, and readers see them like that.
+///
+/// # By hand
+/// ```
+/// use cqrs_core::projection::{Projection, ProjectionContext, RowStore};
+/// # use cqrs_core::event::{Event, EventSchema};
+/// # #[derive(serde::Serialize, serde::Deserialize, Clone, Debug, PartialEq)] struct Opened;
+/// # impl Event for Opened { const SCHEMA: &'static EventSchema = &EventSchema::new("Opened", 1); }
+/// # cqrs_core::event::event_set_of_one!(Opened);
+///
+/// struct Openings<Rows>(Rows);
+///
+/// impl<Rows: RowStore<Connection: Extend<u64>>> Projection for Openings<Rows> {
+///     const NAME: &'static str = "openings";
+///     const VERSION: u32 = 1;
+///     type Event = Opened;
+///     type Rows = Rows;
+///     type Error = std::io::Error;
+///
+///     fn rows(&self) -> &Rows {
+///         &self.0
+///     }
+///
+///     async fn handle(
+///         &self,
+///         _event: &Opened,
+///         rows: &mut Rows::Connection,
+///         context: &ProjectionContext,
+///     ) -> Result<(), Self::Error> {
+///         rows.extend([context.position()]);
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// # Cancel safety
+/// The future of a method is dropped when the application's shutdown deadline passes; what it has written is undone,
+/// and the events are projected at the next start.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projection: add `#[cqrs::projection(name = \"..\", interested_in = [..])]` to its `impl` block",
+    label = "not a projection"
+)]
+pub trait Projection: Send + Sync + Sized + 'static {
+    /// The name under which its position is kept.
+    const NAME: &'static str;
+
+    /// The version of what it makes of events. A program whose version is higher than that of the rows builds new ones.
+    const VERSION: u32 = 1;
+
+    /// Whether a dispatch with strong consistency waits for it.
+    const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The events that it is interested in.
+    type Event: EventSet;
+
+    /// Where its rows lie.
+    type Rows: RowStore;
+
+    /// Why it fails.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Where its rows lie. Each projection has rows of its own.
+    fn rows(&self) -> &Self::Rows;
+
+    /// Creates what rows are written to, such as tables, when a generation of rows is begun.
+    fn create(
+        &self,
+        rows: &mut <Self::Rows as RowStore>::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = rows;
+        async { Ok(()) }
+    }
+
+    /// Writes what one event leads to.
+    fn handle(
+        &self,
+        event: &Self::Event,
+        rows: &mut <Self::Rows as RowStore>::Connection,
+        context: &ProjectionContext,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Writes what several events lead to, in their order; by default one after the other. Worth to be written by hand
+    /// where rows can be written many at a time.
+    fn handle_batch(
+        &self,
+        events: &[Projected<Self::Event>],
+        rows: &mut <Self::Rows as RowStore>::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async move {
+            for one in events {
+                self.handle(&one.event, rows, &one.context).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// What keeps the order among events: later events of a key wait behind one that is parked. By default the stream.
+    fn partition_by(&self, event: &Self::Event, context: &ProjectionContext) -> String {
+        let _ = event;
+        context.stream_id().as_str().to_owned()
+    }
+
+    /// Decides what becomes of an event that could not be projected. By default the [`RetryPolicy::default`] decides: it
+    /// is tried again with growing delays, and in the end its key is parked while everything else goes on.
+    fn on_error(&self, failure: &ProjectionFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
+        let action = RetryPolicy::default().decide(failure);
+        async move { action }
+    }
+}

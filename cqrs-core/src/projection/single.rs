@@ -1,0 +1,166 @@
+//! One event in a transaction of its own: what is done with the events of a batch that failed, and with parked ones.
+
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+
+use crate::backoff::Backoff;
+use crate::handler::attempt::Failed;
+use crate::handler::parked::PARKED;
+use crate::handler::reaction::{Attempt, Reaction};
+use crate::handler::worker::End;
+use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
+use crate::panics;
+use crate::projection::projecting::Projecting;
+use crate::projection::{
+    Claim, Projected, Projection, ProjectionContext, RowError, RowStore, RowTransaction,
+};
+use crate::store::{HandlerCommit, RecordedEvent, StoreError};
+
+/// Why the rows of one event were not written.
+enum Fault<E> {
+    Event(HandlerError<E>),
+    Rows(RowError),
+}
+
+impl<E> From<StoreError> for Fault<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Rows(error.into())
+    }
+}
+
+impl<P: Projection> Reaction for Projecting<P> {
+    async fn attempt(
+        &mut self,
+        runner: &HandlerRunner,
+        event: &RecordedEvent,
+        attempt: Attempt,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), Failed>, End> {
+        let mut backoff = Backoff::new();
+        loop {
+            let tried = tokio::select! {
+                biased;
+                tried = self.try_one(runner, event, attempt, &done).instrument(runner.span(event, attempt)) => tried,
+                () = tenure.lease.over() => return Err(End::Over),
+            };
+            match tried {
+                Ok(()) => {
+                    self.is_written(&done, tenure);
+                    return Ok(Ok(()));
+                }
+                Err(Fault::Event(error)) => {
+                    let Some(context) = self.context(event, attempt.number) else { return Err(End::Yielded) };
+                    let failure = runner.failure(error, context, attempt);
+                    let decision = self.shared.projection.on_error(&failure);
+                    return Ok(Err(runner.decide(event, &failure, decision).await));
+                }
+                Err(Fault::Rows(RowError::Store(error))) => {
+                    self.wait(runner, &error, &mut backoff, tenure).await?;
+                    // It may have been committed all the same.
+                    let claim = self.claim(runner, tenure).await?;
+                    if has(&claim, &done) {
+                        return Ok(Ok(()));
+                    }
+                }
+                Err(Fault::Rows(_)) => return Err(End::Yielded),
+            }
+        }
+    }
+
+    fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
+        runner.key_of::<P::Event>(event, |typed| match self.context(event, 1) {
+            Some(context) => self.shared.projection.partition_by(typed, &context),
+            None => event.stream_id.as_str().to_owned(),
+        })
+    }
+
+    /// Beside the rows first: that is the truth. The log's store is told for whoever looks.
+    async fn keep(
+        &mut self,
+        runner: &HandlerRunner,
+        commit: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let mut beside = HandlerCommit::new();
+        beside.records = commit.records.iter().filter(|((kind, _), _)| kind == PARKED).map(own).collect();
+        let mut backoff = Backoff::new();
+        loop {
+            match self.write(beside.clone()).await {
+                Ok(()) => break,
+                Err(RowError::Store(error)) => {
+                    self.wait(runner, &error, &mut backoff, tenure).await?;
+                    self.claim(runner, tenure).await?;
+                }
+                Err(_) => return Err(End::Yielded),
+            }
+        }
+        match self.is_rebuild() {
+            true => Ok(()),
+            false => runner.commit(commit, tenure).await,
+        }
+    }
+}
+
+fn own<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
+}
+
+impl<P: Projection> Projecting<P> {
+    fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
+        let at = self.at.as_ref()?;
+        Some(ProjectionContext::new(event.clone(), Arc::clone(&at.place), attempt))
+    }
+
+    async fn try_one(
+        &self,
+        runner: &HandlerRunner,
+        event: &RecordedEvent,
+        attempt: Attempt,
+        done: &HandlerCommit,
+    ) -> Result<(), Fault<P::Error>> {
+        let (Some(at), Some(context)) = (&self.at, self.context(event, attempt.number)) else {
+            return Ok(());
+        };
+        let wanted = runner.wanted::<P::Event, P::Error>(event).map_err(Fault::Event)?;
+        let wanted: Vec<_> = wanted.into_iter().map(|typed| Projected::new(typed, context.clone())).collect();
+        let mut transaction = self.shared.rows().begin(&at.rows).await.map_err(Fault::Rows)?;
+        if !wanted.is_empty() {
+            let work = self.shared.projection.handle_batch(&wanted, transaction.connection());
+            let failed = match panics::catch_async(Box::pin(runner.ambient(event).enter(work))).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(HandlerError::Failed(error)),
+                Err(panic) => Some(HandlerError::Panicked(panic)),
+            };
+            if let Some(error) = failed {
+                // Where nothing can be undone, it was not the event's fault.
+                transaction.roll_back().await?;
+                return Err(Fault::Event(error));
+            }
+        }
+        match transaction.commit(at.saved, done.clone()).await {
+            Err(RowError::Refused(error)) => Err(Fault::Event(HandlerError::NotCommitted(error))),
+            committed => committed.map_err(Fault::Rows),
+        }
+    }
+
+    /// Remembers what was written with the rows of an event.
+    fn is_written(&mut self, done: &HandlerCommit, tenure: &mut Tenure) {
+        if let (Some(at), Some(position)) = (&mut self.at, done.position) {
+            at.saved = at.saved.max(position);
+        }
+        let parked = done.records.values().flatten().filter(|record| record.kind == PARKED);
+        for parked in parked.cloned().filter_map(|record| ParkedKey::of_record(record).ok()) {
+            tenure.parked.insert(parked.key.clone(), parked);
+        }
+    }
+}
+
+/// Whether that is written: either a position, or records.
+fn has(claim: &Claim, done: &HandlerCommit) -> bool {
+    match done.position {
+        Some(position) => claim.position >= position,
+        None => done.records.values().flatten().all(|record| claim.records.contains(record)),
+    }
+}

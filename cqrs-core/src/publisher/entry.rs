@@ -1,0 +1,54 @@
+use std::any::{TypeId, type_name};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::event::EventSet;
+use crate::handler::{
+    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, Role, StartHandler,
+};
+use crate::publisher::Publisher;
+use crate::publisher::publishing::Publishing;
+use crate::store::EventFilter;
+
+impl HandlerEntry {
+    /// A publisher of type `P`; `instance` is `None` when the type has no `Default`, and the application's builder must
+    /// then be given one.
+    #[must_use]
+    pub fn publisher<P: Publisher>(instance: Option<P>) -> Self {
+        Self {
+            type_id: TypeId::of::<P>(),
+            type_name: type_name::<P>(),
+            definition: instance.map(|instance| HandlerDefinition::of_publisher(P::NAME, instance)),
+            name: P::NAME,
+            kind: "publisher",
+            method: "publisher",
+        }
+    }
+}
+
+impl HandlerDefinition {
+    pub(crate) fn of_publisher<P: Publisher>(name: &str, instance: P) -> Self {
+        Self {
+            name: Arc::from(name),
+            type_name: type_name::<P>(),
+            start_from: P::START_FROM,
+            strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            schemas: <P::Event as EventSet>::schemas,
+            filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
+            start: Arc::new(Instance(Arc::new(instance))),
+            role: Role::Handler,
+            projection: None,
+            build: None,
+        }
+    }
+}
+
+struct Instance<P>(Arc<P>);
+
+impl<P: Publisher> StartHandler for Instance<P> {
+    fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
+        let publisher = Arc::clone(&self.0);
+        Box::pin(async move { runner.run(&mut Publishing(publisher)).await })
+    }
+}

@@ -1,0 +1,204 @@
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use crate::projection::methods::{Given, Rows};
+use crate::projection::parse::Model;
+use crate::shared::errors::Errors;
+use crate::shared::handling::Handling;
+use crate::shared::names::{plain, show};
+use crate::shared::set::Set;
+
+pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
+    let Model { krate, block, cfgs, .. } = model;
+    let Some(rows) = model.rows.as_ref().filter(|_| expandable) else {
+        return quote!(#errors #block);
+    };
+    let name = Ident::new("__Event", Span::call_site());
+    let (declaration, events) = match &model.events {
+        Some(events) => (None, quote!(#events)),
+        None => {
+            let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
+            let set = Set { krate, name: &name, members: &members };
+            let declaration =
+                set.declaration(&format!("The events of the projection `{}`.", show(&block.self_ty)));
+            let set = set.event_set();
+            (Some(quote!(#declaration #set)), quote!(#name))
+        }
+    };
+    let projection = projection(model, rows, &events);
+    quote! {
+        #errors
+        #block
+        #(#cfgs)*
+        const _: () = {
+            #declaration
+            #projection
+        };
+    }
+}
+
+fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
+    let Model { krate, block, .. } = model;
+    let self_ty = &block.self_ty;
+    let name = model
+        .name
+        .as_ref()
+        .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
+    let error =
+        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let Rows { cfgs, ty } = rows;
+    let version = model.version.as_ref().map(|version| quote!(const VERSION: u32 = #version;));
+    let consistency = model.strong.then(|| {
+        quote! {
+            const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
+        }
+    });
+    let create = model.create.as_ref().and_then(|create| create_method(model, create));
+    let handle = match &model.on_batch {
+        Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
+        _ => handle_method(model, events),
+    };
+    let partition_by = partition_by(model, events);
+    let failure = quote!(
+        #krate::projection::ProjectionFailure<<Self as #krate::projection::Projection>::Error>
+    );
+    let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
+    quote! {
+        #[automatically_derived]
+        impl #krate::projection::Projection for #self_ty {
+            const NAME: &'static str = #name;
+            #version
+            #consistency
+            type Event = #events;
+            type Rows = #ty;
+            type Error = #error;
+            #(#cfgs)*
+            fn rows(&self) -> &Self::Rows {
+                Self::rows(self)
+            }
+            #create
+            #handle
+            #partition_by
+            #on_error
+        }
+    }
+}
+
+/// What a method that may fail gives.
+fn result(model: &Model) -> TokenStream {
+    let krate = &model.krate;
+    quote!(::core::result::Result<(), <Self as #krate::projection::Projection>::Error>)
+}
+
+/// What the rows are written through.
+fn connection(model: &Model) -> TokenStream {
+    let krate = &model.krate;
+    quote! {
+        <<Self as #krate::projection::Projection>::Rows as #krate::projection::RowStore>::Connection
+    }
+}
+
+fn create_method(model: &Model, create: &Given) -> Option<TokenStream> {
+    let (result, connection) = (result(model), connection(model));
+    let (cfgs, body) = (&create.cfgs, call(create, None));
+    create.callable.then(|| {
+        quote! {
+            #(#cfgs)*
+            async fn create(&self, __rows: &mut #connection) -> #result {
+                #body
+            }
+        }
+    })
+}
+
+fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
+    let krate = &model.krate;
+    let (result, connection) = (result(model), connection(model));
+    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let body = match model.events {
+        None => quote!(match *__event { #(#arms)* }),
+        // Nothing takes them, which has been noted.
+        Some(_) => quote!(::core::result::Result::Ok(())),
+    };
+    quote! {
+        async fn handle(
+            &self,
+            __event: &#events,
+            __rows: &mut #connection,
+            __context: &#krate::projection::ProjectionContext,
+        ) -> #result {
+            #body
+        }
+    }
+}
+
+fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
+    let Handling { cfgs, variant, .. } = handling;
+    match handling.callable {
+        true => {
+            let call = handling.call();
+            quote!(#(#cfgs)* #events::#variant(ref __event) => { #call })
+        }
+        false => quote!(#(#cfgs)* #events::#variant(_) => { ::core::result::Result::Ok(()) }),
+    }
+}
+
+/// One event is a batch of one.
+fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> TokenStream {
+    let krate = &model.krate;
+    let (result, connection) = (result(model), connection(model));
+    let body = match on_batch.callable {
+        true => call(on_batch, Some(quote!(__events))),
+        false => quote!(::core::result::Result::Ok(())),
+    };
+    quote! {
+        async fn handle(
+            &self,
+            __event: &#events,
+            __rows: &mut #connection,
+            __context: &#krate::projection::ProjectionContext,
+        ) -> #result {
+            let __one = #krate::projection::Projected::new(
+                ::core::clone::Clone::clone(__event),
+                ::core::clone::Clone::clone(__context),
+            );
+            let __one = [__one];
+            #krate::projection::Projection::handle_batch(self, &__one, __rows).await
+        }
+        async fn handle_batch(
+            &self,
+            __events: &[#krate::projection::Projected<#events>],
+            __rows: &mut #connection,
+        ) -> #result {
+            #body
+        }
+    }
+}
+
+/// Calls a method that is given the rows.
+fn call(given: &Given, events: Option<TokenStream>) -> TokenStream {
+    let Given { method, rows, is_async, output, .. } = given;
+    let (start, end) = output.ends(method);
+    let rows = quote_spanned!(*rows=> __rows);
+    let events = events.map(|events| quote!(#events,));
+    let function = quote_spanned!(start=> Self::#method);
+    let arguments = quote_spanned!(end=> (self, #events #rows));
+    output.convert(&quote!(#function #arguments), *is_async, end)
+}
+
+fn partition_by(model: &Model, events: &TokenStream) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let field = model.partition_by.as_ref()?;
+    let arms = model.handlings.iter().map(|Handling { cfgs, variant, .. }| {
+        quote!(#(#cfgs)* #events::#variant(__event) => ::std::string::ToString::to_string(&__event.#field),)
+    });
+    Some(quote! {
+        fn partition_by(
+            &self,
+            __event: &#events,
+            _: &#krate::projection::ProjectionContext,
+        ) -> ::std::string::String {
+            match __event { #(#arms)* }
+        }
+    })
+}

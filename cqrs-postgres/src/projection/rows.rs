@@ -1,0 +1,173 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_core::projection::{Claim, Generation, GenerationError, RowError, RowPlace, RowStore};
+use cqrs_core::store::StoreError;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::projection::PostgresRowTransaction;
+use crate::projection::names::{literal, namespace, quoted};
+
+/// Where projections write rows to tables of your own, in any Postgres database: that of the log, or another one.
+///
+/// A projection's methods are given the driver's `&mut PgConnection`, in a transaction that also holds the projection's
+/// position, and name their tables without a schema. The tables are created by the projection's
+/// [`create`](cqrs_core::projection::Projection::create), once for each generation of rows, in a schema that is made for
+/// them:
+///
+/// | schema | what is in it |
+/// |---|---|
+/// | `views`, the one given here | how far each projection is; tables of the framework |
+/// | `views_balances` | the rows of the projection `balances` that readers see |
+/// | `views_balances_g2` | rows of its generation 2 that are being built, or kept |
+///
+/// Readers name the second one. When new rows have caught up, the schemas are renamed in one transaction, which waits
+/// for nobody: a query sees the old rows or the new ones, and prepared statements find the new tables by themselves.
+/// Where the columns have changed, a statement that stays prepared and selects `*` fails once on a connection that has
+/// used it before ("cached plan must not change result type").
+///
+/// The role of the connections needs the right to create schemas in the database.
+///
+/// # Durability
+/// Rows that readers see are committed as the connections commit. While rows are being built, commits do not wait for the
+/// disk (`synchronous_commit = off`): a crash of the server costs at most the last moments of them, which are then made
+/// again.
+///
+/// # Connections
+/// A projection uses one connection of the pool while it writes, and one more while rows are being built. A transaction
+/// that does nothing for 60 s, because its process stands still, is ended by the server.
+///
+/// ```no_run
+/// # async fn example(store: cqrs_postgres::PostgresStore) -> Result<(), Box<dyn std::error::Error>> {
+/// use cqrs_postgres::PostgresRows;
+///
+/// // In the database of the log, next to the log's schema:
+/// let rows = PostgresRows::beside(&store);
+/// // In another one:
+/// let pool = sqlx::PgPool::connect("postgres://localhost/reports").await?;
+/// let reports = PostgresRows::new(pool, "bank_views");
+/// assert_eq!(reports.schema_of("balances"), "bank_views_balances");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PostgresRows {
+    pub(crate) pool: PgPool,
+    pub(crate) schema: Arc<str>,
+}
+
+/// How long a transaction may do nothing before the server ends it.
+const IDLE: &str = "60s";
+
+impl PostgresRows {
+    /// Rows in a database; `schema` is where the framework keeps how far they are, and what the names of the schemas of
+    /// rows begin with. Projections of two applications must not share it.
+    #[must_use]
+    pub fn new(pool: PgPool, schema: impl Into<String>) -> Self {
+        Self { pool, schema: Arc::from(schema.into()) }
+    }
+
+    /// Rows in the database of a log, on the connections for user code; the schema is that of the log with `_views`
+    /// behind it.
+    #[must_use]
+    pub fn beside(store: &PostgresStore) -> Self {
+        Self::new(store.user_pool().clone(), format!("{}_views", store.schema().name()))
+    }
+
+    /// The name of the schema in which readers find the rows of a projection.
+    #[must_use]
+    pub fn schema_of(&self, projection: &str) -> String {
+        namespace(&self.schema, projection)
+    }
+
+    /// The connections.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// SQL with the name of the schema in it.
+    pub(crate) fn sql(&self, sql: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(sql.replace("$schema", &quoted(&self.schema)))
+    }
+
+    /// Creates the framework's tables.
+    pub(crate) async fn create_tables(&self) -> Result<(), StoreError> {
+        let tables = include_str!("tables.sql");
+        let lock = format!(
+            "set local client_min_messages = warning; select pg_advisory_xact_lock(hashtext({}));",
+            literal(&self.schema)
+        );
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let sql = self.sql(&format!("{lock} {tables}"));
+        sqlx::raw_sql(sql).execute(&mut *transaction).await.map_err(store_error)?;
+        transaction.commit().await.map_err(store_error)
+    }
+
+    /// What a transaction of a projection begins with. Unqualified names are those of the generation's schema first.
+    fn begin_sql(&self, place: &RowPlace) -> AssertSqlSafe<String> {
+        let (projection, generation) = (literal(&place.projection), place.generation);
+        self.sql(&format!(
+            "begin isolation level read committed; \
+             set local idle_in_transaction_session_timeout = '{IDLE}'; \
+             select set_config('synchronous_commit', case g.state when 'building' then 'off' \
+               else current_setting('synchronous_commit') end, true), \
+             set_config('search_path', quote_ident(case g.state when 'active' then p.namespace \
+               else p.namespace || '_g' || g.generation end) || ', ' || current_setting('search_path'), true) \
+             from $schema.generations g join $schema.projections p using (projection) \
+             where projection = {projection} and generation = {generation}"
+        ))
+    }
+}
+
+impl RowStore for PostgresRows {
+    type Connection = PgConnection;
+    type Transaction = PostgresRowTransaction;
+
+    async fn generations(&self, projection: &str) -> Result<Vec<Generation>, StoreError> {
+        self.list(projection).await
+    }
+
+    async fn add(&self, projection: &str, version: u32, log: &str) -> Result<u64, GenerationError> {
+        self.add_generation(projection, version, log).await
+    }
+
+    async fn claim(&self, place: &RowPlace) -> Result<Claim, RowError> {
+        self.claim_generation(place).await
+    }
+
+    async fn make(&self, place: &RowPlace) -> Result<PostgresRowTransaction, RowError> {
+        let mut transaction = self.begin(place).await?;
+        transaction.make().await?;
+        Ok(transaction)
+    }
+
+    async fn begin(&self, place: &RowPlace) -> Result<PostgresRowTransaction, RowError> {
+        let transaction = self.pool.begin_with(self.begin_sql(place)).await.map_err(store_error)?;
+        Ok(PostgresRowTransaction::new(self.clone(), transaction, place.clone()))
+    }
+
+    async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {
+        self.activate_generation(place, from, to).await
+    }
+
+    async fn hold_active(&self, place: &RowPlace, limit: Duration) -> Result<u64, RowError> {
+        self.hold_active_generation(place, limit).await
+    }
+
+    async fn roll_back(&self, projection: &str) -> Result<u64, GenerationError> {
+        self.roll_back_generation(projection).await
+    }
+
+    async fn discard(&self, projection: &str, generation: u64) -> Result<(), GenerationError> {
+        self.discard_generation(projection, generation).await
+    }
+}
+
+impl fmt::Debug for PostgresRows {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresRows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}

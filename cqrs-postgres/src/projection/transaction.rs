@@ -1,0 +1,121 @@
+use std::fmt;
+
+use cqrs_core::projection::{RowError, RowPlace, RowTransaction};
+use cqrs_core::store::{HandlerCommit, HandlerRecord, StoreError};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+
+use crate::error::{Fault, store_error};
+use crate::projection::PostgresRows;
+use crate::projection::generations::number;
+use crate::projection::names::{aside, literal, namespace, quoted};
+use crate::rows::signed;
+
+/// Last of all: the lock of the row is held no longer than the commit takes, so that an owner that stands still in a
+/// transaction is in nobody's way.
+const MOVE: &str = "update $schema.generations set position = coalesce($5, position) \
+     where projection = $1 and generation = $2 and epoch = $3 and position = $4 \
+     and (held_until is null or held_until <= clock_timestamp())";
+
+const REMOVE: &str = "delete from $schema.records \
+     where projection = $1 and generation = $2 and kind = $3 and key = $4";
+
+const PUT: &str = "insert into $schema.records (projection, generation, kind, key, position, due_at, data) \
+     values ($1, $2, $3, $4, $5, $6, $7) on conflict (projection, generation, kind, key) \
+     do update set position = excluded.position, due_at = excluded.due_at, data = excluded.data";
+
+const MADE: &str = "update $schema.generations set is_made = true where projection = $1 and generation = $2";
+
+/// Writes to the rows of a projection, which are made together with its position, or not at all.
+pub struct PostgresRowTransaction {
+    rows: PostgresRows,
+    transaction: Transaction<'static, Postgres>,
+    place: RowPlace,
+}
+
+impl PostgresRowTransaction {
+    pub(super) fn new(
+        rows: PostgresRows,
+        transaction: Transaction<'static, Postgres>,
+        place: RowPlace,
+    ) -> Self {
+        Self { rows, transaction, place }
+    }
+
+    /// Makes the schema of a generation that readers do not see, and enters it.
+    pub(super) async fn make(&mut self) -> Result<(), StoreError> {
+        let generation = number(self.place.generation);
+        let name = aside(&namespace(&self.rows.schema, &self.place.projection), generation);
+        let (schema, path) = (quoted(&name), literal(&name));
+        let sql = format!(
+            "set local client_min_messages = warning; drop schema if exists {schema} cascade; \
+             create schema {schema}; set local client_min_messages = notice; \
+             select set_config('search_path', quote_ident({path}) || ', ' || current_setting('search_path'), true)"
+        );
+        let connection = &mut *self.transaction;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(store_error)?;
+        let made = sqlx::query(self.rows.sql(MADE)).bind(&*self.place.projection).bind(generation);
+        made.execute(connection).await.map(drop).map_err(store_error)
+    }
+
+    async fn keep(
+        &mut self,
+        kind: &str,
+        key: &str,
+        record: Option<HandlerRecord>,
+    ) -> Result<(), sqlx::Error> {
+        let sql = self.rows.sql(if record.is_some() { PUT } else { REMOVE });
+        let query = sqlx::query(sql).bind(&*self.place.projection).bind(number(self.place.generation));
+        let query = query.bind(kind).bind(key);
+        let query = match record {
+            Some(HandlerRecord { position, due_at, data, .. }) => {
+                query.bind(signed(position)).bind(due_at).bind(data.to_vec())
+            }
+            None => query,
+        };
+        query.execute(&mut *self.transaction).await.map(drop)
+    }
+}
+
+impl RowTransaction for PostgresRowTransaction {
+    type Connection = PgConnection;
+
+    fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    async fn commit(mut self, from: u64, commit: HandlerCommit) -> Result<(), RowError> {
+        for ((kind, key), record) in commit.records {
+            self.keep(&kind, &key, record).await.map_err(not_written)?;
+        }
+        let moved = sqlx::query(self.rows.sql(MOVE))
+            .bind(&*self.place.projection)
+            .bind(number(self.place.generation))
+            .bind(signed(self.place.epoch))
+            .bind(signed(from))
+            .bind(commit.position.map(signed));
+        let moved = moved.execute(&mut *self.transaction).await.map_err(not_written)?;
+        if moved.rows_affected() == 0 {
+            return Err(self.place.fenced());
+        }
+        self.transaction.commit().await.map_err(not_written)
+    }
+
+    async fn roll_back(self) -> Result<(), StoreError> {
+        self.transaction.rollback().await.map_err(store_error)
+    }
+}
+
+/// What is refused is refused again: a constraint that is looked at last, or a transaction in which a statement has
+/// failed whose error was not passed on.
+fn not_written(error: sqlx::Error) -> RowError {
+    match Fault::of(&error) {
+        Fault::Refused => RowError::Refused(store_error(error)),
+        _ => RowError::Store(store_error(error)),
+    }
+}
+
+impl fmt::Debug for PostgresRowTransaction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresRowTransaction").field("place", &self.place).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Going back: what was done is undone, the last first.
+
+use super::domain::*;
+use cqrs::prelude::*;
+use cqrs::process_manager::ProcessPhase;
+
+#[tokio::test]
+async fn what_was_done_is_undone_in_reverse_and_the_instance_is_gone() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|failure, process| {
+        process.send(Do { task: failure.instance.clone(), what: "failed".to_owned() });
+        ProcessAction::Compensate
+    });
+    site.tell_all(&[("a", "start:undo=1/-1:do=2:undo=3/-3:do=x:do=no")]).await;
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    assert_eq!(site.done("a").await, ["1", "2", "3", "-3", "-1", "failed"]);
+    site.tell_all(&[("a", "start:do=anew")]).await;
+    assert_eq!(site.done("a").await.last().unwrap(), "anew");
+}
+
+#[tokio::test]
+async fn an_event_that_fails_can_have_its_instance_go_back() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|_, _| ProcessAction::Compensate);
+    site.tell_all(&[("a", "start:undo=1/-1")]).await;
+    site.tell_all(&[("a", "go:may=x:do=no"), ("a", "go:do=no")]).await;
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    assert_eq!(site.done("a").await, ["1", "-1"]);
+}
+
+#[tokio::test]
+async fn an_instance_without_anything_to_undo_is_gone_at_once() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|_, _| ProcessAction::Compensate);
+    site.tell_all(&[("a", "start:do=1:do=x:do=no")]).await;
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    assert_eq!(site.done("a").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_compensation_that_fails_is_set_aside_and_survives_a_restart() {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("-2");
+    on_error(|failure, _| match failure.is_compensating {
+        false => ProcessAction::Compensate,
+        true => ProcessAction::Park,
+    });
+    site.tell_all(&[("a", "start:undo=1/-1:undo=2/-2:do=x")]).await;
+    assert_eq!(site.done("a").await, ["1", "2"]);
+    assert_eq!(site.instance("a").await.unwrap().phase, ProcessPhase::Compensating);
+    let site = site.restart().await;
+    site.tell_all(&[("a", "go:do=no"), ("a", "any:do=no")]).await;
+    mend("-2");
+    site.foreman().retry("a").await.unwrap();
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    assert_eq!(site.done("a").await, ["1", "2", "-2", "-1"]);
+}
+
+#[tokio::test]
+async fn a_compensation_that_is_left_out_does_not_keep_the_instance() {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("-1");
+    on_error(|failure, _| match failure.is_compensating {
+        false => ProcessAction::Compensate,
+        true => ProcessAction::Skip,
+    });
+    site.tell_all(&[("a", "start:undo=1/-1:do=x")]).await;
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    assert_eq!(site.done("a").await, ["1"]);
+}

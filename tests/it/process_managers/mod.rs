@@ -1,0 +1,12 @@
+//! Process managers: what they are told, what they send, and what remains of it in all circumstances.
+
+mod compensation;
+mod crash_points;
+mod domain;
+mod failures;
+mod looking;
+mod restart;
+mod routing;
+mod sending;
+mod timers;
+mod transfer;

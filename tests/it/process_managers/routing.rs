@@ -1,0 +1,119 @@
+//! To which instances events lead.
+
+use super::domain::*;
+use cqrs::prelude::*;
+use cqrs::process_manager::ProcessError;
+
+#[tokio::test]
+async fn t_350_an_event_starts_an_instance_and_later_ones_go_on() {
+    let site = Site::new().await;
+    site.tell_all(&[("a", "start:do=one"), ("a", "go:do=two"), ("b", "start:do=other")]).await;
+    assert_eq!(site.done("a").await, ["one", "two"]);
+    assert_eq!(site.done("b").await, ["other"]);
+    assert_eq!(site.words("a").await.unwrap(), ["start:do=one", "go:do=two"]);
+}
+
+#[tokio::test]
+async fn roles_that_do_not_fit_pass_by() {
+    let site = Site::new().await;
+    site.tell_all(&[("a", "go:do=no"), ("a", "stop:do=no"), ("a", "none:do=no")]).await;
+    assert_eq!(site.instance("a").await, None);
+    site.tell_all(&[("a", "start"), ("a", "start:do=no"), ("a", "any:do=yes"), ("b", "any:do=yes")]).await;
+    assert_eq!(site.done("a").await, ["yes"]);
+    assert_eq!(site.done("b").await, ["yes"]);
+}
+
+#[tokio::test]
+async fn t_352_t_360_a_stop_ends_the_instance_in_memory_or_not_and_a_start_begins_anew() {
+    let site = Site::new().await;
+    site.tell_all(&[("a", "start"), ("a", "stop:do=farewell")]).await;
+    assert_eq!(site.instance("a").await, None);
+    assert_eq!(site.done("a").await, ["farewell"]);
+    site.tell_all(&[("a", "start")]).await;
+    assert_eq!(site.words("a").await.unwrap(), ["start"]);
+    // Not in memory.
+    let site = site.restart().await;
+    site.tell_all(&[("a", "stop")]).await;
+    assert_eq!(site.instance("a").await, None);
+}
+
+#[tokio::test]
+async fn an_instance_can_end_and_begin_within_one_page() {
+    let site = Site::new().await;
+    site.foreman().handler().pause().await.unwrap();
+    for word in ["start:by=x/1000", "stop:do=1", "start:do=2", "go:do=3"] {
+        site.tell("a", word).await;
+    }
+    site.foreman().handler().resume().await.unwrap();
+    site.settle().await;
+    assert_eq!(site.words("a").await.unwrap(), ["start:do=2", "go:do=3"]);
+    assert_eq!(site.done("a").await, ["1", "2", "3"]);
+    assert_eq!(site.foreman().timers(None, 10).await.unwrap(), [], "that of the first instance is gone");
+}
+
+#[tokio::test]
+async fn t_353_an_event_for_no_instance_is_passed_by() {
+    let site = Site::new().await;
+    site.tell_all(&[("a", "none"), ("a", "start:do=one")]).await;
+    assert_eq!(site.done("a").await, ["one"]);
+}
+
+#[tokio::test]
+async fn t_354_t_366_an_event_leads_to_several_instances_each_once() {
+    let site = Site::new().await;
+    site.tell_all(&[("a+b+c+a", "start:do=it")]).await;
+    for job in ["a", "b", "c"] {
+        assert_eq!(site.done(job).await, ["it"]);
+        assert_eq!(site.words(job).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn t_355_a_strict_start_fails_on_an_instance_that_is_there() {
+    let site = Site::new().await;
+    on_error(|failure, _| {
+        assert!(matches!(failure.error, ProcessError::AlreadyStarted), "{failure:?}");
+        ProcessAction::Skip
+    });
+    site.tell_all(&[("a", "start!:do=one"), ("a", "start!:do=no"), ("a", "go:do=two")]).await;
+    assert_eq!(site.done("a").await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_strict_continue_fails_without_an_instance() {
+    let site = Site::new().await;
+    on_error(|failure, _| {
+        assert!(matches!(failure.error, ProcessError::NotStarted), "{failure:?}");
+        ProcessAction::Skip
+    });
+    site.tell_all(&[("a", "go!:do=no"), ("a", "start"), ("a", "go!:do=one")]).await;
+    assert_eq!(site.done("a").await, ["one"]);
+}
+
+#[tokio::test]
+async fn t_357_a_panic_in_telling_the_interest_is_a_failure_of_the_event() {
+    let site = Site::new().await;
+    break_it("interest");
+    on_error(|failure, _| {
+        assert!(matches!(&failure.error, ProcessError::Panicked(_)), "{failure:?}");
+        ProcessAction::Skip
+    });
+    site.tell_all(&[("a", "explode:do=no"), ("a", "start:do=one")]).await;
+    assert_eq!(site.done("a").await, ["one"]);
+}
+
+#[tokio::test]
+async fn t_357_what_cannot_be_told_is_parked_by_its_stream_and_retried() {
+    let site = Site::new().await;
+    break_it("interest");
+    site.tell_all(&[("a", "explode:do=first"), ("a", "any:do=second"), ("b", "any:do=other")]).await;
+    assert_eq!(site.done("b").await, ["other"]);
+    let parked = site.foreman().handler().parked(None, 10).await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].key, "job-a");
+    assert!(site.done("a").await.is_empty(), "later events of the stream wait");
+    mend("interest");
+    site.foreman().handler().retry_parked("job-a").await.unwrap();
+    until(async || (site.done("a").await.len() == 2).then_some(())).await;
+    assert_eq!(site.done("a").await, ["first", "second"]);
+}

@@ -1,0 +1,12 @@
+//! Projections on rows in memory: each event takes effect once, whatever happens meanwhile.
+
+mod at_least;
+mod basics;
+mod batches;
+mod domain;
+mod failures;
+mod flaky;
+mod kit;
+mod owners;
+mod rebuild;
+mod versions;

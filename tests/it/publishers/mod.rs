@@ -1,0 +1,8 @@
+//! Publishers: what reaches a broker, in which order, under which ids, and what remains of it when something fails.
+
+mod confirmation;
+mod crash_points;
+mod domain;
+mod failures;
+mod looking_after;
+mod messages;

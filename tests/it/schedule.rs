@@ -1,0 +1,258 @@
+//! Scheduled commands, on a clock that the test moves.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use cqrs::MemoryStore;
+use cqrs::clock::Clock as _;
+use cqrs::prelude::*;
+use cqrs::schedule::{Schedule, ScheduleError, Scheduler};
+use cqrs::testing::{TestClock, settle};
+use serde::{Deserialize, Serialize};
+
+use crate::support::log::events_of;
+
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "bell.Rung")]
+struct Rung {
+    bell: String,
+}
+
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
+#[command(router = BellRouter, aggregate = Bell, identify_by = bell)]
+struct Ring {
+    bell: String,
+}
+
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
+#[command(router = OtherRouter, aggregate = Bell, identify_by = bell)]
+struct Foreign {
+    bell: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the bell is cracked")]
+struct Cracked;
+
+#[derive(Default, Serialize, Deserialize, Clone, Debug)]
+struct Bell;
+
+thread_local! {
+    static IS_CRACKED: Cell<bool> = const { Cell::new(false) };
+}
+
+#[aggregate(stream_prefix = "bell", error = Cracked)]
+impl Bell {
+    #[execute]
+    fn ring(&self, command: &Ring) -> Result<Rung, Cracked> {
+        if IS_CRACKED.get() { Err(Cracked) } else { Ok(Rung { bell: command.bell.clone() }) }
+    }
+
+    #[execute]
+    fn foreign(&self, _command: &Foreign) {}
+
+    #[apply]
+    fn rung(&mut self, _event: &Rung) {}
+}
+
+#[derive(Router)]
+struct BellRouter;
+
+#[derive(Router)]
+struct OtherRouter;
+
+application! {
+    struct Tower {
+        routers: [BellRouter],
+        process_managers: [Scheduler],
+    }
+}
+
+application! {
+    struct Silent {
+        routers: [BellRouter],
+    }
+}
+
+fn ring(bell: &str) -> Ring {
+    Ring { bell: bell.to_owned() }
+}
+
+struct Site {
+    store: MemoryStore,
+    clock: TestClock,
+    tower: Tower,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let clock = TestClock::new();
+        let store = MemoryStore::builder().clock(Arc::new(clock.clone())).build();
+        Self::on(store, clock, "first").await
+    }
+
+    async fn on(store: MemoryStore, clock: TestClock, node: &str) -> Self {
+        let tower = Tower::builder(store.clone()).clock(clock.clone()).node(node).start().await.unwrap();
+        Self { store, clock, tower }
+    }
+
+    fn after(&self, seconds: i64) -> DateTime<Utc> {
+        self.clock.now() + chrono::Duration::seconds(seconds)
+    }
+
+    async fn once(&self, bell: &str, seconds: i64) -> Result<(), ScheduleError> {
+        let schedule = Schedule::once(&ring(bell), self.after(seconds)).name(bell);
+        self.tower.schedules().add(schedule.metadata("actor", "u-7")).await
+    }
+
+    /// Moves the clock, and waits until nothing is due any more.
+    async fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+        let now = self.clock.now();
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let next = self.tower.schedules().next(1).await.unwrap();
+                if next.first().is_none_or(|next| next.due_at > now) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        waited.await.expect("what is due is done");
+        settle(&self.tower).await;
+    }
+
+    async fn rings(&self, bell: &str) -> usize {
+        events_of(&self.store, &format!("bell-{bell}")).await.len()
+    }
+}
+
+#[tokio::test]
+async fn t_445_a_command_is_carried_out_when_it_is_due_and_forgotten() {
+    let site = Site::new().await;
+    site.once("a", 10).await.unwrap();
+    let known = site.tower.schedules().get("a").await.unwrap().unwrap();
+    assert_eq!((known.command.as_str(), known.due_at, known.pattern), ("Ring", site.after(10), None));
+    site.advance(9).await;
+    assert_eq!(site.rings("a").await, 0);
+    site.advance(1).await;
+    assert_eq!(site.rings("a").await, 1);
+    assert_eq!(events_of(&site.store, "bell-a").await[0].metadata.get("actor").unwrap(), "u-7");
+    assert_eq!(site.tower.schedules().get("a").await.unwrap(), None);
+    site.once("a", 1).await.unwrap();
+    site.advance(1).await;
+    assert_eq!(site.rings("a").await, 2, "the name is free again, and the command another one");
+}
+
+#[tokio::test]
+async fn t_445_a_name_is_given_once_and_what_is_cancelled_is_not_carried_out() {
+    let site = Site::new().await;
+    site.once("a", 10).await.unwrap();
+    let again = site.once("a", 20).await;
+    assert!(matches!(&again, Err(ScheduleError::AlreadyScheduled { name }) if name == "a"), "{again:?}");
+    site.tower.schedules().cancel("a").await.unwrap();
+    for name in ["a", "unknown"] {
+        let cancelled = site.tower.schedules().cancel(name).await;
+        assert!(matches!(cancelled, Err(ScheduleError::NotScheduled { .. })), "{cancelled:?}");
+    }
+    site.advance(100).await;
+    assert_eq!(site.rings("a").await, 0);
+}
+
+#[tokio::test]
+async fn t_446_several_are_scheduled_all_or_none_and_survive_a_restart() {
+    let site = Site::new().await;
+    site.once("c", 10).await.unwrap();
+    let of = |names: &[&str]| -> Vec<_> {
+        names.iter().map(|name| Schedule::once(&ring(name), site.after(10)).name(*name)).collect()
+    };
+    for names in [["a", "b", "c"], ["a", "b", "a"]] {
+        let refused = site.tower.schedules().add_all(of(&names)).await;
+        assert!(matches!(refused, Err(ScheduleError::AlreadyScheduled { .. })), "{refused:?}");
+    }
+    assert_eq!(site.tower.schedules().next(10).await.unwrap().len(), 1);
+    site.tower.schedules().add_all(of(&["a", "b"])).await.unwrap();
+    site.tower.shutdown().await;
+    site.clock.advance(Duration::from_secs(60));
+    let site = Site::on(site.store, site.clock, "second").await;
+    site.advance(0).await;
+    for bell in ["a", "b", "c"] {
+        assert_eq!(site.rings(bell).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_recurring_command_comes_whenever_its_pattern_fits() {
+    let site = Site::new().await;
+    let hourly = Schedule::recurring(&ring("a"), "0 * * * *").unwrap().name("hourly");
+    site.tower.schedules().add(hourly).await.unwrap();
+    for hour in 0..5 {
+        assert_eq!(site.rings("a").await, hour);
+        site.advance(3_600).await;
+    }
+    let known = site.tower.schedules().get("hourly").await.unwrap().unwrap();
+    assert_eq!((known.due_at, known.pattern.as_deref()), (site.after(3_600), Some("0 * * * *")));
+    site.advance(10 * 3_600).await;
+    assert_eq!(site.rings("a").await, 6, "of what has passed one is made up for");
+    site.tower.schedules().cancel("hourly").await.unwrap();
+    site.advance(10 * 3_600).await;
+    assert_eq!(site.rings("a").await, 6);
+}
+
+#[tokio::test]
+async fn t_447_t_449_a_command_that_is_refused_is_set_aside_and_others_come() {
+    let site = Site::new().await;
+    let hourly = Schedule::recurring(&ring("a"), "0 * * * *").unwrap().name("hourly");
+    site.tower.schedules().add(hourly).await.unwrap();
+    IS_CRACKED.set(true);
+    site.advance(3_600).await;
+    IS_CRACKED.set(false);
+    let scheduler = site.tower.process_manager(Scheduler::NAME).unwrap();
+    let stuck = scheduler.pending_commands(None, 10).await.unwrap();
+    assert_eq!(stuck.len(), 1);
+    assert!(stuck[0].stuck.as_ref().unwrap().contains("cracked"), "{stuck:?}");
+    site.advance(3_600).await;
+    assert_eq!(site.rings("a").await, 1, "the next time comes all the same");
+    scheduler.retry(&stuck[0].instance).await.unwrap();
+    let retried = tokio::time::timeout(Duration::from_secs(20), async {
+        while site.rings("a").await < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    retried.await.expect("it is carried out");
+}
+
+#[tokio::test]
+async fn t_450_of_two_nodes_one_carries_it_out() {
+    let site = Site::new().await;
+    let other = Site::on(site.store.clone(), site.clock.clone(), "other").await;
+    for number in 0..20 {
+        let from = if number % 2 == 0 { &site } else { &other };
+        from.once(&format!("b{number}"), 10).await.unwrap();
+    }
+    site.advance(10).await;
+    for number in 0..20 {
+        assert_eq!(site.rings(&format!("b{number}")).await, 1);
+    }
+    site.once("last", 10).await.unwrap();
+    site.tower.shutdown().await;
+    other.advance(10).await;
+    assert_eq!(other.rings("last").await, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_out_is_refused_at_once() {
+    let site = Site::new().await;
+    let foreign = Schedule::once(&Foreign { bell: "a".to_owned() }, site.after(1));
+    let refused = site.tower.schedules().add(foreign).await;
+    assert!(
+        matches!(&refused, Err(ScheduleError::UnknownCommand { command, .. }) if command == "Foreign"),
+        "{refused:?}"
+    );
+    let silent = Silent::builder(MemoryStore::new()).start().await.unwrap();
+    let refused = silent.schedules().add(Schedule::once(&ring("a"), site.after(1))).await;
+    assert!(matches!(refused, Err(ScheduleError::NoScheduler { .. })), "{refused:?}");
+    assert!(Schedule::recurring(&ring("a"), "every day").is_err());
+}

@@ -1,0 +1,163 @@
+//! Process managers on Postgres: money that is on its way is neither lost nor doubled, whatever happens meanwhile.
+
+use std::time::Duration;
+
+use cqrs::application::Config;
+use cqrs::postgres::testing::{StopMode, TestSchema, TestServer};
+use cqrs::prelude::*;
+use cqrs::store::Store;
+
+use crate::bank::application::BankRouter;
+use crate::bank::domain::{BankAccount, Deposit, OpenAccount};
+use crate::bank::transfer::{MoneyTransfer, Progress, RequestTransfer, Transfer};
+use crate::domain::{in_time, schema, store};
+
+application! {
+    struct Transfers {
+        routers: [BankRouter],
+        process_managers: [MoneyTransfer],
+    }
+}
+
+const ACCOUNTS: usize = 4;
+const EACH: u64 = 1_000;
+
+async fn node(store: impl Store, name: &str) -> Transfers {
+    // Another node takes over soon, and a busy machine does not make this one lose its lease all the time.
+    let config = Config::new().lease_ttl(Duration::from_secs(3));
+    Transfers::builder(store).node(name).config(config).start().await.unwrap()
+}
+
+fn account(number: usize) -> String {
+    format!("a{}", number % ACCOUNTS)
+}
+
+async fn open_accounts(bank: &Transfers) {
+    for number in 0..ACCOUNTS {
+        let account_id = account(number);
+        bank.dispatch(OpenAccount { account_id: account_id.clone(), owner: "Ada".to_owned() }).await.unwrap();
+        bank.dispatch(Deposit { account_id, amount: EACH, transfer_id: None }).await.unwrap();
+    }
+}
+
+/// Every seventh transfer is to an account that does not exist.
+fn request(number: usize) -> RequestTransfer {
+    let to = if number.is_multiple_of(7) { "nobody".to_owned() } else { account(number + 1) };
+    RequestTransfer { transfer_id: format!("t{number}"), from: account(number), to, amount: 1 }
+}
+
+/// Dispatches until the store takes it.
+async fn request_for_certain(bank: &Transfers, number: usize) {
+    in_time(async {
+        loop {
+            match bank.dispatch(request(number)).idempotency_key(format!("t{number}")).await {
+                Ok(_) => return,
+                Err(
+                    DispatchError::Store { .. }
+                    | DispatchError::OutcomeUnknown { .. }
+                    | DispatchError::Timeout { .. },
+                ) => {
+                    tokio::task::yield_now().await;
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    })
+    .await;
+}
+
+/// Waits until all transfers have ended, and checks that each did as it should, and that no money is lost or doubled.
+async fn check(bank: &Transfers, transfers: usize) {
+    for number in 0..transfers {
+        let end = in_time(async {
+            loop {
+                let transfer = bank.aggregate_state::<Transfer>(format!("t{number}")).await;
+                match transfer.map(|transfer| transfer.state.progress.clone()) {
+                    Ok(Progress::UnderWay | Progress::NotRequested) | Err(_) => {
+                        tokio::task::yield_now().await;
+                    }
+                    Ok(end) => return end,
+                }
+            }
+        })
+        .await;
+        assert_eq!(end == Progress::Completed, !number.is_multiple_of(7), "t{number} is {end:?}");
+    }
+    let manager = bank.process_manager("money-transfer").unwrap();
+    let rest = async {
+        while !manager.instances(None, 1).await.unwrap().is_empty()
+            || !manager.pending_commands(None, 1).await.unwrap().is_empty()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), rest).await.is_err() {
+        panic!(
+            "there is something left: {:#?} {:#?} {:#?} {:#?}",
+            manager.handler().status().await,
+            manager.instances(None, 3).await,
+            manager.pending_commands(None, 3).await,
+            manager.handler().parked(None, 3).await
+        );
+    }
+    let mut total = 0;
+    for number in 0..ACCOUNTS {
+        total += bank.aggregate_state::<BankAccount>(account(number)).await.unwrap().state.balance;
+    }
+    assert_eq!(total, ACCOUNTS as u64 * EACH);
+}
+
+/// T-387, on Postgres.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_387_transfers_move_money_or_leave_it() {
+    let schema = schema().await;
+    let bank = node(store(&schema).await, "a").await;
+    open_accounts(&bank).await;
+    for number in 0..100 {
+        bank.dispatch(request(number)).await.unwrap();
+    }
+    check(&bank, 100).await;
+    bank.shutdown().await;
+}
+
+/// G7, D7: the node that runs the process manager is cut off again and again, and another one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_007_a_process_manager_moves_from_node_to_node() {
+    let schema = schema().await;
+    let first = node(store(&schema).await, "n0").await;
+    open_accounts(&first).await;
+    let mut nodes = vec![first];
+    for round in 0..5_usize {
+        nodes.push(node(store(&schema).await, &format!("n{}", round + 1)).await);
+        for number in round * 20..(round + 1) * 20 {
+            request_for_certain(nodes.last().unwrap(), number).await;
+        }
+        let last = nodes.remove(0);
+        if round % 2 == 0 {
+            in_time(last.shutdown()).await;
+        } else {
+            // Nobody waits for it, and commands that are on their way are cut off.
+            drop(last);
+        }
+    }
+    check(&nodes[0], 100).await;
+    nodes.remove(0).shutdown().await;
+}
+
+/// G7: the server is restarted in the middle, without warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_007_a_process_manager_outlives_its_server() {
+    let server = TestServer::builder().durable().start().await.unwrap();
+    let schema = TestSchema::new(&server);
+    let bank = node(store(&schema).await, "a").await;
+    open_accounts(&bank).await;
+    for round in 0..4 {
+        for number in round * 25..(round + 1) * 25 {
+            request_for_certain(&bank, number).await;
+        }
+        server.stop(StopMode::Immediate).await.unwrap();
+        server.start_again().await.unwrap();
+    }
+    check(&bank, 100).await;
+    bank.shutdown().await;
+}

@@ -1,0 +1,7 @@
+//! Projections whose rows lie in Postgres: each event takes effect once, whatever happens meanwhile.
+
+mod basics;
+mod domain;
+mod faults;
+mod rebuild;
+mod versions;
