@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cqrs_core::store::{CheckpointError, CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
@@ -6,6 +8,19 @@ use sqlx::Row as _;
 use crate::PostgresStore;
 use crate::records::{Changes, of_kind, record};
 use crate::rows::{signed, unsigned};
+
+/// Numbers the commits of records, so that one that the server executes late does not undo what came after it.
+#[derive(Default)]
+pub(crate) struct CommitNumbers(AtomicI64);
+
+impl CommitNumbers {
+    /// A number above those before; by the clock, so that another store of the same owner goes on above as well.
+    fn next(&self) -> i64 {
+        let now = Utc::now().timestamp_micros();
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
+        last.map_or(now, |last| now.max(last + 1))
+    }
+}
 
 #[async_trait]
 impl CheckpointStore for PostgresStore {
@@ -39,10 +54,11 @@ impl CheckpointStore for PostgresStore {
     async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
         let position = commit.position.map(signed);
         let changes = Changes::of(handler, commit);
+        let number = self.shared.commits.next();
         let committed = self
             .ask_one(
                 &self.shared.statements.commit,
-                |query| changes.bind(query).bind(position).bind(signed(epoch)),
+                |query| changes.bind(query).bind(position).bind(signed(epoch)).bind(number),
                 |_| Ok(()),
             )
             .await?;

@@ -7,11 +7,12 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _};
 use crate::{ConnectError, Payload, PostgresPool, Schema};
 
 /// The migrations, in their order. One that was published is never changed: what was applied is compared with it.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "append", include_str!("../migrations/0002_append.sql")),
     (3, "streams", include_str!("../migrations/0003_streams.sql")),
     (4, "records", include_str!("../migrations/0004_records.sql")),
+    (5, "commits", include_str!("../migrations/0005_commits.sql")),
     (6, "lineage_and_audit", include_str!("../migrations/0006_lineage_and_audit.sql")),
 ];
 

@@ -17,7 +17,8 @@ pub(crate) trait Ask: Fn(Query<'static>) -> Query<'static> + Send + Sync {}
 impl<F: Fn(Query<'static>) -> Query<'static> + Send + Sync> Ask for F {}
 
 impl PostgresPool {
-    /// Asks the database for rows, `take` them one by one until it has enough.
+    /// Asks the database for rows, `take` them one by one until it has enough. The answer is read to its end all the
+    /// same: a statement that changes something may tell its rows, and fail when it is committed.
     ///
     /// A connection that broke while it was idle is noticed here only: the question is asked once more then.
     pub(crate) async fn ask<T: Default + Send>(
@@ -203,9 +204,10 @@ async fn all_rows<T: Default>(
     let mut all = T::default();
     {
         let mut rows = query.fetch(session.open().await?);
+        let mut has_enough = false;
         while let Some(row) = rows.try_next().await? {
-            if take(&mut all, &row).map_err(Failure::Row)? {
-                break;
+            if !has_enough {
+                has_enough = take(&mut all, &row).map_err(Failure::Row)?;
             }
         }
     }

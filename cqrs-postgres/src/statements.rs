@@ -213,7 +213,8 @@ impl Statements {
             delete_checkpoint: sql("update $s.subscriptions set position = null where name = $1"),
             commit: sql(&format!(
                 "with owned as materialized (update $s.subscriptions set position = greatest(position, $9), \
-                 updated_at = clock_timestamp() where name = $1 and epoch = $10 returning 1), {} select 1 from owned",
+                 last_commit = $11, updated_at = clock_timestamp() \
+                 where name = $1 and epoch = $10 and last_commit <= $11 returning 1), {} select 1 from owned",
                 change_records("exists (select from owned)")
             )),
             change_records: sql(&format!("with {} select 1", change_records("true"))),
@@ -222,7 +223,7 @@ impl Statements {
             due_records: sql(&format!("{RECORD} and due_at <= $3 order by due_at, key limit $4")),
             acquire_lease: sql("insert into $s.subscriptions as u (name, epoch, owner, lease_until) \
                  values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3)) \
-                 on conflict (name) do update set epoch = u.epoch + 1, owner = excluded.owner, \
+                 on conflict (name) do update set epoch = u.epoch + 1, last_commit = 0, owner = excluded.owner, \
                  lease_until = excluded.lease_until \
                  where u.owner is null or u.owner = excluded.owner or u.lease_until <= clock_timestamp() \
                  returning epoch"),

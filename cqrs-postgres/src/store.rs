@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::append::{Request, Writer};
+use crate::checkpoint::CommitNumbers;
 use crate::head::Head;
 use crate::names::Names;
 use crate::rows::unsigned;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) schema: Schema,
     pub(crate) statements: Arc<Statements>,
     pub(crate) names: Names,
+    pub(crate) commits: CommitNumbers,
     pub(crate) head: Arc<Head>,
     pub(crate) channel: Arc<str>,
     pub(crate) requests: mpsc::Sender<Request>,
@@ -67,6 +69,7 @@ impl PostgresStore {
         let shared = Shared {
             statements,
             names: Names::default(),
+            commits: CommitNumbers::default(),
             head: Head::new(),
             channel: schema.channel().into(),
             requests,

@@ -1,8 +1,13 @@
-use cqrs_core::store::{AppendError, StoreError};
+use bytes::Bytes;
+use cqrs_core::id::NodeId;
+use cqrs_core::store::{
+    AppendError, CheckpointError, CheckpointStore as _, HandlerCommit, HandlerRecord, LeaseStore as _,
+    StoreError,
+};
 use futures_util::future::join_all;
 
 use crate::ledger::Ledger;
-use crate::support::{append, config, in_time, open, shared, sql};
+use crate::support::{NEVER, append, config, in_time, open, shared, sql};
 
 /// Makes the first writes to the log fail. The calls are counted outside of the transaction.
 async fn fail_first(schema: &cqrs_postgres::testing::TestSchema, times: u32, code: &str) {
@@ -72,4 +77,28 @@ async fn pg_125_errors_that_stay_are_told() {
     sql(&schema, "drop trigger fail_first on events").await;
     ledger.append(&store, &append("s", 1)).await.unwrap();
     ledger.prove(&schema, &store).await;
+}
+
+/// The server tells the rows of a statement before it commits it: a handler's commit that fails only then is not told as
+/// written. That is also how one looks like to which a server that is stopped at once still sends what it had to tell.
+#[tokio::test]
+async fn g_007_what_fails_at_the_commit_is_told() {
+    let schema = shared().await;
+    let store = open(config(&schema)).await;
+    let epoch = store.acquire_lease("handler", NodeId::new(), NEVER).await.unwrap().unwrap();
+    sql(
+        &schema,
+        "create function fail_late() returns trigger language plpgsql as $$ begin raise exception 'injected'; end $$; \
+         create constraint trigger fail_late after insert on records deferrable initially deferred \
+         for each row execute function fail_late()",
+    )
+    .await;
+    let data = Bytes::from_static(b"1");
+    let record =
+        HandlerRecord { kind: "kind".into(), key: "key".to_owned(), position: 1, due_at: None, data };
+    let commit = HandlerCommit::new().position(1).put(record);
+    let told = in_time(store.commit("handler", epoch, commit)).await;
+    assert!(matches!(told, Err(CheckpointError::Store(StoreError::Failed(_)))), "{told:?}");
+    assert!(store.records("handler", "kind", None, 10).await.unwrap().is_empty());
+    assert_eq!(store.checkpoint("handler").await.unwrap(), None);
 }

@@ -1,11 +1,15 @@
-use cqrs_core::store::{AppendError, ExpectedVersion};
+use bytes::Bytes;
+use cqrs_core::id::NodeId;
+use cqrs_core::store::{
+    AppendError, CheckpointStore as _, ExpectedVersion, HandlerCommit, HandlerRecord, LeaseStore as _,
+};
 use cqrs_postgres::PostgresConfig;
 use cqrs_postgres::testing::{Proxy, TestSchema};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::ledger::Ledger;
-use crate::support::{append, append_at, config, config_at, durable, in_time, open};
+use crate::support::{NEVER, append, append_at, config, config_at, durable, in_time, open};
 
 /// The processes of the server that serve a store, stopped where they are.
 struct Stopped(Vec<i32>);
@@ -85,4 +89,37 @@ async fn what_is_executed_late_is_written_once() {
         processes.finish(&schema).await;
     }
     ledger.prove(&schema, &other).await;
+}
+
+fn record(key: &str, data: &'static str) -> HandlerRecord {
+    let data = Bytes::from_static(data.as_bytes());
+    HandlerRecord { kind: "kind".into(), key: key.to_owned(), position: 1, due_at: None, data }
+}
+
+/// A commit of a handler has reached the server, where it is not executed before its connection is lost. It is written
+/// by way of another one, and so is the next: executed late, the first would bring back what the next one has removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_007_a_commit_that_is_executed_late_changes_nothing() {
+    let (_server, schema) = durable().await;
+    let proxy = Proxy::start(schema.url()).await.unwrap();
+    let (store, other) = (open(late(&proxy, &schema)).await, open(config(&schema)).await);
+    let epoch = store.acquire_lease("handler", NodeId::new(), NEVER).await.unwrap().unwrap();
+    // Prepared, so that the next one is sent whole at once.
+    store.commit("handler", epoch, HandlerCommit::new().put(record("kept", "0"))).await.unwrap();
+
+    let processes = Stopped::of(&schema).await;
+    let sent = proxy.await_request("removed-later");
+    let cutting = async {
+        sent.await;
+        proxy.cut().await;
+    };
+    let put = HandlerCommit::new().position(1).put(record("removed-later", "1")).put(record("kept", "1"));
+    let (written, ()) = in_time(async { tokio::join!(store.commit("handler", epoch, put), cutting) }).await;
+    written.unwrap();
+    let next = HandlerCommit::new().position(2).remove("kind", "removed-later").put(record("kept", "2"));
+    store.commit("handler", epoch, next).await.unwrap();
+    processes.finish(&schema).await;
+
+    assert_eq!(other.records("handler", "kind", None, 10).await.unwrap(), [record("kept", "2")]);
+    assert_eq!(other.checkpoint("handler").await.unwrap(), Some(2));
 }
