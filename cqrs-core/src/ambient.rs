@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::event::Metadata;
 use crate::id::{CausationId, CorrelationId};
 use crate::store::RecordedEvent;
 
@@ -15,6 +16,8 @@ pub struct Ambient {
     pub correlation_id: CorrelationId,
     /// The handler that handles it; a strong dispatch from inside does not wait for it.
     pub(crate) handler: Option<HandlerKey>,
+    /// What that message carries.
+    pub(crate) metadata: Metadata,
 }
 
 /// A handler of one application instance.
@@ -32,11 +35,11 @@ impl Ambient {
     /// What commands inherit that are sent because of `event`.
     #[must_use]
     pub fn of_event(event: &RecordedEvent) -> Self {
-        Self::new(event.event_id.into(), event.correlation_id)
+        Self::new(event.event_id.into(), event.correlation_id, event.metadata.clone())
     }
 
-    pub(crate) fn new(causation_id: CausationId, correlation_id: CorrelationId) -> Self {
-        Self { causation_id, correlation_id, handler: None }
+    pub(crate) fn new(causation_id: CausationId, correlation_id: CorrelationId, metadata: Metadata) -> Self {
+        Self { causation_id, correlation_id, handler: None, metadata }
     }
 
     pub(crate) fn in_handler(mut self, key: HandlerKey) -> Self {

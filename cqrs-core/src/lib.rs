@@ -14,8 +14,8 @@
 //! | handlers react, projections make rows | [`handler`], [`projection`] |
 //! | process managers coordinate, publishers tell others | [`process_manager`], [`publisher`] |
 //!
-//! Beside that way lie [`lineage`], which looks back on it, [`audit`], which keeps a list of it, and [`schema`], which
-//! guards the shapes of stored events.
+//! Beside that way lie [`lineage`], which looks back on it, [`audit`], which keeps a list of it, [`telemetry`], which tells
+//! of it, and [`schema`], which guards the shapes of stored events.
 
 pub mod aggregate;
 pub mod ambient;
@@ -37,6 +37,7 @@ pub mod schedule;
 pub mod schema;
 pub mod store;
 pub mod subscription;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -1,8 +1,6 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use tracing::Instrument as _;
-
 use crate::BoxError;
 use crate::aggregate::failure::{store_error, unknown};
 use crate::aggregate::instance::{Instance, Loaded};
@@ -10,6 +8,7 @@ use crate::aggregate::{Aggregate, AggregateRuntime, Job, Order};
 use crate::dispatch::DispatchError;
 use crate::panics;
 use crate::store::{Append, AppendError, Appended, StoreError, StreamId, StreamWrite};
+use crate::telemetry::append::Appending;
 
 /// Commands that are appended together, so that an aggregate for which many wait is not held to one append a command.
 ///
@@ -111,18 +110,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
 
     /// Appends a chain, and finds out what became of it.
     pub(crate) async fn append_chain(&self, stream_id: &StreamId, chain: &mut Chain<A>) -> Fate {
-        let span = tracing::debug_span!(
-            target: "cqrs",
-            parent: None,
-            "append",
-            cqrs.aggregate = A::NAME,
-            cqrs.stream_id = %stream_id,
-            messaging.batch.message_count = chain.links.len(),
-        );
-        chain.orders().for_each(|order| {
-            span.follows_from(&order.span);
-        });
-        let sent = panics::catch_async(self.send(stream_id, chain).instrument(span)).await;
+        let sent = panics::catch_async(self.send(stream_id, chain)).await;
         let fate =
             sent.unwrap_or_else(|message| Fate::Failed(Failure::Unknown(BoxError::from(message).into())));
         if let Fate::NotStored | Fate::Overtaken(_) | Fate::Failed(Failure::Unavailable(_)) = fate {
@@ -136,11 +124,13 @@ impl<A: Aggregate> AggregateRuntime<A> {
         if self.environment.is_closed() || chain.orders().any(Order::is_late) {
             return Fate::NotStored;
         }
-        match self.append_all(std::mem::take(&mut chain.appends)).await {
+        let events = chain.links.iter().map(|link| link.events.len()).sum();
+        let dispatches = chain.links.iter().map(|link| &link.job.order.span);
+        let appending = Appending::of_many::<A>(&self.environment, stream_id, events, dispatches);
+        match appending.observe(self.append_all(std::mem::take(&mut chain.appends))).await {
             Ok(appended) => Fate::Stored(appended),
             Err(AppendError::WrongExpectedVersion { actual, .. }) => {
                 tracing::debug!(
-                    monotonic_counter.cqrs.append.conflicts = 1_u64,
                     cqrs.stream_id = %stream_id,
                     "another writer was first"
                 );

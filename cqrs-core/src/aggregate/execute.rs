@@ -7,6 +7,8 @@ use crate::aggregate::{Aggregate, AggregateRuntime, At, Order, Outcome, Replier,
 use crate::application::ApplicationState;
 use crate::dispatch::DispatchError;
 use crate::store::{AppendError, Appended, StreamId};
+use crate::telemetry::append::Appending;
+use crate::telemetry::{self, Stopwatch};
 
 impl<A: Aggregate> AggregateRuntime<A> {
     /// Carries one command out, or finds out that it was carried out before.
@@ -71,7 +73,13 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let mut fresh = loaded.is_none();
         let known = match loaded.take() {
             Some(known) => known,
-            None => self.load(stream_id).await.map_err(replay_failed)?,
+            None => {
+                let stopwatch = Stopwatch::start();
+                let loaded = self.load(stream_id).await.map_err(replay_failed)?;
+                let events = loaded.version.saturating_sub(loaded.snapshot_version);
+                telemetry::aggregate::loaded::<A>(&self.environment, stopwatch, events);
+                loaded
+            }
         };
         let current = loaded.insert(known);
         if !fresh && order.expected_version.is_some_and(|expected| expected != current.version) {
@@ -114,7 +122,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
             if order.is_late() || !order.progress.begin_append() {
                 return Err(abandoned(order));
             }
-            match self.environment.store.append(append).await {
+            let appending = Appending::of_one::<A>(&self.environment, stream_id, events.len());
+            match appending.observe(self.environment.store.append(append)).await {
                 Ok(appended) if appended.repeated => {
                     return self.repeated(stream_id, command_id, appended).await;
                 }
@@ -144,7 +153,6 @@ impl<A: Aggregate> AggregateRuntime<A> {
                         });
                     }
                     tracing::debug!(
-                        monotonic_counter.cqrs.append.conflicts = 1_u64,
                         cqrs.stream_id = %stream_id,
                         cqrs.attempt = attempt,
                         "another writer was first"

@@ -11,6 +11,7 @@ use crate::aggregate::worker;
 use crate::aggregate::{Aggregate, AggregateSettings, Environment, Job};
 use crate::ambient::Ambient;
 use crate::store::StreamId;
+use crate::telemetry;
 
 /// The live instances of one aggregate type in one application instance.
 pub(crate) struct AggregateRuntime<A: Aggregate> {
@@ -55,10 +56,16 @@ impl<A: Aggregate> AggregateRuntime<A> {
             // Made before the queue is looked at, so that a retirement in between wakes this caller too.
             let space = instance.space.notified();
             match instance.push(job, self.settings.mailbox, self.environment.next_use()) {
-                Pushed::Start => return self.start(Arc::clone(&instance)),
-                Pushed::Queued => return,
+                Pushed::Start => {
+                    telemetry::aggregate::queued::<A>(&self.environment, || instance.waiting());
+                    return self.start(Arc::clone(&instance));
+                }
+                Pushed::Queued => {
+                    return telemetry::aggregate::queued::<A>(&self.environment, || instance.waiting());
+                }
                 Pushed::Full(back) => {
                     job = back;
+                    telemetry::aggregate::mailbox_full::<A>(&self.environment);
                     space.await;
                 }
                 Pushed::Retired(back) => {

@@ -15,6 +15,7 @@ use crate::aggregate::{
 use crate::command::AnyCommand;
 use crate::dispatch::DispatchError;
 use crate::panics;
+use crate::telemetry::aggregate::Executing;
 
 /// Runs the commands that wait for an instance, in their order, until none waits: together where several wait and
 /// can be appended together, else one by one.
@@ -34,10 +35,11 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
             next = worker.settle(Settle::Skipped);
             continue;
         }
+        let executing = Executing::begin(&order, &instance.stream_id);
         let outcome = {
             // Pinned where it is made: the wrappers would otherwise copy it, and it is large.
             let work = pin!(runtime.process(&instance.stream_id, &mut worker.loaded, &order, &mut reply));
-            panics::catch_async(work.instrument(order.span.clone())).await
+            panics::catch_async(work.instrument(executing.span(&order))).await
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -53,6 +55,8 @@ pub(crate) async fn run<A: Aggregate>(runtime: Arc<AggregateRuntime<A>>, instanc
                 Err(panicked(&order, &instance.stream_id, message))
             }
         };
+        // Before the caller hears of it, so that it lies inside the dispatch.
+        executing.end(&outcome);
         let settle = worker.conclude(&order, &outcome);
         // The instance is at rest before the caller hears of it, so that what the caller does next meets it
         // as it will stay.

@@ -14,6 +14,7 @@ use crate::process_manager::ProcessManager;
 use crate::projection::Projection;
 use crate::publisher::Publisher;
 use crate::store::{CheckpointStore, EventStore, LeaseStore, SnapshotStore, Store};
+use crate::telemetry::{Propagation, Propagator};
 
 /// Puts an application instance together and starts it.
 #[must_use = "an application runs once it is started"]
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) leases: Arc<dyn LeaseStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) propagation: Propagation,
     pub(crate) config: Config,
     pub(crate) services: Services,
     /// Instances for handlers and layers that are listed in the application.
@@ -60,6 +62,7 @@ impl<A: Application> Builder<A> {
             checkpoints: store.clone(),
             leases: store,
             clock: Arc::new(SystemClock),
+            propagation: Propagation::default(),
             config: Config::new(),
             services: Services::default(),
             event_handlers: HashMap::new(),
@@ -171,6 +174,12 @@ impl<A: Application> Builder<A> {
     /// Sets the clock that commands are told the time by.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.parts.clock = Arc::new(clock);
+        self
+    }
+
+    /// Connects the spans of this instance with those that led to them, by what events carry.
+    pub fn propagator(mut self, propagator: impl Propagator) -> Self {
+        self.parts.propagation = Propagation::new(propagator);
         self
     }
 

@@ -24,6 +24,7 @@ pub struct Config {
     pub(crate) commands_in_flight: usize,
     pub(crate) lease_ttl: Duration,
     pub(crate) lease_retry: Duration,
+    pub(crate) metrics_interval: Duration,
     pub(crate) shutdown_deadline: Duration,
 }
 
@@ -43,6 +44,7 @@ impl Default for Config {
             commands_in_flight: 256,
             lease_ttl: Duration::from_secs(15),
             lease_retry: Duration::from_secs(1),
+            metrics_interval: Duration::from_secs(10),
             shutdown_deadline: Duration::from_secs(30),
         }
     }
@@ -138,6 +140,13 @@ impl Config {
     /// time a bit less. A node that is told of a handler that has become free asks at once.
     pub fn lease_retry(mut self, interval: Duration) -> Self {
         self.lease_retry = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How often is told how the application is, such as how far its handlers lag behind, while somebody listens to
+    /// [metrics](crate::telemetry); at least 100 ms; 10 s unless set.
+    pub fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = interval.max(Duration::from_millis(100));
         self
     }
 

@@ -19,10 +19,11 @@ use crate::clock::Clock;
 use crate::command::CommandRegistration;
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
-use crate::handler::HandlerBoard;
+use crate::handler::{HandlerBoard, HandlerStatus};
 use crate::middleware::Chain;
 use crate::projection::ProjectionControl;
 use crate::store::{CheckpointStore, EventStore, LeaseStore, StoreError};
+use crate::telemetry::Propagation;
 
 /// A running application instance: what all its handles share.
 pub(crate) struct Core {
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) leases: Arc<dyn LeaseStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) propagation: Propagation,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) aggregates: Aggregates,
     pub(crate) board: HandlerBoard,
@@ -121,12 +123,21 @@ impl Core {
         self.commands.get(name).copied()
     }
 
-    pub(crate) async fn health(&self) -> Result<Health, StoreError> {
+    /// The handlers, for people who look.
+    pub(crate) async fn handler_statuses(&self) -> Result<Vec<HandlerStatus>, StoreError> {
         let head = self.store.head().await?;
+        let mut statuses = self.board.statuses(head);
+        for status in &mut statuses {
+            self.measure_lag(status).await;
+        }
+        Ok(statuses)
+    }
+
+    pub(crate) async fn health(&self) -> Result<Health, StoreError> {
         Ok(Health {
             application: self.name.as_ref().to_owned(),
             state: self.state(),
-            handlers: self.board.statuses(head),
+            handlers: self.handler_statuses().await?,
             live_aggregates: self.aggregates.len(),
             dispatches: self.dispatches.len(),
         })

@@ -203,7 +203,7 @@ impl<A> Running<A> {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn handlers(&self) -> Result<Vec<HandlerStatus>, StoreError> {
-        Ok(self.core.board.statuses(self.core.store.head().await?))
+        self.core.handler_statuses().await
     }
 
     /// An event handler, to look after it; `None` when there is none of this name.

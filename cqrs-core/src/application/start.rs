@@ -22,6 +22,7 @@ use crate::lease::Leases;
 use crate::projection::ProjectionControl;
 use crate::store::StoreError;
 use crate::subscription::{Subscriber, Tail};
+use crate::telemetry;
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
 pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
@@ -71,6 +72,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         places.push((subscriber, waiters, control, Arc::new(progress)));
     }
     let tail = Arc::new(Tail::new(
+        Arc::clone(&name),
         Arc::clone(&parts.store),
         places.iter().map(|(subscriber, ..)| Arc::clone(subscriber)).collect(),
         head,
@@ -78,7 +80,8 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         config.poll_interval,
         config.tail_buffer,
     ));
-    let leases = Leases::new(Arc::clone(&parts.leases), config.lease_ttl, config.lease_retry);
+    let leases =
+        Leases::new(Arc::clone(&name), Arc::clone(&parts.leases), config.lease_ttl, config.lease_retry);
     let runners: Vec<_> = handlers
         .iter()
         .zip(places)
@@ -92,6 +95,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
             checkpoints: Arc::clone(&parts.checkpoints),
             registry: Arc::clone(&registry),
             clock: Arc::clone(&parts.clock),
+            propagation: parts.propagation.clone(),
             tail: Arc::clone(&tail),
             subscriber,
             progress,
@@ -131,6 +135,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         checkpoints: parts.checkpoints,
         leases: parts.leases,
         clock: parts.clock,
+        propagation: parts.propagation,
         registry,
         aggregates,
         board,
@@ -256,6 +261,17 @@ impl Supervised for SweepTask {
     }
 }
 
+struct SampleTask {
+    core: Arc<Core>,
+    stop: CancellationToken,
+}
+
+impl Supervised for SampleTask {
+    fn run(&self) -> BoxFuture<'_, ()> {
+        Box::pin(telemetry::sample::run(&self.core, self.stop.clone()))
+    }
+}
+
 struct HandlerTask {
     handler: HandlerDefinition,
     runner: HandlerRunner,
@@ -282,6 +298,9 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     let stop = core.stop_services.clone();
     let task = SweepTask { core: Arc::clone(core), stop: stop.clone() };
     core.tasks.spawn(async move { supervise("sweep", stop, task).await });
+    let stop = core.stop_services.clone();
+    let task = SampleTask { core: Arc::clone(core), stop: stop.clone() };
+    core.tasks.spawn(async move { supervise("metrics", stop, task).await });
 }
 
 #[expect(

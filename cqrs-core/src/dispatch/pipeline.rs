@@ -19,6 +19,7 @@ use crate::id::{CommandId, CorrelationId};
 use crate::middleware::{DispatchContext, DispatchFailure, Extensions, Halted, within};
 use crate::panics;
 use crate::store::StreamId;
+use crate::telemetry::dispatch::Dispatching;
 
 /// A command on its way, its type known by its aggregate only.
 pub(crate) struct Request<A: Aggregate> {
@@ -53,19 +54,19 @@ impl<A: Aggregate> Request<A> {
 
 /// Carries a command through the layers to its aggregate and back.
 pub(crate) async fn dispatch<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -> Outcome<A> {
-    let span = tracing::debug_span!(
-        target: "cqrs",
-        "dispatch",
-        otel.kind = "producer",
-        cqrs.application = core.name(),
-        cqrs.command = request.command.name(),
-        cqrs.aggregate = A::NAME,
-    );
+    let dispatching = Dispatching::begin::<A>(core, request.command.name(), request.ambient.as_ref());
+    let span = dispatching.span.clone();
     // Pinned where it is made: the wrapper would otherwise copy it, and it is large.
-    pin!(dispatch_in_span(core, request)).instrument(span).await
+    let outcome = pin!(dispatch_in_span(core, request, &dispatching)).instrument(span).await;
+    dispatching.end(&outcome);
+    outcome
 }
 
-async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -> Outcome<A> {
+async fn dispatch_in_span<A: Aggregate>(
+    core: &Arc<Core>,
+    request: Request<A>,
+    dispatching: &Dispatching<'_>,
+) -> Outcome<A> {
     let Request { command, run, command_type, router, defaults, call, ambient } = request;
     let _in_flight = core
         .admit(ambient.as_ref())
@@ -77,6 +78,8 @@ async fn dispatch_in_span<A: Aggregate>(core: &Arc<Core>, request: Request<A>) -
     };
     let options = call.defaults.clone().or(&defaults).or(&route.defaults);
     let mut context = context(core, command, call, Resolved::from(options), ambient.as_ref());
+    dispatching.identified(&context);
+    core.propagation.carry(&dispatching.span, &mut context.metadata, ambient.as_ref());
     let (entered, reached) = route.chain.enter(&mut context).await;
     let result = carry_out(core, &context, run, reached, ambient.as_ref()).await;
     if entered > 0 {

@@ -39,6 +39,15 @@ macro_rules! option_setters {
             self
         }
 
+        /// The trace that the command belongs to, where the caller was told of it by others, such as in the headers of a
+        /// request. It is stored with each event of the command, unless the application has a
+        /// [propagator]($crate::telemetry::Propagator): then the trace context of the dispatch is, whose span is linked
+        /// to this one.
+        pub fn trace_context(mut self, context: &$crate::telemetry::TraceContext) -> Self {
+            context.put_into(&mut self.call.metadata);
+            self
+        }
+
         /// The message that caused the command; the ambient event unless set.
         pub fn causation_id(mut self, id: impl Into<$crate::id::CausationId>) -> Self {
             self.call.causation_id = Some(id.into());

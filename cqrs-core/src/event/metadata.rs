@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::id::CausationId;
+use crate::telemetry::TraceContext;
 
 /// What travels with a command and is stored with each of its events: JSON values by name.
 ///
@@ -30,6 +31,12 @@ impl Metadata {
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         let entries = self.entries.get_or_insert_default();
         Arc::make_mut(entries).insert(name.into(), value.into());
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        if self.get(name).is_some() {
+            Arc::make_mut(self.entries.get_or_insert_default()).remove(name);
+        }
     }
 
     /// The entry of that name.
@@ -66,6 +73,13 @@ impl Metadata {
     pub fn command_causation_id(&self) -> Option<CausationId> {
         let text = self.get(COMMAND_CAUSATION)?.as_str()?;
         Uuid::parse_str(text).ok().map(CausationId::from)
+    }
+
+    /// The trace that the event comes from: the place in it of the dispatch of its command, or of whoever dispatched that.
+    /// A publisher hands it on in the headers of its messages, say.
+    #[must_use]
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        TraceContext::of_metadata(self)
     }
 
     pub(crate) fn set_command_causation_id(&mut self, id: CausationId) {

@@ -2,7 +2,6 @@ use std::error::Error;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tracing::Instrument as _;
 
 use crate::ambient::Ambient;
 use crate::error_text::error_text;
@@ -11,6 +10,7 @@ use crate::handler::reaction::Attempt;
 use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
 use crate::panics;
 use crate::store::RecordedEvent;
+use crate::telemetry;
 
 /// An attempt at an event that failed, and what is to become of the event.
 #[derive(Debug)]
@@ -32,21 +32,10 @@ impl HandlerRunner {
     ) -> Result<(), Failed> {
         let context = self.context(event, attempt.number);
         let handled = self.try_handle(handler, event, &context);
-        let Err(error) = handled.instrument(self.span(event, attempt)).await else { return Ok(()) };
+        let handled = telemetry::handler::observe(self, event, attempt, handled);
+        let Err(error) = handled.await else { return Ok(()) };
         let failure = self.failure(error, context, attempt);
         Err(self.decide(event, &failure, handler.on_error(&failure)).await)
-    }
-
-    pub(crate) fn span(&self, event: &RecordedEvent, attempt: Attempt) -> tracing::Span {
-        tracing::debug_span!(
-            target: "cqrs",
-            "handle",
-            otel.kind = "consumer",
-            cqrs.handler = &*self.name,
-            cqrs.event_type = &*event.event_type,
-            cqrs.event_number = event.position,
-            cqrs.attempt = attempt.number,
-        )
     }
 
     pub(crate) fn failure<E, C>(
@@ -158,6 +147,7 @@ impl HandlerRunner {
     }
 
     fn report(&self, position: u64, attempt: u32, action: ErrorAction, text: &str) {
+        telemetry::handler::failed(self, action);
         match action {
             ErrorAction::Stop => {
                 tracing::error!(

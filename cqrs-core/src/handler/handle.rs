@@ -56,7 +56,9 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn status(&self) -> Result<HandlerStatus, StoreError> {
-        Ok(self.entry.status(self.core.store.head().await?))
+        let mut status = self.entry.status(self.core.store.head().await?);
+        self.core.measure_lag(&mut status).await;
+        Ok(status)
     }
 
     /// The keys behind `after` whose events wait, all when it is `None`, at most `limit` of them, in the order of the

@@ -7,6 +7,7 @@ mod effects;
 mod entry;
 mod failure;
 mod handle;
+mod lag;
 mod order;
 mod orders;
 mod park;

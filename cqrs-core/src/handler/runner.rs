@@ -14,6 +14,7 @@ use crate::handler::{
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
 use crate::subscription::{Subscriber, Tail};
+use crate::telemetry::Propagation;
 
 /// What one handler runs with.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) propagation: Propagation,
     pub(crate) tail: Arc<Tail>,
     pub(crate) subscriber: Arc<Subscriber>,
     pub(crate) progress: Arc<watch::Sender<HandlerProgress>>,

@@ -14,6 +14,7 @@ use crate::handler::{HandlerRunner, HandlerState, LastTenure, Role, Tenure};
 use crate::process_manager;
 use crate::store::{CheckpointError, StoreError};
 use crate::subscription::Buffered;
+use crate::telemetry;
 
 /// How often the owner's checkpoint is read while somebody waits for it: the pauses double while nothing moves.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -165,6 +166,7 @@ impl HandlerRunner {
             progress.unsent = unsent;
             progress.parked = parked.len();
         });
+        telemetry::lease::acquired(self);
         Ok(Some(Tenure::new(lease, saved, parked, self.leases.watch())))
     }
 

@@ -73,6 +73,9 @@ pub struct HandlerStatus {
     pub position: u64,
     /// How far that is from the end of the log.
     pub lag: u64,
+    /// How long ago the oldest event was stored that it has not handled, by the application's clock; zero when there is
+    /// none, `None` while the log cannot be read.
+    pub lag_time: Option<Duration>,
     /// How many keys are parked; as far as this node knows, when the handler is passive here.
     pub parked: usize,
     /// The error of its last failure, until it handles an event again.
@@ -124,7 +127,7 @@ pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     strong: bool,
     pub(crate) role: Role,
-    filter: EventFilter,
+    pub(crate) filter: EventFilter,
     subscriber: Arc<Subscriber>,
     waiters: Arc<Waiters>,
     pub(crate) control: Arc<HandlerControl>,
@@ -242,7 +245,7 @@ impl HandlerBoard {
 }
 
 impl Entry {
-    /// The handler, for people who look; `head` is the end of the log.
+    /// The handler, for people who look; `head` is the end of the log. What `Core::measure_lag` adds is not there yet.
     pub(crate) fn status(&self, head: u64) -> HandlerStatus {
         let progress = self.progress();
         let position = self.position();
@@ -251,6 +254,7 @@ impl Entry {
             state: progress.state,
             position,
             lag: head.saturating_sub(position),
+            lag_time: None,
             parked: progress.parked,
             last_error: progress.last_error.as_deref().map(str::to_owned),
         }

@@ -10,6 +10,7 @@ use crate::handler::consumer::Consumer;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, LogPage, StoreError};
 use crate::subscription::Buffered;
+use crate::telemetry;
 
 /// Why the handling of events ended.
 pub(crate) enum End {
@@ -233,6 +234,7 @@ impl HandlerRunner {
     }
 
     fn report_over(&self, tenure: &Tenure) {
+        telemetry::lease::lost(self, tenure);
         let reason = match tenure.lease.is_fenced() {
             true => "another node has taken the handler over",
             false => "the handler's lease could not be renewed in time",

@@ -12,6 +12,7 @@ use crate::id::NodeId;
 use crate::lease::Lease;
 use crate::lease::held::Term;
 use crate::store::{LeaseStore, StoreError};
+use crate::telemetry::lease::LeaseCall;
 
 /// The leases of one application instance.
 ///
@@ -19,6 +20,7 @@ use crate::store::{LeaseStore, StoreError};
 /// So the instance believes in a lease for a shorter time than the store keeps it, and stops before another
 /// node can begin.
 pub(crate) struct Leases {
+    application: Arc<str>,
     store: Arc<dyn LeaseStore>,
     node: NodeId,
     ttl: Duration,
@@ -36,9 +38,14 @@ struct Book {
 }
 
 impl Leases {
-    pub(crate) fn new(store: Arc<dyn LeaseStore>, ttl: Duration, retry: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        application: Arc<str>,
+        store: Arc<dyn LeaseStore>,
+        ttl: Duration,
+        retry: Duration,
+    ) -> Arc<Self> {
         let (book, returned) = (Mutex::default(), Notify::new());
-        Arc::new(Self { store, node: NodeId::new(), ttl, retry, book, returned })
+        Arc::new(Self { application, store, node: NodeId::new(), ttl, retry, book, returned })
     }
 
     /// Takes a lease; `None` while another node has it.
@@ -49,6 +56,7 @@ impl Leases {
     pub(crate) async fn acquire(self: &Arc<Self>, name: &Arc<str>) -> Result<Option<Lease>, StoreError> {
         let until = Instant::now() + self.ttl;
         let acquired = answered(self.ttl, self.store.acquire_lease(name, self.node, self.ttl));
+        let acquired = LeaseCall::Acquire(name).observe(&self.application, acquired);
         let Some(epoch) = acquired.await? else {
             return Ok(None);
         };
@@ -107,7 +115,8 @@ impl Leases {
             return Ok(());
         }
         let until = Instant::now() + self.ttl;
-        let renewed = self.store.renew_leases(self.node, self.ttl).await?;
+        let renewed = self.store.renew_leases(self.node, self.ttl);
+        let renewed = LeaseCall::Renew.observe(&self.application, renewed).await?;
         let renewed: HashSet<_> = renewed.iter().map(|lease| (lease.name.as_str(), lease.epoch)).collect();
         for term in terms {
             match renewed.contains(&(&*term.name, term.epoch)) {
@@ -142,7 +151,8 @@ impl Leases {
     async fn release_returned(&self) -> usize {
         let returned = std::mem::take(&mut self.lock().returned);
         let released = join_all(returned.into_iter().map(|term| async move {
-            let released = answered(self.ttl / 3, self.store.release_lease(&term.name, term.epoch)).await;
+            let released = answered(self.ttl / 3, self.store.release_lease(&term.name, term.epoch));
+            let released = LeaseCall::Release(&term.name).observe(&self.application, released).await;
             let Err(error) = released else {
                 return None;
             };

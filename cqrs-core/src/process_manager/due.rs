@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tracing::Instrument as _;
 
 use crate::handler::{End, HandlerRunner, HandlerState, Tenure, storable};
 use crate::process_manager::instance::{INSTANCE, Instance, Known, ProcessPhase};
@@ -12,6 +13,7 @@ use crate::process_manager::timer::{TIMER, Timer};
 use crate::process_manager::{ProcessAction, ProcessManager};
 use crate::store::{HandlerRecord, StoreError};
 use crate::subscription::Buffered;
+use crate::telemetry;
 
 /// How much of what is due is done before it is written.
 const DUE: usize = 500;
@@ -22,7 +24,8 @@ impl<P: ProcessManager> Managing<P> {
         let now = runner.clock.now();
         let Some(by) = self.due_by(runner, now) else { return Ok(()) };
         self.write(runner, tenure).await?;
-        if let Err(error) = self.try_to_fire(runner, by, tenure).await? {
+        let fired = self.try_to_fire(runner, by, tenure).instrument(telemetry::timer::span(runner));
+        if let Err(error) = fired.await? {
             tracing::warn!(
                 cqrs.handler = &*runner.name,
                 error = &error as &dyn std::error::Error,
@@ -106,6 +109,7 @@ impl<P: ProcessManager> Managing<P> {
         let instances: Vec<_> = deadlines.map(|timer| Arc::clone(&timer.instance)).collect();
         self.know(runner, instances, tenure).await?;
         for timer in timers {
+            telemetry::timer::fired(runner, &timer);
             match timer.next(runner.clock.now()) {
                 Some(next) => self.change(|changes| changes.put(next.record())),
                 None => self.change(|changes| Timer::remove(changes, &timer.instance, &timer.name)),

@@ -14,6 +14,7 @@ use crate::process_manager::outbox::Outbox;
 use crate::process_manager::step::{Outcome, TimerOutcome};
 use crate::process_manager::timer::{TIMER, Timer};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError, all_records};
+use crate::telemetry;
 
 /// Runs a process manager: it is the one that knows the instances, what they have sent, and what is not written yet.
 ///
@@ -371,5 +372,6 @@ impl<P: ProcessManager> Managing<P> {
     /// Tells those who wait for the process manager up to where its commands are carried out.
     pub(crate) fn tell_unsent(&self, runner: &HandlerRunner) {
         runner.set_unsent(self.outbox.lowest());
+        telemetry::process_manager::pending(runner, self.outbox.len());
     }
 }

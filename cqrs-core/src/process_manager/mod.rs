@@ -27,6 +27,7 @@ pub use sending::Sending;
 
 pub(crate) use command::{Content, first_unsent};
 pub(crate) use manage::Managing;
+pub(crate) use step::Occasion;
 pub(crate) use timer::{TIMER, Timer};
 
 use std::error::Error;

@@ -18,6 +18,7 @@ use crate::process_manager::timer::{Timer, TimerChange};
 use crate::process_manager::{
     Process, ProcessAction, ProcessError, ProcessFailure, ProcessManager, SentCommand,
 };
+use crate::telemetry;
 
 /// What a process manager is called for.
 pub(crate) enum Occasion {
@@ -81,7 +82,27 @@ impl Occasion {
         }
     }
 
-    fn event(&self) -> Option<&EventContext> {
+    /// What carries the trace that it comes from.
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
+        match self {
+            Self::Event(context) => Some(context.metadata()),
+            Self::Deadline(timer) => Some(&timer.metadata),
+            Self::Command(command) => Some(&command.metadata),
+            Self::Idle => None,
+        }
+    }
+
+    /// Its kind, for telemetry.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Deadline(_) => "deadline",
+            Self::Idle => "idle",
+            Self::Command(_) => "command",
+        }
+    }
+
+    pub(crate) fn event(&self) -> Option<&EventContext> {
         match self {
             Self::Event(context) => Some(context),
             _ => None,
@@ -131,12 +152,16 @@ impl HandlerRunner {
         let mut process = self.process(id, occasion);
         let ambient = self.ambient_of(&process.cause);
         let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
-        match panics::catch_async(called).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(ProcessError::Failed(error)),
-            Err(panic) => return Err(ProcessError::Panicked(panic)),
-        }
-        let Process { cause, mut wanted, .. } = process;
+        let called = async {
+            match panics::catch_async(called).await {
+                Ok(called) => called.map_err(ProcessError::Failed),
+                Err(panic) => Err(ProcessError::Panicked(panic)),
+            }
+        };
+        let span = telemetry::process_manager::span(self, id, occasion);
+        telemetry::process_manager::observe(self, &span, called).await?;
+        let Process { mut cause, mut wanted, .. } = process;
+        self.propagation.stamp(&span, &mut cause.metadata);
         if let Some(Unsendable { command, source }) = wanted.fault.take() {
             return Err(ProcessError::Unsendable { command, source });
         }
@@ -194,6 +219,7 @@ impl HandlerRunner {
             }
             false => Outcome::default(),
         };
+        telemetry::process_manager::failed(self, action);
         tracing::warn!(
             cqrs.handler = &*self.name,
             cqrs.instance = &**id,
@@ -219,7 +245,8 @@ impl HandlerRunner {
     }
 
     pub(crate) fn ambient_of(&self, cause: &Cause) -> Ambient {
-        Ambient::new(cause.causation_id, cause.correlation_id).in_handler(self.key.clone())
+        Ambient::new(cause.causation_id, cause.correlation_id, cause.metadata.clone())
+            .in_handler(self.key.clone())
     }
 
     /// Makes commands and timers of what an instance wants.

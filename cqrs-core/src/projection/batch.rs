@@ -14,6 +14,7 @@ use crate::panics;
 use crate::projection::projecting::{Projecting, Trouble};
 use crate::projection::{Projected, Projection, ProjectionContext, RowStore, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
+use crate::telemetry;
 
 /// How many events are projected in one transaction: it is made smaller when that takes too long.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,8 @@ impl<P: Projection> Projecting<P> {
         let mut backoff = Backoff::new();
         let mut has_waited = false;
         loop {
-            match self.try_batch(runner, events, last, tenure).await {
+            let tried = self.try_batch(runner, events, last, tenure);
+            match telemetry::projection::observe(runner, events, tried).await {
                 Ok(()) => {
                     if has_waited {
                         runner.set_state(HandlerState::Running);

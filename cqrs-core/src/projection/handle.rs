@@ -88,7 +88,9 @@ impl<'a> ProjectionHandle<'a> {
     /// # Errors
     /// When the log cannot be reached.
     pub async fn status(&self) -> Result<HandlerStatus, StoreError> {
-        Ok(self.entry.status(self.core.store.head().await?))
+        let mut status = self.entry.status(self.core.store.head().await?);
+        self.core.measure_lag(&mut status).await;
+        Ok(status)
     }
 
     /// Waits until the rows that readers see are made at least up to a position, such as that of a command

@@ -33,6 +33,7 @@ pub use rows::{Claim, RowError, RowPlace, RowStore, RowTransaction};
 pub(crate) use context::ProjectionPlace;
 pub(crate) use control::ProjectionControl;
 pub(crate) use entry::definition;
+pub(crate) use projecting::Trouble;
 
 use std::error::Error;
 

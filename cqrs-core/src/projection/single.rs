@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tracing::Instrument as _;
-
 use crate::backoff::Backoff;
 use crate::handler::attempt::Failed;
 use crate::handler::parked::PARKED;
@@ -16,6 +14,7 @@ use crate::projection::{
     Claim, Projected, Projection, ProjectionContext, RowError, RowStore, RowTransaction,
 };
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
+use crate::telemetry::{self, ErrorType};
 
 /// Why the rows of one event were not written.
 enum Fault<E> {
@@ -26,6 +25,15 @@ enum Fault<E> {
 impl<E> From<StoreError> for Fault<E> {
     fn from(error: StoreError) -> Self {
         Self::Rows(error.into())
+    }
+}
+
+impl<E> ErrorType for Fault<E> {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Event(error) => error.error_type(),
+            Self::Rows(error) => error.error_type(),
+        }
     }
 }
 
@@ -40,9 +48,10 @@ impl<P: Projection> Reaction for Projecting<P> {
     ) -> Result<Result<(), Failed>, End> {
         let mut backoff = Backoff::new();
         loop {
+            let tried = self.try_one(runner, event, attempt, &done);
             let tried = tokio::select! {
                 biased;
-                tried = self.try_one(runner, event, attempt, &done).instrument(runner.span(event, attempt)) => tried,
+                tried = telemetry::handler::observe(runner, event, attempt, tried) => tried,
                 () = tenure.lease.over() => return Err(End::Over),
             };
             match tried {

@@ -1,5 +1,4 @@
 use chrono::{DateTime, Utc};
-use tracing::Instrument as _;
 
 use crate::error_text::error_text;
 use crate::event::{DecodeError, Decoded, decode};
@@ -8,6 +7,7 @@ use crate::panics;
 use crate::publisher::publishing::Publishing;
 use crate::publisher::{Message, PublishError, PublishFailure, Publisher};
 use crate::store::RecordedEvent;
+use crate::telemetry;
 
 /// Attempts since anything was published.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,23 +51,18 @@ impl<P: Publisher> Publishing<P> {
         runner: &HandlerRunner,
         messages: &[Message],
     ) -> Result<usize, PublishError<P::Error>> {
-        let span = tracing::debug_span!(
-            target: "cqrs",
-            "publish",
-            otel.kind = "producer",
-            cqrs.handler = &*runner.name,
-            cqrs.event_number = messages.first().map(|message| message.position),
-            messaging.batch.message_count = messages.len(),
-        );
-        let published = Box::pin(async { self.0.publish(messages).await }.instrument(span));
-        match panics::catch_async(published).await {
-            Ok(Ok(confirmed)) => match confirmed.count(messages.len()) {
-                0 => Err(PublishError::Unconfirmed),
-                count => Ok(count),
-            },
-            Ok(Err(error)) => Err(PublishError::Failed(error)),
-            Err(panic) => Err(PublishError::Panicked(panic)),
-        }
+        let published = Box::pin(async { self.0.publish(messages).await });
+        let published = async {
+            match panics::catch_async(published).await {
+                Ok(Ok(confirmed)) => match confirmed.count(messages.len()) {
+                    0 => Err(PublishError::Unconfirmed),
+                    count => Ok(count),
+                },
+                Ok(Err(error)) => Err(PublishError::Failed(error)),
+                Err(panic) => Err(PublishError::Panicked(panic)),
+            }
+        };
+        telemetry::publisher::observe(runner, messages, published).await
     }
 
     /// Asks the publisher what is to become of messages that were not published, or of an event that gave none.
@@ -102,6 +97,7 @@ impl<P: Publisher> Publishing<P> {
 }
 
 fn report<E>(runner: &HandlerRunner, failure: &PublishFailure<E>, action: ErrorAction, text: &str) {
+    telemetry::handler::failed(runner, action_on_one(failure, action));
     let (handler, position, attempt) = (&*runner.name, failure.position, failure.attempt);
     match action {
         ErrorAction::Stop => {
@@ -134,5 +130,13 @@ fn report<E>(runner: &HandlerRunner, failure: &PublishFailure<E>, action: ErrorA
             );
             runner.set_failure(HandlerState::Retrying, &text);
         }
+    }
+}
+
+/// What is parked or skipped of several messages is tried one by one first.
+fn action_on_one<E>(failure: &PublishFailure<E>, action: ErrorAction) -> ErrorAction {
+    match action {
+        ErrorAction::Skip | ErrorAction::Park if failure.messages.len() > 1 => ErrorAction::Retry,
+        action => action,
     }
 }

@@ -9,9 +9,11 @@ use crate::store::{EventFilter, EventStore, StoreError};
 use crate::subscription::buffer::{Batch, Buffer};
 use crate::subscription::head::head_may_have_moved;
 use crate::subscription::{Buffered, Subscriber};
+use crate::telemetry;
 
 /// Reads the log once for all handlers of an application instance.
 pub(crate) struct Tail {
+    application: Arc<str>,
     store: Arc<dyn EventStore>,
     filter: EventFilter,
     page: usize,
@@ -23,6 +25,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// A tail that begins at `head`; what lies before is behind it.
     pub(crate) fn new(
+        application: Arc<str>,
         store: Arc<dyn EventStore>,
         subscribers: Vec<Arc<Subscriber>>,
         head: u64,
@@ -32,7 +35,7 @@ impl Tail {
     ) -> Self {
         let filter = union(&subscribers);
         let buffer = Mutex::new(Buffer::new(buffer_bytes, head));
-        Self { store, filter, page, poll, buffer, subscribers }
+        Self { application, store, filter, page, poll, buffer, subscribers }
     }
 
     /// What there is behind `position`.
@@ -79,7 +82,8 @@ impl Tail {
     async fn read_to_end(&self) -> Result<(), StoreError> {
         loop {
             let after = self.last();
-            let page = self.store.read_log(after, &self.filter, self.page).await?;
+            let read = self.store.read_log(after, &self.filter, self.page);
+            let page = telemetry::tail::observe(&self.application, read).await?;
             if page.read_to <= after {
                 return Ok(());
             }
