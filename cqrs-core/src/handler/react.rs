@@ -20,7 +20,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         for event in events {
-            if event.position <= runner.position() || !runner.subscriber.filter.accepts(&event.event_type) {
+            if event.position <= runner.position() || !runner.subscriber.wants(event) {
                 continue;
             }
             runner.check(tenure)?;

@@ -233,8 +233,7 @@ impl HandlerRunner {
     /// that only foreign events pass by does not save each step.
     fn clear_beyond(&self, mut position: u64) -> u64 {
         while let Buffered::Batch(batch) = self.tail.after(position) {
-            let filter = &self.subscriber.filter;
-            let wanted = batch.events.iter().filter(|event| filter.accepts(&event.event_type));
+            let wanted = batch.events.iter().filter(|event| self.subscriber.wants(event));
             if let Some(next) = wanted.map(|event| event.position).find(|next| *next > position) {
                 return next - 1;
             }

@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::store::EventFilter;
+use crate::store::{EventFilter, RecordedEvent};
 use crate::subscription::buffer::Batch;
 
 /// A reader of the tail, and whether there is anything new for it.
@@ -30,9 +30,15 @@ impl Subscriber {
         Self { filter, rest: Mutex::new(rest), wake: Notify::new(), moved: Notify::new() }
     }
 
+    /// Whether the reader is interested in an event.
+    pub(crate) fn wants(&self, event: &RecordedEvent) -> bool {
+        self.filter.passes(event)
+    }
+
     /// Tells the reader of a new stretch of the log, which is in the buffer already.
     pub(crate) fn announce(&self, batch: &Batch) {
-        let wanted = batch.types.iter().any(|name| self.filter.accepts(name));
+        let wanted = batch.types.iter().any(|name| self.filter.accepts(name))
+            && batch.events.iter().any(|event| self.wants(event));
         let mut rest = self.lock();
         if wanted {
             rest.pending = true;
