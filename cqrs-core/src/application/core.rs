@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::command::CommandRegistration;
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
-use crate::handler::{HandlerBoard, HandlerStatus};
+use crate::handler::HandlerBoard;
 use crate::middleware::Chain;
 use crate::projection::ProjectionControl;
 use crate::store::{CheckpointStore, EventStore, LeaseStore, StoreError};
@@ -121,16 +121,6 @@ impl Core {
 
     pub(crate) fn command(&self, name: &str) -> Option<&'static CommandRegistration> {
         self.commands.get(name).copied()
-    }
-
-    /// The handlers, for people who look.
-    pub(crate) async fn handler_statuses(&self) -> Result<Vec<HandlerStatus>, StoreError> {
-        let head = self.store.head().await?;
-        let mut statuses = self.board.statuses(head);
-        for status in &mut statuses {
-            self.measure_lag(status).await;
-        }
-        Ok(statuses)
     }
 
     pub(crate) async fn health(&self) -> Result<Health, StoreError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::application::Core;
-use crate::handler::status::Entry;
-use crate::handler::{HandlerState, HandlerStatus};
+
+use crate::handler::{Entry, HandlerState, HandlerStatus};
 use crate::projection::generation::building;
 use crate::projection::{Generation, GenerationError, ProjectionControl, Rebuild};
 use crate::store::StoreError;
@@ -88,9 +88,8 @@ impl<'a> ProjectionHandle<'a> {
     /// # Errors
     /// When the log cannot be reached.
     pub async fn status(&self) -> Result<HandlerStatus, StoreError> {
-        let mut status = self.entry.status(self.core.store.head().await?);
-        self.core.measure_lag(&mut status).await;
-        Ok(status)
+        let status = self.entry.status(self.core.store.head().await?);
+        Ok(self.core.with_lag(status, &self.entry.filter).await)
     }
 
     /// Waits until the rows that readers see are made at least up to a position, such as that of a command
@@ -128,7 +127,7 @@ impl<'a> ProjectionHandle<'a> {
                 Err(_) => AtLeastError::TimedOut { projection, wanted, position, state, limit },
             });
         }
-        if self.entry.control.has_left(wanted, wanted) {
+        if self.entry.has_left(wanted, wanted) {
             return Err(AtLeastError::Parked { projection: projection(), wanted });
         }
         Ok(())

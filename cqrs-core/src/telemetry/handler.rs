@@ -35,7 +35,8 @@ fn span(runner: &HandlerRunner, event: &RecordedEvent, attempt: Attempt) -> Span
         messaging.message.id = %event.event_id,
         messaging.message.conversation_id = %event.correlation_id,
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
+        cqrs.partition = (runner.partition.count > 1).then_some(runner.partition.index),
         cqrs.event_type = &*event.event_type,
         cqrs.event_number = event.position,
         cqrs.stream_id = %event.stream_id,
@@ -59,7 +60,7 @@ pub(super) fn processed(
         messaging.system = "cqrs",
         messaging.operation.name = "process",
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         error.type = error_type,
     );
 }
@@ -81,7 +82,7 @@ pub(super) fn failed_with(runner: &HandlerRunner, action: &'static str) {
     metric!(
         monotonic_counter.cqrs.handler.failures = 1_u64,
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         cqrs.action = action,
     );
 }

@@ -71,7 +71,7 @@ pub(crate) fn acquired(runner: &HandlerRunner) {
     metric!(
         monotonic_counter.cqrs.lease.acquired = 1_u64,
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
     );
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn lost(runner: &HandlerRunner, tenure: &Tenure) {
     metric!(
         monotonic_counter.cqrs.lease.lost = 1_u64,
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         error.type = if tenure.lease.is_fenced() { "fenced" } else { "expired" },
     );
 }

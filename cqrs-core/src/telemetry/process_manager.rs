@@ -24,7 +24,7 @@ pub(crate) fn span(runner: &HandlerRunner, instance: &str, occasion: &Occasion) 
         messaging.message.id = event.map(|event| tracing::field::display(event.event_id())),
         messaging.message.conversation_id = event.map(|event| tracing::field::display(event.correlation_id())),
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         cqrs.instance = instance,
         cqrs.occasion = occasion.kind(),
         cqrs.event_type = event.map(|event| event.event_type()),
@@ -69,6 +69,6 @@ pub(crate) fn pending(runner: &HandlerRunner, commands: usize) {
     metric!(
         gauge.cqrs.process_manager.pending = commands as u64,
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
     );
 }

@@ -25,7 +25,7 @@ fn span(runner: &HandlerRunner, events: &[&RecordedEvent]) -> Span {
         target: SPANS,
         parent: None,
         "project",
-        otel.name = %format_args!("process {}", runner.name),
+        otel.name = %format_args!("process {}", runner.handler),
         otel.kind = "consumer",
         otel.status_code = Empty,
         messaging.system = "cqrs",
@@ -33,7 +33,7 @@ fn span(runner: &HandlerRunner, events: &[&RecordedEvent]) -> Span {
         messaging.operation.type = "process",
         messaging.batch.message_count = events.len(),
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         cqrs.event_number = events.first().map(|event| event.position),
         error.type = Empty,
     );

@@ -20,7 +20,7 @@ pub(crate) async fn observe<E>(
             messaging.system = "cqrs",
             messaging.operation.name = "publish",
             cqrs.application = &*runner.application,
-            cqrs.handler = &*runner.name,
+            cqrs.handler = &*runner.handler,
             error.type = error_type,
         );
     })
@@ -32,7 +32,7 @@ fn span(runner: &HandlerRunner, messages: &[Message]) -> Span {
         target: SPANS,
         parent: None,
         "publish",
-        otel.name = %format_args!("publish {}", runner.name),
+        otel.name = %format_args!("publish {}", runner.handler),
         otel.kind = "producer",
         otel.status_code = Empty,
         messaging.system = "cqrs",
@@ -40,7 +40,7 @@ fn span(runner: &HandlerRunner, messages: &[Message]) -> Span {
         messaging.operation.type = "send",
         messaging.batch.message_count = messages.len(),
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         cqrs.event_number = messages.first().map(|message| message.position),
         error.type = Empty,
     );

@@ -4,7 +4,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::Core;
-use crate::handler::{HandlerState, HandlerStatus};
+use crate::handler::HandlerStatus;
 use crate::telemetry::may_be_listened_to;
 
 /// How long it takes at most until it is noticed that somebody listens who did not before.
@@ -32,10 +32,11 @@ async fn sample(core: &Core) {
         gauge.cqrs.dispatch.active = core.dispatches.len() as u64,
         cqrs.application = core.name(),
     );
-    let Ok(handlers) = core.handler_statuses().await else { return };
-    // The owner knows better than a node on which the handler is passive.
-    for handler in handlers.iter().filter(|handler| handler.state != HandlerState::Passive) {
-        tell(core, handler);
+    let Ok(head) = core.store.head().await else { return };
+    for entry in core.board.entries() {
+        if let Some(status) = entry.status_here(head) {
+            tell(core, &core.with_lag(status, &entry.filter).await);
+        }
     }
 }
 

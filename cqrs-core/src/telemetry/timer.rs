@@ -11,10 +11,10 @@ pub(crate) fn span(runner: &HandlerRunner) -> Span {
         target: SPANS,
         parent: None,
         "fire",
-        otel.name = %format_args!("fire {}", runner.name),
+        otel.name = %format_args!("fire {}", runner.handler),
         otel.kind = "internal",
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
     )
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn fired(runner: &HandlerRunner, timer: &Timer) {
         monotonic_counter.cqrs.timer.fired = 1_u64,
         histogram.cqrs.timer.delay = (runner.clock.now() - timer.due_at).as_seconds_f64().max(0.0),
         cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.name,
+        cqrs.handler = &*runner.handler,
         cqrs.timer = if timer.command.is_some() { "command" } else { "deadline" },
     );
 }

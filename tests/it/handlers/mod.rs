@@ -9,4 +9,5 @@ mod lifecycle;
 mod names_and_start;
 mod order;
 mod parking;
+mod partitions;
 mod restart;
