@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cqrs::event::EventContext;
 use cqrs::prelude::*;
+use cqrs::schedule::Scheduler;
 use cqrs::testing::TestPublisher;
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +190,7 @@ application! {
         routers: [Books],
         event_handlers: [Reader],
         projections: [Catalogue],
-        process_managers: [Librarian],
+        process_managers: [Librarian, Scheduler],
         publishers: [TestPublisher<Answered>],
     }
 }

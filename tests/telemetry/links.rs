@@ -1,13 +1,17 @@
 //! Which span lies in which, and which is linked to which.
 
+use std::sync::Arc;
+
 use cqrs::MemoryStore;
+use cqrs::clock::Clock as _;
+use cqrs::schedule::Schedule;
 use cqrs::telemetry::TraceContext;
-use cqrs::testing::settle;
+use cqrs::testing::{TestClock, settle};
 use tracing::Instrument as _;
 
 use crate::domain::{Library, NoteLater, Porter, SECRET, events_of, library, note};
 use crate::gate::Gate;
-use crate::recorder::{Heard, TestPropagator, all_heard, heard_of};
+use crate::recorder::{Heard, TestPropagator, all_heard, heard_of, until_heard};
 
 async fn start(name: &str, store: &MemoryStore) -> Library {
     library(name, store.clone()).propagator(TestPropagator).start().await.unwrap()
@@ -130,4 +134,21 @@ async fn a_dispatch_is_linked_to_the_trace_that_its_caller_names() {
     assert_eq!(dispatch.links, [given]);
     let stored = events_of(&store, "books.Noted").await;
     assert_eq!(stored[0].metadata.trace_context(), Some(dispatch.trace_context()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scheduled_command_is_linked_to_where_it_was_scheduled() {
+    let clock = TestClock::new();
+    let store = MemoryStore::builder().clock(Arc::new(clock.clone())).build();
+    let library = library("scheduled", store).clock(clock.clone()).propagator(TestPropagator);
+    let library = library.start().await.unwrap();
+    let schedule = Schedule::once(&note("scheduled-1", "later"), clock.now());
+    let planning = tracing::info_span!(target: "test", "planning", cqrs.application = "scheduled");
+    library.schedules().add(schedule).instrument(planning).await.unwrap();
+    let stream = "book-scheduled-1";
+    let sent = until_heard("scheduled", |heard| heard.is_span_of("dispatch", "cqrs.stream_id", stream)).await;
+    let heard = heard_of("scheduled");
+    let planning = heard.iter().find(|heard| heard.name == "planning").unwrap();
+    assert_eq!((sent.parent, sent.links), (None, vec![planning.trace_context()]));
+    library.shutdown().await;
 }

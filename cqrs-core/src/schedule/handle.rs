@@ -1,6 +1,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use tracing::Span;
 
 use crate::application::Core;
 use crate::handler::{Entry, HandlerHandle, Role};
@@ -158,7 +159,7 @@ impl<'a> Schedules<'a> {
     }
 
     fn timer(&self, schedule: Schedule) -> Result<Timer, ScheduleError> {
-        let Schedule { name, content, when, metadata } = schedule;
+        let Schedule { name, content, when, mut metadata } = schedule;
         let content = content.map_err(ScheduleError::Unencodable)?;
         if self.core.command(&content.name).is_none() {
             let application = self.core.name().to_owned();
@@ -167,6 +168,7 @@ impl<'a> Schedules<'a> {
                 command: content.name.as_ref().to_owned(),
             });
         }
+        self.core.propagation.stamp(&Span::current(), &mut metadata);
         let (due_at, pattern) = match when {
             When::Once(at) => (at, None),
             When::Recurring(pattern) => (next_time(&pattern, self.core.clock.now())?, Some(pattern)),

@@ -5,19 +5,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::application::Core;
 use crate::handler::HandlerStatus;
-use crate::telemetry::may_be_listened_to;
 
 /// How long it takes at most until it is noticed that somebody listens who did not before.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// Tells at intervals how an application is, until it is stopped. While nobody can want to know, it looks more and more
-/// rarely whether somebody does.
+/// Tells at intervals how an application is, until it is stopped. While nobody listens, it looks more and more rarely
+/// whether somebody does.
 pub(crate) async fn run(core: &Core, stop: CancellationToken) {
     let interval = core.config.metrics_interval;
     let mut pause = interval;
     while stop.run_until_cancelled(sleep(pause)).await.is_some() {
-        if may_be_listened_to() {
-            stop.run_until_cancelled(sample(core)).await;
+        if tell_of_application(core) {
+            stop.run_until_cancelled(tell_of_handlers(core)).await;
             pause = interval;
         } else {
             pause = (pause * 2).min(LONGEST_PAUSE.max(interval));
@@ -25,13 +24,23 @@ pub(crate) async fn run(core: &Core, stop: CancellationToken) {
     }
 }
 
-/// When the store cannot be reached, the next time is soon enough.
-async fn sample(core: &Core) {
+/// Gives whether anybody listened.
+fn tell_of_application(core: &Core) -> bool {
+    let mut is_heard = false;
+    let mut live = || {
+        is_heard = true;
+        core.aggregates.len() as u64
+    };
     metric!(
-        gauge.cqrs.aggregate.live = core.aggregates.len() as u64,
+        gauge.cqrs.aggregate.live = live(),
         gauge.cqrs.dispatch.active = core.dispatches.len() as u64,
         cqrs.application = core.name(),
     );
+    is_heard
+}
+
+/// When the store cannot be reached, the next time is soon enough.
+async fn tell_of_handlers(core: &Core) {
     let Ok(head) = core.store.head().await else { return };
     for entry in core.board.entries() {
         if let Some(status) = entry.status_here(head) {
