@@ -37,7 +37,10 @@ pub fn metrics() -> BTreeMap<String, MetricNames> {
     let metric = |row: Vec<&str>| {
         let [name, instrument, unit, labels, what] = row[..] else { panic!("five columns: {row:?}") };
         assert!(!unit.is_empty() && !what.is_empty(), "{name} has no unit, or it is not said what it is");
-        let names = MetricNames { instrument: instrument.to_owned(), labels: quoted(labels).collect() };
+        let names = MetricNames {
+            instrument: instrument.trim_matches('`').to_owned(),
+            labels: quoted(labels).collect(),
+        };
         (quoted(name).next().unwrap(), names)
     };
     rows("Metrics").map(metric).collect()

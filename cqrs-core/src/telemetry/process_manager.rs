@@ -1,6 +1,7 @@
 use tracing::Span;
 use tracing::field::Empty;
 
+use crate::event::EventContext;
 use crate::handler::HandlerRunner;
 use crate::process_manager::{Occasion, ProcessAction, ProcessError};
 use crate::telemetry::SPANS;
@@ -27,8 +28,8 @@ pub(crate) fn span(runner: &HandlerRunner, instance: &str, occasion: &Occasion) 
         cqrs.handler = &*runner.handler,
         cqrs.instance = instance,
         cqrs.occasion = occasion.kind(),
-        cqrs.event_type = event.map(|event| event.event_type()),
-        cqrs.event_number = event.map(|event| event.position()),
+        cqrs.event_type = event.map(EventContext::event_type),
+        cqrs.event_number = event.map(EventContext::position),
         error.type = Empty,
     );
     if let Some(metadata) = occasion.metadata() {
