@@ -17,6 +17,7 @@ pub(crate) mod reaction;
 mod runner;
 mod standby;
 pub(crate) mod status;
+mod subscribe_to;
 mod tenure;
 mod waiters;
 pub(crate) mod worker;
@@ -28,6 +29,7 @@ pub use handle::{HandlerHandle, ParkedError};
 pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
+pub use subscribe_to::{InvalidSubscription, SubscribeTo};
 
 pub(crate) use attempt::Failed;
 pub(crate) use consumer::Consumer;
@@ -66,7 +68,7 @@ pub enum HandlerConsistency {
     /// It does not, unless it names the handler.
     #[default]
     Eventual,
-    /// It does, when the handler is interested in one of the events.
+    /// It does, when the handler is interested in one of the events, and subscribed to their stream.
     Strong,
 }
 
@@ -117,6 +119,9 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The streams whose events it is interested in.
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// The events that it is interested in.
     type Event: EventSet;

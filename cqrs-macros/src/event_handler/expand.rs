@@ -42,6 +42,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let start_from = start_from(krate, model.start_from.as_ref());
     let consistency = consistency(krate, model.strong);
+    let subscribe_to = model.subscription.expand(krate);
     let arms = model.handlings.iter().map(|handling| arm(handling, events));
     let failure = quote!(#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>);
     let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
@@ -53,6 +54,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
             const NAME: &'static str = #name;
             #start_from
             #consistency
+            #subscribe_to
             type Event = #events;
             type Error = #error;
             async fn handle(

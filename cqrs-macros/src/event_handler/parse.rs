@@ -13,6 +13,7 @@ use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
+use crate::shared::subscription::Subscription;
 
 pub(crate) struct Model {
     pub(crate) krate: Crate,
@@ -20,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) name: Option<LitStr>,
     pub(crate) interested_in: Vec<Type>,
+    pub(crate) subscription: Subscription,
     pub(crate) start_from: Option<StartFrom>,
     /// Whether a dispatch with strong consistency waits for the handler.
     pub(crate) strong: bool,
@@ -49,6 +51,8 @@ const SPEC: Spec = Spec {
     keys: &[
         ("name", "name = \"welcome-email\""),
         ("interested_in", "interested_in = [AccountOpened]"),
+        ("category", "category = \"account\""),
+        ("stream", "stream = \"account-42\""),
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
@@ -64,6 +68,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         block,
         name: None,
         interested_in: Vec::new(),
+        subscription: Subscription::default(),
         start_from: None,
         strong: false,
         partition_by: None,
@@ -96,6 +101,8 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
             model.events_known = true;
         }
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
+        "category" => model.subscription.category = Some(entry.text()?),
+        "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
         "error" => model.error = Some(entry.value()?),

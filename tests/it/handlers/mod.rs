@@ -10,3 +10,4 @@ mod names_and_start;
 mod order;
 mod parking;
 mod restart;
+mod subscriptions;
