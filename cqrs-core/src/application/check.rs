@@ -12,6 +12,7 @@ use crate::application::{StartError, StartFault};
 use crate::command::{CommandRegistration, check_prefix};
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
+use crate::handler::partition::MOST;
 use crate::handler::{HandlerDefinition, Role};
 use crate::middleware::{Chain, Layer, MiddlewareEntry};
 use crate::router::RouterDefinition;
@@ -74,6 +75,10 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
                 subscribe_to: handler.subscribe_to,
                 reason,
             });
+        }
+        if !(1..=MOST).contains(&handler.partitions) {
+            let (name, partitions) = (handler.name.as_ref().to_owned(), handler.partitions);
+            faults.push(StartFault::InvalidPartitions { name, partitions });
         }
         if handler.name.is_empty() {
             faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });

@@ -90,6 +90,14 @@ pub enum StartFault {
         /// Why there can be no such stream.
         reason: InvalidSubscription,
     },
+    /// A handler is divided into too many partitions, or into none.
+    #[error("event handler {name:?} has {partitions} partitions: 1 to 1,024 are possible")]
+    InvalidPartitions {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        partitions: u16,
+    },
     /// A router is listed or included twice.
     #[error("router {name} is listed twice")]
     DuplicateRouter {

@@ -12,16 +12,15 @@ use crate::application::builder::Parts;
 use crate::application::check::Assembly;
 use crate::application::core::Core;
 use crate::application::instances::Claim;
+use crate::application::places::{Place, places_of};
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
-use crate::handler::{
-    Effects, HandlerBoard, HandlerControl, HandlerDefinition, HandlerProgress, HandlerRunner, HandlerState,
-    Role, StartFrom, Waiters,
-};
+use crate::handler::spread::SpreadTask;
+use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, Role, StartFrom};
 use crate::lease::Leases;
 use crate::projection::ProjectionControl;
 use crate::store::StoreError;
-use crate::subscription::{Subscriber, Tail};
+use crate::subscription::Tail;
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
 pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
@@ -42,7 +41,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
-    let config = parts.config;
+    let config = parts.config.clone();
     let tasks = TaskTracker::new();
     let dispatches = TaskTracker::new();
     dispatches.close();
@@ -53,63 +52,53 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let mut board = HandlerBoard::default();
     let mut places = Vec::new();
     for handler in &handlers {
-        let subscriber = Arc::new(Subscriber::new((handler.filter)(&registry)));
-        let waiters = Arc::new(Waiters::default());
-        let name = Arc::clone(&handler.name);
-        let control = Arc::new(HandlerControl::default());
-        let progress = match handler.role {
-            Role::Handler | Role::ProcessManager | Role::Projection => board.add(
-                name,
-                handler.strong,
-                handler.role,
-                Arc::clone(&subscriber),
-                Arc::clone(&waiters),
-                Arc::clone(&control),
-            ),
-            Role::Build => HandlerProgress::sender(),
-        };
-        places.push((subscriber, waiters, control, Arc::new(progress)));
+        let (entry, own) = places_of(handler, &name, &parts, &registry);
+        if handler.role != Role::Build {
+            board.add(entry);
+        }
+        places.extend(own);
     }
     let tail = Arc::new(Tail::new(
         Arc::clone(&parts.store),
-        places.iter().map(|(subscriber, ..)| Arc::clone(subscriber)).collect(),
+        places.iter().map(|place| Arc::clone(&place.subscriber)).collect(),
         head,
         config.tail_page,
         config.poll_interval,
         config.tail_buffer,
     ));
     let leases = Leases::new(Arc::clone(&parts.leases), config.lease_ttl, config.lease_retry);
-    let runners: Vec<_> = handlers
-        .iter()
-        .zip(places)
-        .map(|(handler, (subscriber, waiters, control, progress))| HandlerRunner {
-            name: Arc::clone(&handler.name),
-            role: handler.role,
-            application: Arc::clone(&name),
-            core: Weak::new(),
-            key: HandlerKey { instance, name: Arc::clone(&handler.name) },
-            store: Arc::clone(&parts.store),
-            checkpoints: Arc::clone(&parts.checkpoints),
-            registry: Arc::clone(&registry),
-            clock: Arc::clone(&parts.clock),
-            tail: Arc::clone(&tail),
-            subscriber,
-            progress,
-            waiters,
-            control,
-            effects: Arc::new(Effects::new(Arc::clone(&handler.name), Arc::clone(&parts.checkpoints))),
-            leases: Arc::clone(&leases),
-            last_tenure: Arc::default(),
-            start_from: handler.start_from,
-            start: start_position(handler.start_from, head),
-            stop: stop_handlers.clone(),
-            page: config.tail_page,
-            checkpoint_every: config.checkpoint_every,
-            checkpoint_interval: config.checkpoint_interval,
-            max_parked: config.max_parked,
-            commands_in_flight: config.commands_in_flight,
-        })
-        .collect();
+    let runner = |place: &Place| HandlerRunner {
+        handler: Arc::clone(&place.definition.name),
+        partition: place.partition,
+        spread: place.spread.clone(),
+        name: Arc::clone(&place.name),
+        role: place.definition.role,
+        application: Arc::clone(&name),
+        core: Weak::new(),
+        key: HandlerKey { instance, name: Arc::clone(&place.definition.name) },
+        store: Arc::clone(&parts.store),
+        checkpoints: Arc::clone(&parts.checkpoints),
+        registry: Arc::clone(&registry),
+        clock: Arc::clone(&parts.clock),
+        tail: Arc::clone(&tail),
+        subscriber: Arc::clone(&place.subscriber),
+        progress: Arc::clone(&place.progress),
+        waiters: Arc::clone(&place.waiters),
+        control: Arc::clone(&place.control),
+        effects: Arc::clone(&place.effects),
+        leases: Arc::clone(&leases),
+        last_tenure: Arc::default(),
+        start_from: place.definition.start_from,
+        start: start_position(place.definition.start_from, head),
+        stop: stop_handlers.clone(),
+        page: config.tail_page,
+        pages: Arc::clone(&place.pages),
+        checkpoint_every: config.checkpoint_every,
+        checkpoint_interval: config.checkpoint_interval,
+        max_parked: config.max_parked,
+        commands_in_flight: config.commands_in_flight,
+    };
+    let runners: Vec<_> = places.iter().map(runner).collect();
     let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
     let environment = Environment::new(
         Arc::clone(&name),
@@ -147,7 +136,9 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         shutdown: tokio::sync::Mutex::new(Some(claim)),
     });
     spawn_services(&core, tail);
-    spawn_handlers(&core, handlers, runners);
+    spawn_spreads(&core, &runners);
+    let definitions = places.into_iter().map(|place| place.definition);
+    spawn_handlers(&core, definitions.zip(runners));
     given_up.disarm();
     core.set_state(ApplicationState::Running);
     tracing::info!(
@@ -284,13 +275,25 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     core.tasks.spawn(async move { supervise("sweep", stop, task).await });
 }
 
+/// Has this node share the partitions of handlers with others.
+fn spawn_spreads(core: &Arc<Core>, runners: &[HandlerRunner]) {
+    for runner in runners.iter().filter(|runner| runner.partition.index == 0) {
+        let Some(spread) = runner.spread.clone() else { continue };
+        // As long as the handlers run: then the others take over.
+        let stop = core.stop_handlers.clone();
+        let (checkpoints, leases) = (Arc::clone(&runner.checkpoints), Arc::clone(&runner.leases));
+        let task = SpreadTask { spread, checkpoints, leases, stop: stop.clone() };
+        core.tasks.spawn(async move { supervise("spread", stop, task).await });
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "handlers are joined by name, so that a shutdown can say which hangs"
 )]
-fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: Vec<HandlerRunner>) {
+fn spawn_handlers(core: &Arc<Core>, handlers: impl Iterator<Item = (HandlerDefinition, HandlerRunner)>) {
     let spawn = |(handler, runner): (HandlerDefinition, HandlerRunner)| {
-        let name = Arc::clone(&handler.name);
+        let name = Arc::clone(&runner.name);
         let stop = runner.stop.clone();
         let task_name = Arc::clone(&name);
         let runner = HandlerRunner { core: Arc::downgrade(core), ..runner };
@@ -305,6 +308,6 @@ fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: V
             }),
         )
     };
-    let running = handlers.into_iter().zip(runners).map(spawn).collect();
+    let running = handlers.map(spawn).collect();
     *core.handlers.try_lock().expect("nobody stops what has not started") = running;
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, StartFrom, SubscribeTo};
+use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
 use crate::process_manager::{Managing, ProcessManager};
 use crate::projection::ProjectionControl;
 use crate::store::EventFilter;
@@ -70,6 +71,7 @@ pub(crate) struct HandlerDefinition {
     pub(crate) start_from: StartFrom,
     pub(crate) strong: bool,
     pub(crate) subscribe_to: SubscribeTo,
+    pub(crate) partitions: u16,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
@@ -102,6 +104,7 @@ impl HandlerDefinition {
             start_from: H::START_FROM,
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: H::SUBSCRIBE_TO,
+            partitions: H::PARTITIONS,
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| {
                 H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
@@ -122,6 +125,7 @@ impl HandlerDefinition {
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
+            partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
@@ -144,6 +148,12 @@ impl fmt::Debug for HandlerDefinition {
 pub(crate) trait StartHandler: Send + Sync {
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
+
+    /// Tells what keeps the order of events, for a handler that is divided by it.
+    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
+        let _ = place;
+        Box::new(|event| event.stream_id.as_str().to_owned())
+    }
 }
 
 struct Instance<H>(Arc<H>);
@@ -160,5 +170,13 @@ impl<H: EventHandler> StartHandler for Instance<H> {
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
         Box::pin(async move { runner.run(&mut Reactions(handler)).await })
+    }
+
+    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
+        let handler = Arc::clone(&self.0);
+        Box::new(move |event| {
+            let by = |typed: &H::Event| handler.partition_by(typed, &place.context(event));
+            key_of::<H::Event>(&place.registry, event, by)
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
 
 pub(crate) mod attempt;
+mod board;
 pub(crate) mod consumer;
 mod control;
 mod effects;
@@ -11,10 +12,13 @@ mod order;
 mod orders;
 mod park;
 pub(crate) mod parked;
+pub(crate) mod partition;
 mod policy;
 mod react;
 pub(crate) mod reaction;
+mod reset;
 mod runner;
+pub(crate) mod spread;
 mod standby;
 pub(crate) mod status;
 mod subscribe_to;
@@ -32,15 +36,17 @@ pub use status::{HandlerState, HandlerStatus};
 pub use subscribe_to::{InvalidSubscription, SubscribeTo};
 
 pub(crate) use attempt::Failed;
+pub(crate) use board::{Awaited, Entry, HandlerBoard, Part};
 pub(crate) use consumer::Consumer;
 pub(crate) use control::HandlerControl;
 pub(crate) use effects::Effects;
 pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 pub(crate) use order::Order;
 pub(crate) use parked::{PARKED, storable};
+pub(crate) use partition::{KeyOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
 pub(crate) use runner::HandlerRunner;
-pub(crate) use status::{Awaited, Entry, HandlerBoard, HandlerProgress};
+pub(crate) use status::HandlerProgress;
 pub(crate) use tenure::{LastTenure, Tenure};
 pub(crate) use waiters::Waiters;
 pub(crate) use worker::End;
@@ -122,6 +128,11 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// The streams whose events it is interested in.
     const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
+
+    /// Into how many partitions it is divided, 1 to 1,024. Each has its own place in the log, its own lease and its own
+    /// fate, and handles the events whose keys ([`EventHandler::partition_by`]) fall to it: events of different
+    /// partitions are handled side by side, on all nodes that run the application. Once it has run, the number stays.
+    const PARTITIONS: u16 = 1;
 
     /// The events that it is interested in.
     type Event: EventSet;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::error_text::error_text;
 use crate::handler::attempt::Failed;
 use crate::handler::consumer::Consumer;
+use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
@@ -72,7 +73,8 @@ impl<H: EventHandler> Reaction for Reactions<H> {
     }
 
     fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
-        runner.key_of::<H::Event>(event, |typed| self.0.partition_by(typed, &runner.context(event, 1)))
+        let context = || runner.context(event, 1);
+        key_of::<H::Event>(&runner.registry, event, |typed| self.0.partition_by(typed, &context()))
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         start_from: StartFrom::Origin,
         strong: P::CONSISTENCY == HandlerConsistency::Strong,
         subscribe_to: P::SUBSCRIBE_TO,
+        partitions: 1,
         schemas: <P::Event as EventSet>::schemas,
         filter: |registry| P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>())),
         start,

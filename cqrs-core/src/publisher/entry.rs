@@ -35,6 +35,7 @@ impl HandlerDefinition {
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
+            partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))

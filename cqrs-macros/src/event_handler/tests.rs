@@ -185,7 +185,7 @@ fn t_264_keys_are_checked() {
         &[
             "expected `origin`, `current` or `position(42)`",
             "expected `strong` or `eventual`",
-            "unknown event handler key `batch_size`, expected `name`, `interested_in`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `error` or `crate`",
+            "unknown event handler key `batch_size`, expected `name`, `interested_in`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
             "the handler's name is empty",
         ],
     );

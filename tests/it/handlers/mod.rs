@@ -9,5 +9,6 @@ mod lifecycle;
 mod names_and_start;
 mod order;
 mod parking;
+mod partitions;
 mod restart;
 mod subscriptions;
