@@ -34,6 +34,21 @@ pub enum StartError {
         #[source]
         source: BindError,
     },
+    /// A handler is divided into another number of partitions than before, and cannot be divided anew while it runs.
+    #[error(
+        "handler {handler:?} of application {application:?} has {now} partitions and had {before}: \
+         stop the nodes that run it with {before} first, or give it another name"
+    )]
+    Partitions {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// How many partitions it had; 1 if it was not divided.
+        before: u16,
+        /// How many it has now.
+        now: u16,
+    },
     /// The store failed.
     #[error("application {application:?} cannot read its store")]
     Store {

@@ -15,11 +15,11 @@ use crate::application::instances::Claim;
 use crate::application::places::{Place, places_of};
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
+use crate::handler::repartition::{RepartitionError, repartition};
 use crate::handler::spread::SpreadTask;
 use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, Role, StartFrom};
 use crate::lease::Leases;
 use crate::projection::ProjectionControl;
-use crate::store::StoreError;
 use crate::subscription::Tail;
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
@@ -32,11 +32,10 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
     if let Err(source) = parts.store.bind(&parts.name).await {
         return Err(StartError::Bind { application: parts.name, source });
     }
-    let name = parts.name.clone();
-    run(parts, assembly, claim).await.map_err(|source| StartError::Store { application: name, source })
+    run(parts, assembly, claim).await
 }
 
-async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StoreError> {
+async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
@@ -48,7 +47,8 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     let stop_handlers = CancellationToken::new();
     let stop_services = CancellationToken::new();
 
-    let head = parts.store.head().await?;
+    let unread = |source| StartError::Store { application: parts.name.clone(), source };
+    let head = parts.store.head().await.map_err(unread)?;
     let mut board = HandlerBoard::default();
     let mut places = Vec::new();
     for handler in &handlers {
@@ -99,7 +99,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         commands_in_flight: config.commands_in_flight,
     };
     let runners: Vec<_> = places.iter().map(runner).collect();
-    let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
+    let given_up = begin(&name, &runners, leases, &tasks, &stop_services).await?;
     let environment = Environment::new(
         Arc::clone(&name),
         Arc::clone(&parts.store),
@@ -165,21 +165,27 @@ fn projections(handlers: &[HandlerDefinition]) -> HashMap<Arc<str>, Arc<dyn Proj
 /// The task that gives leases back runs before any is taken. A start that fails waits for it, one that is dropped
 /// tells it to stop: that is what the guard is for.
 async fn begin(
+    application: &str,
     runners: &[HandlerRunner],
     leases: Arc<Leases>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
-) -> Result<DropGuard, StoreError> {
+) -> Result<DropGuard, StartError> {
     let given_up = stop.clone().drop_guard();
     if !runners.is_empty() {
         let task = LeaseTask { leases, stop: stop.clone() };
         let stop = stop.clone();
         tasks.spawn(async move { supervise("leases", stop, task).await });
     }
-    let begun =
-        join_all(runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin));
-    let begun = begun.await;
-    if let Err(error) = begun.into_iter().collect::<Result<(), _>>() {
+    let begun = async {
+        for first in runners.iter().filter(|runner| runner.partition.index == 0) {
+            repartition(first).await.map_err(|error| not_divided(first, error))?;
+        }
+        let begun = runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin);
+        let begun = join_all(begun).await.into_iter().collect::<Result<(), _>>();
+        begun.map_err(|source| StartError::Store { application: application.to_owned(), source })
+    };
+    if let Err(error) = begun.await {
         runners.iter().for_each(|runner| runner.last_tenure().begun = None);
         stop.cancel();
         tasks.close();
@@ -187,6 +193,16 @@ async fn begin(
         return Err(error);
     }
     Ok(given_up)
+}
+
+fn not_divided(runner: &HandlerRunner, error: RepartitionError) -> StartError {
+    let application = runner.application.as_ref().to_owned();
+    match error {
+        RepartitionError::InUse { before, now } => {
+            StartError::Partitions { application, handler: runner.handler.as_ref().to_owned(), before, now }
+        }
+        RepartitionError::Store(source) => StartError::Store { application, source },
+    }
 }
 
 /// Where a handler begins that has never run. `head` is where the log ended when the application was started, so

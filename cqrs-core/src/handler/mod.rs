@@ -16,6 +16,7 @@ pub(crate) mod partition;
 mod policy;
 mod react;
 pub(crate) mod reaction;
+pub(crate) mod repartition;
 mod reset;
 mod runner;
 pub(crate) mod spread;
@@ -131,7 +132,11 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// Into how many partitions it is divided, 1 to 1,024. Each has its own place in the log, its own lease and its own
     /// fate, and handles the events whose keys ([`EventHandler::partition_by`]) fall to it: events of different
-    /// partitions are handled side by side, on all nodes that run the application. Once it has run, the number stays.
+    /// partitions are handled side by side, on all nodes that run the application, which share them evenly. A strong
+    /// dispatch waits for all of them. `max_parked` holds for each.
+    ///
+    /// When the number is changed, the nodes that run the handler are to be stopped first: a start is refused otherwise.
+    /// All begin where the one had come to that was behind the others, so that some events are handled again.
     const PARTITIONS: u16 = 1;
 
     /// The events that it is interested in.

@@ -14,7 +14,7 @@ use crate::handler::{HandlerRunner, HandlerState, StartFrom, Tenure};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError};
 
 /// The record by which a partition says that it handles nothing.
-const HELD: &str = "held";
+pub(crate) const HELD: &str = "held";
 
 /// For which time that is.
 #[derive(Serialize, Deserialize)]

@@ -407,3 +407,70 @@ async fn partitions_have_places_of_their_own() {
     }
     assert_eq!(store.checkpoint("divided").await.unwrap(), None);
 }
+
+/// From one partition to many and back: it goes on where it was, and what was parked stays parked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_006_a_handler_that_is_divided_anew_goes_on_where_it_was() {
+    let (store, books) = (MemoryStore::new(), Books::default());
+    let (working, is_mended) = (books.script(), Arc::new(AtomicUsize::new(0)));
+    let mended = Arc::clone(&is_mended);
+    let script = Script::new(move |event, context| {
+        let is_bad = event.book == "7" && mended.load(Ordering::SeqCst) == 0;
+        let working = working.clone();
+        async move { if is_bad { Err(Broken("bad")) } else { working.run(event, context).await } }
+    });
+    async fn round<const PARTITIONS: u16>(store: &MemoryStore, script: &Script, text: usize) -> Desk {
+        let handler = ParkingBy::<PARTITIONS>(script.clone());
+        let desk = Desk::builder(store.clone()).event_handler(handler).start().await.unwrap();
+        note_all(&desk, text..text + 1).await;
+        until_caught_up(&desk, "divided").await;
+        let parked = desk.handler("divided").unwrap().parked(None, 10).await.unwrap();
+        assert_eq!(parked.iter().map(|parked| &*parked.key).collect::<Vec<_>>(), ["book-7"]);
+        desk
+    }
+    round::<1>(&store, &script, 0).await.shutdown().await;
+    round::<16>(&store, &script, 1).await.shutdown().await;
+    round::<3>(&store, &script, 2).await.shutdown().await;
+    round::<16>(&store, &script, 3).await.shutdown().await;
+    let desk = round::<1>(&store, &script, 4).await;
+    is_mended.store(1, Ordering::SeqCst);
+    desk.handler("divided").unwrap().retry_parked("book-7").await.unwrap();
+    until(async || (status(&desk, "divided").await.parked == 0).then_some(())).await;
+    books.check(5);
+    desk.shutdown().await;
+    for partition in 0..16 {
+        assert_eq!(store.checkpoint(&format!("divided/{partition} of 16")).await.unwrap(), None, "left over");
+    }
+}
+
+/// While it runs it is not divided anew: two nodes would handle the same events.
+#[tokio::test]
+async fn a_handler_is_not_divided_anew_while_another_node_runs_it() {
+    let (store, (script, _inbox)) = (MemoryStore::new(), Script::telling());
+    let running = Desk::builder(store.clone()).event_handler(By::<4>(script.clone())).start().await.unwrap();
+    let other = || Desk::builder(store.clone()).node("other").event_handler(By::<8>(script.clone()));
+    let refused = other().start().await.unwrap_err();
+    assert!(matches!(refused, StartError::Partitions { before: 4, now: 8, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("stop the nodes that run it with 4 first"), "{refused}");
+    running.dispatch(note("a", "1")).await.unwrap();
+    until_caught_up(&running, "divided").await;
+    running.shutdown().await;
+    other().start().await.unwrap().shutdown().await;
+}
+
+struct ParkingBy<const PARTITIONS: u16>(Script);
+
+impl<const PARTITIONS: u16> EventHandler for ParkingBy<PARTITIONS> {
+    const NAME: &'static str = "divided";
+    const PARTITIONS: u16 = PARTITIONS;
+    type Event = Noted;
+    type Error = Broken;
+
+    async fn handle(&self, event: Noted, context: &EventContext) -> Result<(), Broken> {
+        self.0.run(event, context.clone()).await
+    }
+
+    async fn on_error(&self, _failure: &HandlerFailure<Broken>) -> ErrorAction {
+        ErrorAction::Park
+    }
+}
