@@ -74,6 +74,10 @@ enum What {
     Tenants(Options),
     /// Transfers of money a second that a process manager finishes, 64 at a time.
     Transfers(Options),
+    /// Events a second of a handler that waits 1 ms with each event: by itself, and in 16 partitions.
+    Partitions(Options),
+    /// The latency of a lone dispatch (p50) that waits for a handler or a projection, against one that waits for nobody.
+    Strong(Options),
     /// Scheduled commands a second, of 10,000 that are due together.
     Timers(Options),
     /// Seconds to compile 100 commands and 100 events, with the macros and by hand; not part of a quick run of all.
@@ -144,8 +148,8 @@ impl Options {
 
 fn main() -> Result<(), BoxError> {
     use Metric::{
-        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Projection, Rebuild,
-        Rehydrate, TailReads, Tenants, Timers, Transfers, TwoProcesses, Wal,
+        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Partitions, Projection,
+        Rebuild, Rehydrate, Strong, TailReads, Tenants, Timers, Transfers, TwoProcesses, Wal,
     };
     match Cli::parse().what {
         What::All(options) => {
@@ -158,6 +162,8 @@ fn main() -> Result<(), BoxError> {
                 Memory,
                 Projection,
                 Rebuild,
+                Partitions,
+                Strong,
                 Transfers,
                 Timers,
                 Tenants,
@@ -180,6 +186,8 @@ fn main() -> Result<(), BoxError> {
         What::Rebuild(options) => run(&[Rebuild], &options),
         What::Tenants(options) => run(&[Tenants], &options),
         What::Transfers(options) => run(&[Transfers], &options),
+        What::Partitions(options) => run(&[Partitions], &options),
+        What::Strong(options) => run(&[Strong], &options),
         What::Timers(options) => run(&[Timers], &options),
         What::Compile(options) => run(&[Compile], &options),
         What::Measure { metric, subject, callers, quick } => {

@@ -42,6 +42,10 @@ pub(crate) enum Metric {
     Tenants,
     /// Transfers of money a second that a process manager finishes.
     Transfers,
+    /// What 16 partitions bring to a handler that waits 1 ms with each event.
+    Partitions,
+    /// How much longer a lone dispatch takes that waits for a handler, or for a projection.
+    Strong,
     /// Scheduled commands a second that are due together.
     Timers,
     /// How long 100 commands and 100 events take to compile, with the macros and by hand.
@@ -156,6 +160,8 @@ impl Metric {
             | Self::Projection
             | Self::Rebuild
             | Self::Transfers
+            | Self::Partitions
+            | Self::Strong
             | Self::Timers
             | Self::Tenants => Vec::new(),
         }
@@ -181,7 +187,7 @@ impl Metric {
             Self::Wal => self.each(&[64], &[CqrsPostgres, RawInsert]),
             Self::Memory => self.each(&[256], ours),
             Self::Transfers => self.each(&[64], ours),
-            Self::Timers => self.each(&[1], ours),
+            Self::Timers | Self::Partitions | Self::Strong => self.each(&[1], ours),
             Self::Projection | Self::Tenants => self.each(&[1], ours),
             Self::Rebuild => self.each(&[8], ours),
             Self::Footprint | Self::Compile => Vec::new(),

@@ -10,6 +10,7 @@ mod bank_example;
 mod domain;
 mod nodes;
 mod outages;
+mod partitions;
 mod process_managers;
 #[path = "../support/program.rs"]
 mod program;

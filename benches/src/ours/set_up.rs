@@ -5,9 +5,11 @@ use crate::ours::append::Appends;
 use crate::ours::bank::Bank;
 use crate::ours::flat_cost::FlatCost;
 use crate::ours::memory::Memory;
+use crate::ours::partitions::Partitions;
 use crate::ours::projection::Projections;
 use crate::ours::reader::Reader;
 use crate::ours::rebuild::Rebuilds;
+use crate::ours::strong::Strongly;
 use crate::ours::tail_reads::TailReads;
 use crate::ours::tenants::Tenants;
 use crate::ours::timers::Timers;
@@ -32,6 +34,8 @@ pub(crate) async fn set_up(course: Course<'_>) -> Result<Ready, BoxError> {
         Metric::Rebuild => Rebuilds::ready(course).await,
         Metric::Tenants => Tenants::ready(course).await,
         Metric::Transfers => Transfers::ready(course).await,
+        Metric::Partitions => Partitions::ready(course).await,
+        Metric::Strong => Strongly::ready(course).await,
         Metric::Timers => Timers::ready(course).await,
         Metric::Footprint | Metric::Compile => {
             Err(format!("{} is measured elsewhere", course.metric()).into())

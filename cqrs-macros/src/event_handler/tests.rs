@@ -173,19 +173,13 @@ fn t_264_keys_are_checked() {
     let block = quote! { impl H { async fn on_e(&self, event: &E) {} } };
     refused(
         &attribute(
-            quote!(
-                name = "",
-                interested_in = [E],
-                start_from = beginning,
-                consistency = ["x"],
-                batch_size = 5
-            ),
+            quote!(name = "", interested_in = [E], start_from = beginning, consistency = ["x"], batches = 5),
             block.clone(),
         ),
         &[
             "expected `origin`, `current` or `position(42)`",
             "expected `strong` or `eventual`",
-            "unknown event handler key `batch_size`, expected `name`, `interested_in`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
+            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
             "the handler's name is empty",
         ],
     );
