@@ -13,6 +13,7 @@ use cqrs_core::store::{
 };
 use cqrs_memory::MemoryStore;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -46,7 +47,8 @@ fn planned() -> impl Strategy<Value = Planned> {
 }
 
 fn stream(number: u8) -> StreamId {
-    StreamId::new(format!("account-{number}")).unwrap()
+    let category = if number.is_multiple_of(2) { "account" } else { "order" };
+    StreamId::new(format!("{category}-{number}")).unwrap()
 }
 
 impl Planned {
@@ -76,8 +78,29 @@ fn event(id: u16) -> EventData {
         data: Bytes::from(id.to_string()),
         metadata: Metadata::new(),
         causation_id: CausationId::from(Uuid::nil()),
-        correlation_id: CorrelationId::from(Uuid::nil()),
+        correlation_id: correlation(id % 2),
     }
+}
+
+fn correlation(number: u16) -> CorrelationId {
+    CorrelationId::from(Uuid::from_u128(number.into()))
+}
+
+/// Any combination of conditions, most of which some events fulfil.
+fn filter() -> impl Strategy<Value = EventFilter> {
+    let types = prop_oneof![
+        2 => Just(EventFilter::all()),
+        1 => Just(EventFilter::types(["Third"])),
+        1 => Just(EventFilter::types(["Third", "Other"])),
+    ];
+    let category = option::of(prop_oneof![Just("account"), Just("order"), Just("none")]);
+    (types, category, option::of(0..4_u8), option::of(0..3_u16)).prop_map(
+        |(types, category, of, together)| {
+            let filter = category.into_iter().fold(types, EventFilter::category);
+            let filter = of.into_iter().fold(filter, |filter, number| filter.stream(stream(number)));
+            together.into_iter().fold(filter, |filter, number| filter.correlation(correlation(number)))
+        },
+    )
 }
 
 fn event_id(id: u16) -> EventId {
@@ -307,9 +330,9 @@ proptest! {
         });
     }
 
-    /// Pages of any size, put together, are the log that passes the filter.
+    /// Pages of any size, put together, are the log that passes the filter, and reach to its end.
     #[test]
-    fn pages_put_together_are_the_log(counts in vec(0..30_usize, 1..10), page in 1..20_usize, third in any::<bool>()) {
+    fn pages_put_together_are_the_log(counts in vec(0..30_usize, 1..10), page in 1..20_usize, filter in filter()) {
         run(async {
             let store = MemoryStore::new();
             let mut next = 0_u16;
@@ -319,17 +342,20 @@ proptest! {
                 let write = PlannedWrite { stream: number % 3, expected: ExpectedVersion::Any, event_ids: ids };
                 store.append(Planned { id: number, writes: vec![write] }.append()).await.unwrap();
             }
-            let filter = if third { EventFilter::types(["Third"]) } else { EventFilter::all() };
             let mut read = Vec::new();
             let mut after = 0;
             loop {
-                let found = store.read_log(after, &filter, page).await.unwrap().events;
-                let Some(last) = found.last() else { break };
-                assert!(found.len() <= page);
-                after = last.position;
-                read.extend(found);
+                let found = store.read_log(after, &filter, page).await.unwrap();
+                assert!(found.events.len() <= page);
+                assert!(found.events.iter().all(|event| after < event.position && event.position <= found.read_to));
+                read.extend(found.events);
+                if found.read_to <= after {
+                    break;
+                }
+                after = found.read_to;
             }
             let mut log = log_of(&store).await;
+            assert_eq!(after, log.len() as u64);
             log.retain(|event| filter.passes(event));
             assert_eq!(read, log);
         });

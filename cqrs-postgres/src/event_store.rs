@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use cqrs_core::id::{CausationId, CommandId, CorrelationId};
+use cqrs_core::id::{CausationId, CommandId};
 use cqrs_core::store::{
     Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
     Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
@@ -96,15 +96,6 @@ impl EventStore for PostgresStore {
         deletion: Deletion,
     ) -> Result<(), AppendError> {
         self.delete(stream_id, expected, deletion).await
-    }
-
-    async fn read_correlated(
-        &self,
-        correlation_id: CorrelationId,
-        after: u64,
-        limit: usize,
-    ) -> Result<LogPage, StoreError> {
-        self.page_of_correlation(correlation_id, after, limit).await
     }
 
     async fn find_message(&self, id: CausationId) -> Result<Option<RecordedEvent>, StoreError> {

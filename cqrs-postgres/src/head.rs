@@ -66,6 +66,11 @@ impl Head {
         self.position.receiver_count() + self.leases.receiver_count() > 0
     }
 
+    /// The head as far as it is known; 0 when nothing is.
+    pub(crate) fn position(&self) -> u64 {
+        *self.position.borrow()
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.position.subscribe()
     }

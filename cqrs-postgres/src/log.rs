@@ -14,16 +14,19 @@ use crate::session::Query;
 
 /// How many places of the log a page covers at most: a condition that hardly any event fulfils must not make one
 /// statement walk through the whole log.
-const WINDOW: u64 = 100_000;
+pub(crate) const WINDOW: u64 = 100_000;
+
+/// How many places of the log are looked at one by one rather than by the index of correlations, whose summaries are read
+/// as a whole.
+const FEW: u64 = 1_000;
 
 impl PostgresStore {
     /// The events of all streams of a category, in the order of the log: those behind position `after`, at most
     /// `limit` of them. What stands before the first `-` of a stream's name is its category
     /// ([`StreamId::category`](cqrs_core::store::StreamId::category)).
     ///
-    /// As with [`EventStore::read_log`](cqrs_core::store::EventStore::read_log), the page says how far it reaches, and
-    /// one that reaches no further than `after` is the end of the log for now. No index knows categories: a page walks
-    /// through 100,000 positions at most, and may hold no event and yet not be the end.
+    /// The same as [`EventStore::read_log`](cqrs_core::store::EventStore::read_log) with a filter by category. No index
+    /// knows categories: a page walks through 100,000 positions at most, and may hold no event and yet not be the end.
     ///
     /// # Errors
     /// When the database fails.
@@ -33,31 +36,50 @@ impl PostgresStore {
         after: u64,
         limit: usize,
     ) -> Result<LogPage, StoreError> {
-        let category = category.to_owned();
-        let condition = move |query: Query<'static>| query.bind(category.clone());
-        self.page_where(&self.shared.statements.category, (after, WINDOW), limit, condition).await
+        self.page_of_log(after, &EventFilter::all().category(category), limit).await
     }
 
+    /// A page of the log, by the index that leads to the fewest events: those of a stream or a correlation are found
+    /// wherever they are, so that a page reaches to the head.
     pub(crate) async fn page_of_log(
         &self,
         after: u64,
         filter: &EventFilter,
         limit: usize,
     ) -> Result<LogPage, StoreError> {
+        let statements = &self.shared.statements;
         let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
-        let condition = move |query: Query<'static>| query.bind(types.clone());
-        self.page_where(&self.shared.statements.log, (after, WINDOW), limit, condition).await
+        let category = filter.only_category().map(str::to_owned);
+        let correlation = filter.only_correlation().map(CorrelationId::as_uuid);
+        let stream = filter.only_stream().map(|stream_id| stream_id.as_str().to_owned());
+        let is_of_types = category.is_none() && correlation.is_none() && stream.is_none();
+        let (sql, places) = if stream.is_some() {
+            (&statements.log_of_stream, u64::MAX)
+        } else if correlation.is_some() && !self.has_few_behind(after) {
+            (&statements.log_of_correlation, u64::MAX)
+        } else if is_of_types {
+            (&statements.log, WINDOW)
+        } else {
+            (&statements.log_where, WINDOW)
+        };
+        let condition = move |query: Query<'static>| {
+            let query = query.bind(types.clone());
+            if is_of_types {
+                return query;
+            }
+            let query = query.bind(category.clone()).bind(correlation);
+            match &stream {
+                Some(stream) => query.bind(stream.clone()),
+                None => query,
+            }
+        };
+        self.page_where(sql, (after, places), limit, condition).await
     }
 
-    /// The events of a correlation. An index knows them, so that a page reaches to the head.
-    pub(crate) async fn page_of_correlation(
-        &self,
-        correlation_id: CorrelationId,
-        after: u64,
-        limit: usize,
-    ) -> Result<LogPage, StoreError> {
-        let condition = move |query: Query<'static>| query.bind(correlation_id.as_uuid());
-        self.page_where(&self.shared.statements.correlated, (after, u64::MAX), limit, condition).await
+    /// Whether the head is known to be close. What is known may be old: pages are right either way.
+    fn has_few_behind(&self, after: u64) -> bool {
+        let head = self.shared.head.position();
+        head > 0 && head.saturating_sub(after) <= FEW
     }
 
     /// A page of the log behind a position, of so many places at most, by a statement whose condition takes the arguments

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::Schema;
+use crate::log::WINDOW;
 use crate::names::SMALL_PAGE;
 use crate::rows::EVENT_COLUMNS;
 
@@ -24,14 +25,53 @@ fn log_where(condition: &str) -> String {
 
 /// A page of the log, as [`log_where`] describes it, of the events that a select gives.
 fn log_of(events: &str) -> String {
+    page("", &format!("least($2, {HEAD})"), events)
+}
+
+/// A page of the log, as [`log_where`] describes it, of the events of stream $7 that fulfil [`CONDITIONS`].
+///
+/// The index of the stream's versions leads to them: no stream is so long that the version its events behind $1 begin
+/// with were not found in some twenty steps, each of which halves the versions that it may be. Links leave holes among
+/// the versions. A page looks at 100,000 versions at most, as it does at positions elsewhere.
+fn log_of_stream() -> String {
+    const EVENTS: &str = "from $s.events o where o.stream_id = (select stream_id from s) and o.version >=";
+    let before = format!(
+        "recursive s as materialized (\
+           select stream_id, version from $s.streams where name = $7 and erased_at is null), \
+         halved(low, high) as (select 1::bigint, version from s union all \
+           select case when e.position <= $1 then e.version + 1 else r.low end, \
+             case when e.position <= $1 then r.high else (r.low + r.high) / 2 end \
+           from halved r left join lateral (select o.position, o.version {EVENTS} (r.low + r.high) / 2 \
+             order by o.version limit 1) e on true where r.low < r.high), \
+         begins as materialized (select max(low) as version from halved), "
+    );
+    let reach = format!(
+        "least($2, {HEAD}, (select o.position - 1 {EVENTS} (select version from begins) + {WINDOW} \
+           order by o.version limit 1))"
+    );
+    let events = format!(
+        "select o.* {EVENTS} (select version from begins) and o.position > $1 and o.position <= h.reach \
+           and {CONDITIONS} order by o.version limit $3"
+    );
+    page(&before, &reach, &events)
+}
+
+/// A page of the log, as [`log_where`] describes it, of the events that a select gives, by means of what stands before.
+fn page(before: &str, reach: &str, events: &str) -> String {
     format!(
-        "with h as materialized (select least($2, {HEAD}) as reach, (select store_id from $s.log) as store_id) \
+        "with {before}h as materialized (select {reach} as reach, (select store_id from $s.log) as store_id) \
          select $event, h.reach, h.store_id, e.stream_id, \
            case when e.version = 1 or h.reach - $1 <= {SMALL_PAGE} then \
              (select s.name from $s.streams s where s.stream_id = e.stream_id) end \
          from h left join lateral ({events}) e on true"
     )
 }
+
+/// That an event `o` has one of the types $4, is of category $5 and of correlation $6, as far as these are given. The
+/// category is a value for each event, which the planner cannot turn into a walk through the streams.
+const CONDITIONS: &str = "($4::text[] is null or o.type = any($4)) and ($6::uuid is null or o.correlation_id = $6) \
+     and ($5::text is null or \
+       (select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $5)";
 
 /// Removes the records of handler $1 with kinds $2 and keys $3, and writes those of $4 to $8, if a condition is fulfilled.
 fn change_records(condition: &str) -> String {
@@ -78,8 +118,9 @@ pub(crate) struct Statements {
     pub(crate) linked: Arc<str>,
     pub(crate) stream_info: Arc<str>,
     pub(crate) log: Arc<str>,
-    pub(crate) category: Arc<str>,
-    pub(crate) correlated: Arc<str>,
+    pub(crate) log_where: Arc<str>,
+    pub(crate) log_of_stream: Arc<str>,
+    pub(crate) log_of_correlation: Arc<str>,
     pub(crate) message: Arc<str>,
     pub(crate) names: Arc<str>,
     pub(crate) streams: Arc<str>,
@@ -166,14 +207,14 @@ impl Statements {
                  where name = $1 and erased_at is null",
             ),
             log: sql(&log_where("($4::text[] is null or type = any($4))")),
-            // A value for each event, which the planner cannot turn into a walk through the streams.
-            category: sql(&log_where(
-                "(select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $4",
-            )),
-            correlated: sql(&log_of(
-                "select o.* from $s.correlated($4, $1, h.reach, $3) c join $s.events o on o.position = c \
-                 order by o.position",
-            )),
+            log_where: sql(&log_where(CONDITIONS)),
+            log_of_stream: sql(&log_of_stream()),
+            // Only without a further condition it is known how many of the correlation's events a page needs.
+            log_of_correlation: sql(&log_of(&format!(
+                "select o.* from $s.correlated($6, $1, h.reach, \
+                   case when $4::text[] is null and $5::text is null then $3 end) c \
+                 join $s.events o on o.position = c where {CONDITIONS} order by o.position limit $3",
+            ))),
             message: sql("select $event, s.name from $s.events e join $s.streams s using (stream_id) \
                  where e.position = coalesce((select position from $s.events where event_id = $1), \
                    (select position from $s.events where causation_id = $1 and position = any(array(\

@@ -12,8 +12,8 @@ use crate::application::{StartError, StartFault};
 use crate::command::{CommandRegistration, check_prefix};
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
-use crate::handler::HandlerDefinition;
 use crate::handler::partition::MOST;
+use crate::handler::{HandlerDefinition, Role};
 use crate::middleware::{Chain, Layer, MiddlewareEntry};
 use crate::router::RouterDefinition;
 
@@ -67,6 +67,15 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
     handlers.extend(builds);
     let mut by_name: HashMap<&str, &'static str> = HashMap::new();
     for handler in &handlers {
+        if handler.role != Role::Build
+            && let Err(reason) = handler.subscribe_to.check()
+        {
+            faults.push(StartFault::InvalidSubscription {
+                handler: handler.name.as_ref().to_owned(),
+                subscribe_to: handler.subscribe_to,
+                reason,
+            });
+        }
         if !(1..=MOST).contains(&handler.partitions) {
             let (name, partitions) = (handler.name.as_ref().to_owned(), handler.partitions);
             faults.push(StartFault::InvalidPartitions { name, partitions });

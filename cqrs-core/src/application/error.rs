@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::event::RegistryFault;
+use crate::handler::{InvalidSubscription, SubscribeTo};
 use crate::store::{BindError, StoreError};
 
 /// Why an application did not start.
@@ -93,6 +94,16 @@ pub enum StartFault {
     UnnamedHandler {
         /// Its type.
         type_name: &'static str,
+    },
+    /// A handler is subscribed to what can be no stream.
+    #[error("handler {handler:?} cannot be subscribed to {subscribe_to}: {reason}")]
+    InvalidSubscription {
+        /// Its name.
+        handler: String,
+        /// What it is subscribed to.
+        subscribe_to: SubscribeTo,
+        /// Why there can be no such stream.
+        reason: InvalidSubscription,
     },
     /// A handler is divided into too many partitions, or into none.
     #[error("event handler {name:?} has {partitions} partitions: 1 to 1,024 are possible")]

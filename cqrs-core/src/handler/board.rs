@@ -87,7 +87,9 @@ impl HandlerBoard {
         let deadline = Instant::now().checked_add(limit);
         let mut pending = Vec::new();
         for entry in handlers.iter().map(|index| &self.entries[*index]) {
-            if !awaited.event_types.iter().any(|name| entry.filter.accepts(name)) {
+            let is_interested = entry.filter.includes(awaited.stream_id)
+                && awaited.event_types.iter().any(|name| entry.filter.accepts(name));
+            if !is_interested {
                 continue;
             }
             let reached = entry.reach(awaited.last);

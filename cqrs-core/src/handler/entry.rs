@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::event::{EventRegistry, EventSchema, EventSet};
 use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom};
+use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
 use crate::process_manager::{Managing, ProcessManager};
 use crate::projection::ProjectionControl;
 use crate::store::EventFilter;
@@ -70,8 +70,10 @@ pub(crate) struct HandlerDefinition {
     pub(crate) type_name: &'static str,
     pub(crate) start_from: StartFrom,
     pub(crate) strong: bool,
+    pub(crate) subscribe_to: SubscribeTo,
     pub(crate) partitions: u16,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
+    /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
     pub(crate) start: Arc<dyn StartHandler>,
     pub(crate) role: Role,
@@ -101,9 +103,12 @@ impl HandlerDefinition {
             type_name: type_name::<H>(),
             start_from: H::START_FROM,
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
+            subscribe_to: H::SUBSCRIBE_TO,
             partitions: H::PARTITIONS,
             schemas: <H::Event as EventSet>::schemas,
-            filter: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
+            filter: |registry| {
+                H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
+            },
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
@@ -119,9 +124,12 @@ impl HandlerDefinition {
             type_name: type_name::<P>(),
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
-            filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
+            filter: |registry| {
+                P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
+            },
             start: Arc::new(Managed::<P>(PhantomData)),
             role: Role::ProcessManager,
             projection: None,

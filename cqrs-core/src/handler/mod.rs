@@ -25,6 +25,7 @@ mod runner;
 pub(crate) mod spread;
 mod standby;
 pub(crate) mod status;
+mod subscribe_to;
 mod tenure;
 mod waiters;
 pub(crate) mod worker;
@@ -37,6 +38,7 @@ pub use handle::{HandlerHandle, ParkedError};
 pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
+pub use subscribe_to::{InvalidSubscription, SubscribeTo};
 
 pub(crate) use attempt::Failed;
 pub(crate) use board::{Awaited, Entry, HandlerBoard, Part};
@@ -78,7 +80,7 @@ pub enum HandlerConsistency {
     /// It does not, unless it names the handler.
     #[default]
     Eventual,
-    /// It does, when the handler is interested in one of the events.
+    /// It does, when the handler is interested in one of the events, and subscribed to their stream.
     Strong,
 }
 
@@ -129,6 +131,9 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The streams whose events it is interested in.
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// Into how many partitions it is divided, 1 to 1,024. Each has its own place in the log, its own lease and its own
     /// fate, and handles the events whose keys ([`EventHandler::partition_by`]) fall to it: events of different

@@ -37,7 +37,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::{EventContext, EventSet};
-use crate::handler::{HandlerConsistency, RetryPolicy, StartFrom};
+use crate::handler::{HandlerConsistency, RetryPolicy, StartFrom, SubscribeTo};
 
 /// Coordinates work that takes several commands, as `#[process_manager]` makes it.
 ///
@@ -99,6 +99,9 @@ pub trait ProcessManager:
     /// Whether a dispatch with strong consistency waits for it: until the event is handled, and the commands that came
     /// of it are carried out.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The streams whose events it is interested in.
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// After which time without an event, deadline or command of its own an instance is told so
     /// ([`ProcessManager::on_idle`]); never unless set.

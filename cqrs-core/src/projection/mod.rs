@@ -38,7 +38,7 @@ pub(crate) use projecting::Trouble;
 use std::error::Error;
 
 use crate::event::EventSet;
-use crate::handler::{ErrorAction, HandlerConsistency, HandlerFailure, RetryPolicy};
+use crate::handler::{ErrorAction, HandlerConsistency, HandlerFailure, RetryPolicy, SubscribeTo};
 
 /// An event that was not projected, and what is known about the attempts.
 pub type ProjectionFailure<E> = HandlerFailure<E, ProjectionContext>;
@@ -109,6 +109,9 @@ pub trait Projection: Send + Sync + Sized + 'static {
 
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The streams whose events it is interested in.
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// The events that it is interested in.
     type Event: EventSet;

@@ -34,9 +34,12 @@ impl HandlerDefinition {
             type_name: type_name::<P>(),
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
-            filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
+            filter: |registry| {
+                P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
+            },
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,

@@ -22,7 +22,7 @@ pub use message::Message;
 use std::error::Error;
 
 use crate::event::{EventContext, EventSet};
-use crate::handler::{ErrorAction, HandlerConsistency, StartFrom};
+use crate::handler::{ErrorAction, HandlerConsistency, StartFrom, SubscribeTo};
 
 /// Hands events to a message broker.
 ///
@@ -94,6 +94,9 @@ pub trait Publisher: Send + Sync + Sized + 'static {
 
     /// Whether a dispatch with strong consistency waits until its events are confirmed.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// The streams whose events it publishes.
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// The events that it publishes.
     type Event: EventSet;

@@ -84,7 +84,8 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
     /// The events of the log behind position `after` that pass the filter, at most `limit` of them; a store may
     /// end a page earlier, for instance when events are large. The page says how far it reaches; one that
-    /// reaches no further than `after` is the end of the log for now.
+    /// reaches no further than `after` is the end of the log for now. What passes is what
+    /// [`EventFilter::passes`] says, each condition of the filter included.
     async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError>;
 
     /// The position that was given last; 0 when none was. It stays when that event is hard-deleted.
@@ -120,14 +121,14 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// The events behind position `after` that belong together by their correlation id, in pages as those of
     /// [`EventStore::read_log`].
     ///
-    /// Unless a store has a better way, this walks through the log.
+    /// The same as [`EventStore::read_log`] with a filter by [correlation](EventFilter::correlation).
     async fn read_correlated(
         &self,
         correlation_id: CorrelationId,
         after: u64,
         limit: usize,
     ) -> Result<LogPage, StoreError> {
-        walk_correlated(self, correlation_id, after, limit).await
+        self.read_log(after, &EventFilter::all().correlation(correlation_id), limit).await
     }
 
     /// An event that a message is known by: the event of that id, or the first event that the command of that id led to.
@@ -144,28 +145,6 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
 /// How many events are read at once to find a few among them.
 const WALK: usize = 1_000;
-
-async fn walk_correlated<S: EventStore + ?Sized>(
-    store: &S,
-    correlation_id: CorrelationId,
-    after: u64,
-    limit: usize,
-) -> Result<LogPage, StoreError> {
-    let mut found = LogPage::new(Vec::new(), after);
-    while found.events.len() < limit {
-        let page = store.read_log(found.read_to, &EventFilter::all(), WALK).await?;
-        if page.read_to <= found.read_to {
-            break;
-        }
-        found.read_to = page.read_to;
-        found.events.extend(page.events.into_iter().filter(|event| event.correlation_id == correlation_id));
-    }
-    if found.events.len() >= limit {
-        found.events.truncate(limit);
-        found.read_to = found.events.last().map_or(after, |last| last.position);
-    }
-    Ok(found)
-}
 
 async fn walk_to_message<S: EventStore + ?Sized>(
     store: &S,

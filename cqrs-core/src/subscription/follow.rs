@@ -29,7 +29,23 @@ const PAGE: usize = 500;
 const POLL: Duration = Duration::from_secs(1);
 
 impl Follow {
-    /// Follows the events behind position `after` that pass the filter.
+    /// Follows the events behind position `after` that pass the filter: everything, one stream, a category, or what
+    /// belongs together.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use cqrs_core::id::CorrelationId;
+    /// use cqrs_core::store::{EventFilter, EventStore, StoreError};
+    /// use cqrs_core::subscription::Follow;
+    ///
+    /// async fn print(store: Arc<dyn EventStore>, correlation_id: CorrelationId) -> Result<(), StoreError> {
+    ///     let mut follow = Follow::new(store, 0, EventFilter::all().correlation(correlation_id));
+    ///     loop {
+    ///         let event = follow.next().await?;
+    ///         println!("{} in {}", event.event_type, event.stream_id);
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, after: u64, filter: EventFilter) -> Self {
         let head = store.watch_head();

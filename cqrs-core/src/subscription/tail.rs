@@ -98,6 +98,8 @@ impl Tail {
     }
 }
 
+/// What any of them wants, by its type; more than they want where they ask for streams as well, which each of them
+/// decides for itself.
 fn union(subscribers: &[Arc<Subscriber>]) -> EventFilter {
     let mut types = HashSet::new();
     for subscriber in subscribers {
@@ -107,4 +109,28 @@ fn union(subscribers: &[Arc<Subscriber>]) -> EventFilter {
         }
     }
     EventFilter::types(types)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StreamId;
+
+    fn union_of(filters: impl IntoIterator<Item = EventFilter>) -> EventFilter {
+        union(&filters.into_iter().map(|filter| Arc::new(Subscriber::new(filter))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_union_holds_what_any_wants() {
+        let (account, order) = (StreamId::new("account-1").unwrap(), StreamId::new("order-1").unwrap());
+        let of_account = EventFilter::types(["Opened"]).stream(account.clone());
+        let of_orders = EventFilter::types(["Placed"]).category("order");
+        let both = union_of([of_account, of_orders.clone()]);
+        for (stream_id, name) in [(&account, "Opened"), (&order, "Placed")] {
+            assert!(both.includes(stream_id) && both.accepts(name), "{name}");
+        }
+        assert!(!both.accepts("Shipped"));
+        assert_eq!(union_of([of_orders, EventFilter::all().stream(account)]), EventFilter::all());
+        assert!(!union_of([]).accepts("Opened"), "nobody wants anything");
+    }
 }

@@ -13,7 +13,7 @@ use crate::projection::{
     GenerationState, Projected, Projection, ProjectionContext, ProjectionPlace, RowPlace, RowStore,
     RowTransaction,
 };
-use crate::store::{HandlerCommit, RecordedEvent, StreamId};
+use crate::store::{EventFilter, HandlerCommit, RecordedEvent, StreamId};
 use crate::testing::clock::standstill;
 
 /// Events of a scenario for a projection, in the order of the log.
@@ -158,7 +158,7 @@ impl GivenLog {
     fn typed<P: Projection>(self, made: u64) -> Vec<Projected<P::Event>> {
         let mut registry = EventRegistry::of_program();
         P::Event::schemas().into_iter().for_each(|schema| registry.register(schema));
-        let wanted = registry.stored_names_of::<P::Event>();
+        let wanted = P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()));
         let place = Arc::new(ProjectionPlace {
             application: Arc::from("test"),
             projection: Arc::from(P::NAME),
@@ -167,7 +167,7 @@ impl GivenLog {
         });
         let mut batch = Vec::new();
         for mut event in self.events {
-            if !wanted.contains(&*event.event_type) {
+            if !wanted.passes(&event) {
                 continue;
             }
             event.position += made;

@@ -36,6 +36,7 @@ fn check_keys(model: &Model, errors: &mut Errors) {
     if let Some(name) = &model.name {
         check_wire_name(name, "handler's name", errors);
     }
+    model.subscription.check(errors);
     if !model.missing.is_empty() {
         let cure: Vec<_> =
             model

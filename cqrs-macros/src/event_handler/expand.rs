@@ -49,6 +49,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let start_from = start_from(krate, model.start_from.as_ref());
     let consistency = consistency(krate, model.strong);
+    let subscribe_to = model.subscription.expand(krate);
     let handle = match &model.on_batch {
         Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
         _ => handle_method(model, events),
@@ -64,6 +65,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             #start_from
             #consistency
+            #subscribe_to
             #partitions
             type Event = #events;
             type Error = #error;

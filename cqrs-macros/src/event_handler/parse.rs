@@ -18,6 +18,7 @@ use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
+use crate::shared::subscription::Subscription;
 
 pub(crate) struct Model {
     pub(crate) krate: Crate,
@@ -29,6 +30,7 @@ pub(crate) struct Model {
     pub(crate) events: Option<Type>,
     pub(crate) batch_size: Option<LitInt>,
     pub(crate) batch_time: Option<TokenStream>,
+    pub(crate) subscription: Subscription,
     pub(crate) start_from: Option<StartFrom>,
     /// Whether a dispatch with strong consistency waits for the handler.
     pub(crate) strong: bool,
@@ -67,6 +69,8 @@ const SPEC: Spec = Spec {
         ("events", "events = MailEvent"),
         ("batch_size", "batch_size = 100"),
         ("batch_time", "batch_time = \"200ms\""),
+        ("category", "category = \"account\""),
+        ("stream", "stream = \"account-42\""),
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
@@ -86,6 +90,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         events: None,
         batch_size: None,
         batch_time: None,
+        subscription: Subscription::default(),
         start_from: None,
         strong: false,
         partition_by: None,
@@ -128,6 +133,8 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "batch_size" => model.batch_size = Some(entry.value_with(batch_size)?),
         "batch_time" => model.batch_time = Some(duration(entry.value()?)?),
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
+        "category" => model.subscription.category = Some(entry.text()?),
+        "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
         "partitions" => model.partitions = Some(entry.value_with(partitions)?),

@@ -10,6 +10,7 @@ fn an_event_handler() {
         quote!(
             name = "welcome-email",
             interested_in = [AccountOpened, bank::Closed],
+            category = "account",
             start_from = position(42),
             consistency = strong
         ),
@@ -109,6 +110,9 @@ fn an_event_handler() {
                     42,
                 );
                 const CONSISTENCY: ::cqrs::handler::HandlerConsistency = ::cqrs::handler::HandlerConsistency::Strong;
+                const SUBSCRIBE_TO: ::cqrs::handler::SubscribeTo = ::cqrs::handler::SubscribeTo::Category(
+                    "account",
+                );
                 type Event = __Event;
                 type Error = MailError;
                 async fn handle(
@@ -175,7 +179,7 @@ fn t_264_keys_are_checked() {
         &[
             "expected `origin`, `current` or `position(42)`",
             "expected `strong` or `eventual`",
-            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
+            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
             "the handler's name is empty",
         ],
     );
@@ -185,6 +189,29 @@ fn t_264_keys_are_checked() {
             "the event handler lacks `name` and `interested_in`: add `#[event_handler(name = \"welcome-email\", interested_in = [AccountOpened])]`",
         ],
     );
+}
+
+#[test]
+fn subscriptions_are_checked() {
+    let mistakes = |keys: proc_macro2::TokenStream, expected: &[&str]| {
+        let block = quote! { impl H { async fn on_e(&self, event: &E) {} } };
+        refused(&attribute(quote!(name = "h", interested_in = [E], #keys), block), expected);
+    };
+    mistakes(quote!(stream = "account-42"), &[]);
+    mistakes(quote!(category = ""), &["the category is empty"]);
+    mistakes(quote!(stream = ""), &["the stream's name is empty"]);
+    mistakes(quote!(stream = 42), &["expected a string: write `stream = \"account-42\"`"]);
+    mistakes(
+        quote!(category = "account-42", stream = "$all"),
+        &[
+            "`category` and `stream` exclude each other: a stream is of one category",
+            "the category holds a `-`, before which it ends: write `category = \"account\"`, or `stream = \"account-42\"` for one stream",
+            "the stream's name begins with `$`, which is reserved for the framework",
+        ],
+    );
+    mistakes(quote!(category = "a\nb"), &["the category holds a control character"]);
+    let long = "a".repeat(256);
+    mistakes(quote!(stream = #long), &["the stream's name has 256 bytes, at most 255 can name a stream"]);
 }
 
 #[test]

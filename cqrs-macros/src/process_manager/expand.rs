@@ -44,6 +44,7 @@ fn manager(model: &Model, events: &Ident) -> TokenStream {
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let start_from = start_from(krate, model.start_from.as_ref());
     let consistency = consistency(krate, model.strong);
+    let subscribe_to = model.subscription.expand(krate);
     let constants = constants(model);
     let interests = model.handlings.iter().zip(&model.ons);
     let interests = interests.map(|(handling, on)| interest(model, handling, on.as_ref(), events));
@@ -55,6 +56,7 @@ fn manager(model: &Model, events: &Ident) -> TokenStream {
             const NAME: &'static str = #name;
             #start_from
             #consistency
+            #subscribe_to
             #constants
             type Event = #events;
             type Error = #error;

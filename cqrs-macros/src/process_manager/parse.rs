@@ -15,6 +15,7 @@ use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
 use crate::shared::paths::Crate;
+use crate::shared::subscription::Subscription;
 
 pub(crate) struct Model {
     pub(crate) krate: Crate,
@@ -22,6 +23,7 @@ pub(crate) struct Model {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) name: Option<LitStr>,
     pub(crate) interested_in: Vec<Type>,
+    pub(crate) subscription: Subscription,
     /// The field of every event that names the instance, unless its method says otherwise.
     pub(crate) by: Option<Ident>,
     pub(crate) start_from: Option<StartFrom>,
@@ -47,6 +49,8 @@ const SPEC: Spec = Spec {
     keys: &[
         ("name", "name = \"money-transfer\""),
         ("interested_in", "interested_in = [TransferRequested]"),
+        ("category", "category = \"account\""),
+        ("stream", "stream = \"account-42\""),
         ("by", "by = transfer_id"),
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
@@ -63,6 +67,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         block,
         name: None,
         interested_in: Vec::new(),
+        subscription: Subscription::default(),
         by: None,
         start_from: None,
         strong: false,
@@ -97,6 +102,8 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         }
         "by" => model.by = Some(entry.value()?),
         "start_from" => model.start_from = Some(entry.value_with(parse_start_from)?),
+        "category" => model.subscription.category = Some(entry.text()?),
+        "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "idle_timeout" => model.idle_timeout = Some((entry.key.clone(), duration(entry.value()?)?)),
         "error" => model.error = Some(entry.value()?),

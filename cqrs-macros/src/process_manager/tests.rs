@@ -16,6 +16,7 @@ fn a_process_manager() {
         quote!(
             name = "money-transfer",
             interested_in = [Requested, Withdrawn, Ended],
+            category = "transfer",
             by = transfer,
             idle_timeout = "1h",
             consistency = strong
@@ -40,6 +41,9 @@ fn a_process_manager() {
         impl ::cqrs::process_manager::ProcessManager for MoneyTransfer {
                 const NAME: &'static str = "money-transfer";
                 const CONSISTENCY: ::cqrs::handler::HandlerConsistency = ::cqrs::handler::HandlerConsistency::Strong;
+                const SUBSCRIBE_TO: ::cqrs::handler::SubscribeTo = ::cqrs::handler::SubscribeTo::Category(
+                    "transfer",
+                );
                 const IDLE_TIMEOUT: ::core::option::Option<::core::time::Duration> = ::core::option::Option::Some(
                     ::core::time::Duration::from_secs(3600u64),
                 );

@@ -33,6 +33,7 @@ fn check_keys(model: &Model, errors: &mut Errors) {
     if let Some(name) = &model.name {
         check_wire_name(name, "projection's name", errors);
     }
+    model.subscription.check(errors);
     if model.missing.is_empty() {
         return;
     }

@@ -54,6 +54,7 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
     });
+    let subscribe_to = model.subscription.expand(krate);
     let create = model.create.as_ref().and_then(|create| create_method(model, create));
     let handle = match &model.on_batch {
         Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
@@ -70,6 +71,7 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             #version
             #consistency
+            #subscribe_to
             type Event = #events;
             type Rows = #ty;
             type Error = #error;

@@ -15,6 +15,7 @@ use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
+use crate::shared::subscription::Subscription;
 
 pub(crate) struct Model {
     pub(crate) krate: Crate,
@@ -25,6 +26,7 @@ pub(crate) struct Model {
     pub(crate) interested_in: Vec<Type>,
     /// The set of events, of which many at a time come to `on_batch`.
     pub(crate) events: Option<Type>,
+    pub(crate) subscription: Subscription,
     /// Whether a dispatch with strong consistency waits for the projection.
     pub(crate) strong: bool,
     /// The field of every event that keeps the order.
@@ -51,6 +53,8 @@ const SPEC: Spec = Spec {
         ("version", "version = 1"),
         ("interested_in", "interested_in = [AccountOpened]"),
         ("events", "events = BalanceEvent"),
+        ("category", "category = \"account\""),
+        ("stream", "stream = \"account-42\""),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
         ("error", "error = sqlx::Error"),
@@ -67,6 +71,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         version: None,
         interested_in: Vec::new(),
         events: None,
+        subscription: Subscription::default(),
         strong: false,
         partition_by: None,
         error: None,
@@ -106,6 +111,8 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
             model.events_known = true;
         }
         "events" => model.events = Some(entry.value()?),
+        "category" => model.subscription.category = Some(entry.text()?),
+        "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
         "error" => model.error = Some(entry.value()?),

@@ -17,5 +17,6 @@ pub(crate) mod on_error;
 pub(crate) mod paths;
 pub(crate) mod serde_keys;
 pub(crate) mod set;
+pub(crate) mod subscription;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,6 +7,7 @@ mod batches;
 mod bytes;
 mod categories;
 mod conformance;
+mod filters;
 mod follow;
 mod immutable;
 mod isolation;

@@ -2,6 +2,7 @@
 
 use cqrs::MemoryStore;
 use cqrs::application::{StartError, StartFault};
+use cqrs::handler::SubscribeTo;
 use cqrs::prelude::*;
 
 use crate::handlers::domain::*;
@@ -93,6 +94,71 @@ async fn ca_001_a_handler_given_under_the_name_of_a_listed_one_is_refused() {
         .await;
     let (faults, text) = faults(started);
     assert!(matches!(faults.as_slice(), [StartFault::DuplicateHandler { .. }]), "{text}");
+}
+
+/// Subscribed to what can be no stream: the attribute would have refused it.
+struct Astray;
+
+impl EventHandler for Astray {
+    const NAME: &'static str = "astray";
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::Category("book-a");
+    type Event = Noted;
+    type Error = Broken;
+
+    async fn handle(&self, _event: Noted, _context: &EventContext) -> Result<(), Broken> {
+        Ok(())
+    }
+}
+
+/// The same as a projection, which is told of once, though it consists of two handlers.
+struct Nowhere(MemoryRows<(), u64>);
+
+impl Projection for Nowhere {
+    const NAME: &'static str = "nowhere";
+    const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::Stream("$all");
+    type Event = Noted;
+    type Rows = MemoryRows<(), u64>;
+    type Error = Broken;
+
+    fn rows(&self) -> &Self::Rows {
+        &self.0
+    }
+
+    async fn handle(
+        &self,
+        _event: &Noted,
+        _rows: &mut RowsMut<(), u64>,
+        _context: &ProjectionContext,
+    ) -> Result<(), Broken> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_to_no_stream_is_refused_with_the_handler_s_name() {
+    let started = Desk::builder(MemoryStore::new())
+        .event_handler_as("lost", Astray)
+        .projection(Nowhere(MemoryRows::default()))
+        .start()
+        .await;
+    let (faults, text) = faults(started);
+    let mut handlers: Vec<_> = faults
+        .iter()
+        .map(|fault| match fault {
+            StartFault::InvalidSubscription { handler, subscribe_to, .. } => {
+                (handler.as_str(), *subscribe_to)
+            }
+            other => panic!("{other}"),
+        })
+        .collect();
+    handlers.sort_by_key(|(handler, _)| *handler);
+    assert_eq!(
+        handlers,
+        [("lost", SubscribeTo::Category("book-a")), ("nowhere", SubscribeTo::Stream("$all"))],
+        "{text}"
+    );
+    assert!(text.contains("handler \"lost\" cannot be subscribed to category \"book-a\""), "{text}");
+    assert!(text.contains("\"$all\" starts with `$`"), "{text}");
 }
 
 // CA-002 (1): two aggregates with one stream prefix.

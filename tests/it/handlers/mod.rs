@@ -12,3 +12,4 @@ mod order;
 mod parking;
 mod partitions;
 mod restart;
+mod subscriptions;

@@ -358,10 +358,9 @@ async fn g_005_the_order_is_that_of_the_handlers_own_keys() {
     let desk = Desk::builder(MemoryStore::new()).event_handler(ByText(script)).start().await.unwrap();
     note_all(&desk, 0..20).await;
     until_caught_up(&desk, "divided").await;
-    let texts = texts.lock().unwrap();
+    let texts = std::mem::take(&mut *texts.lock().unwrap());
     assert_eq!(texts.len(), 20);
     assert!(texts.values().all(|positions| positions.len() == BOOKS && positions.is_sorted()));
-    drop(texts);
     desk.shutdown().await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::fixture::{Calls as _, assert_conflict, event, event_of, events, ids, json, stream};
+use super::fixture::{Calls as _, assert_conflict, event, event_of, events, ids, json, positions, stream};
 use crate::store::{EventData, EventFilter, ExpectedVersion, Store, StreamId};
 
 /// Names that mean something to one language or another.
@@ -49,6 +49,22 @@ pub async fn pg_062_event_types_are_taken_literally(store: Arc<dyn Store>) {
         let found = found.expect("the log can be read").events;
         assert_eq!(ids(&found), [id], "{name:?}");
         assert_eq!(found[0].event_type, name);
+    }
+}
+
+/// So are streams and their categories, where a filter names them.
+pub async fn pg_062_streams_and_categories_are_taken_literally(store: Arc<dyn Store>) {
+    let names: Vec<StreamId> = ODD_NAMES.into_iter().map(stream).collect();
+    for name in &names {
+        store.write(name, 1).await;
+    }
+    for (name, position) in names.iter().zip(1..) {
+        let of_stream = store.read_log(0, &EventFilter::all().stream(name.clone()), 100).await;
+        assert_eq!(positions(&of_stream.expect("the log can be read").events), [position], "{name:?}");
+        let of_category = store.read_log(0, &EventFilter::all().category(name.category()), 100).await;
+        let is_of_category = |(other, _): &(&StreamId, u64)| other.category() == name.category();
+        let expected: Vec<u64> = names.iter().zip(1..).filter(is_of_category).map(|(_, at)| at).collect();
+        assert_eq!(positions(&of_category.expect("the log can be read").events), expected, "{name:?}");
     }
 }
 

@@ -134,6 +134,25 @@ pub async fn pg_046_a_filter_passes_over_holes(store: Arc<dyn Store>) {
     assert_eq!(positions(&page), [2, 4]);
 }
 
+/// A name that is used again leads to the new stream's events: those of the erased one are gone.
+pub async fn pg_067_a_filter_by_stream_gives_the_events_of_its_name(store: Arc<dyn Store>) {
+    let (kept, erased) = (stream("account-1"), stream("account-2"));
+    store.write(&erased, 3).await;
+    store.write(&kept, 1).await;
+    erase(&store, &erased).await;
+    let (of_stream, of_category) =
+        (EventFilter::all().stream(erased.clone()), EventFilter::all().category("account"));
+    for (filter, expected) in [(&of_stream, vec![]), (&of_category, vec![4])] {
+        let page = store.read_log(0, filter, 10).await.expect("the log can be read");
+        assert_eq!((positions(&page.events), page.read_to), (expected, 4));
+    }
+    store.write(&erased, 2).await;
+    for (filter, expected) in [(&of_stream, vec![5, 6]), (&of_category, vec![4, 5, 6])] {
+        let page = store.read_log(0, filter, 10).await.expect("the log can be read");
+        assert_eq!((positions(&page.events), page.read_to), (expected, 6));
+    }
+}
+
 /// A stream of links keeps the places of what was erased: pages count them, and give what is left.
 pub async fn pg_046_links_keep_the_places_of_erased_events(store: Arc<dyn Store>) {
     let (kept, erased, report) = (stream("account-1"), stream("account-2"), stream("report-1"));

@@ -16,6 +16,7 @@ macro_rules! store_conformance {
                 pg_066_what_is_gone_or_closed_cannot_be_erased
                 pg_046_the_log_is_read_over_holes
                 pg_046_a_filter_passes_over_holes
+                pg_067_a_filter_by_stream_gives_the_events_of_its_name
                 pg_046_links_keep_the_places_of_erased_events
                 pg_067_erased_positions_cannot_be_linked
                 pg_067_erasing_links_leaves_the_events
@@ -123,6 +124,15 @@ macro_rules! store_conformance {
                 the_head_is_the_latest_position
                 n_040_failures_leave_no_hole
             }
+            filters {
+                every_combination_gives_what_passes
+                pg_051_a_category_is_the_whole_prefix
+                t_225_m_007_one_stream_is_read_behind_any_position
+                pg_077_a_stream_that_is_begun_later_is_found_then
+                a_linked_event_passes_by_its_origin_only
+                pg_065_events_of_a_deleted_stream_pass
+                pg_052_a_correlation_goes_with_other_conditions
+            }
             links {
                 pg_030_links_go_on_behind_own_events
                 pg_031_a_linked_event_is_identical
@@ -222,6 +232,7 @@ macro_rules! store_conformance {
             bad_input {
                 pg_062_stream_ids_are_taken_literally
                 pg_062_event_types_are_taken_literally
+                pg_062_streams_and_categories_are_taken_literally
                 pg_128_the_longest_stream_id_is_kept_whole
                 stream_ids_differ_by_every_byte
                 numbers_beyond_everything_are_no_failure
@@ -298,6 +309,7 @@ mod tests {
             include_str!("state.rs"),
             include_str!("read_stream.rs"),
             include_str!("read_log.rs"),
+            include_str!("filters.rs"),
             include_str!("links.rs"),
             include_str!("deletion.rs"),
             include_str!("snapshots.rs"),

@@ -38,6 +38,7 @@ pub mod bad_input;
 pub mod checkpoints;
 pub mod concurrency;
 pub mod deletion;
+pub mod filters;
 pub mod hard_deletion;
 pub mod idempotency;
 pub mod identity;
