@@ -20,6 +20,8 @@ pub(crate) enum Order {
     Pause,
     /// To forget everything, and to begin anew behind a position, or where a handler begins that has never run.
     Reset { to: Option<u64> },
+    /// To handle again what is behind a position, as if that had not been noted down.
+    Redeliver { after: u64 },
 }
 
 impl Order {
@@ -29,6 +31,7 @@ impl Order {
             Self::RetryParked { key } | Self::SkipParked { key } => format!("{OF_PARKED}{key}"),
             Self::Pause => "pause".to_owned(),
             Self::Reset { .. } => "reset".to_owned(),
+            Self::Redeliver { .. } => "redeliver".to_owned(),
         }
     }
 

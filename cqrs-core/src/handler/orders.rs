@@ -100,6 +100,7 @@ impl HandlerRunner {
                     Ok(())
                 }
                 Ok(Order::Reset { to }) => self.reset(consumer, to, done, tenure).await?,
+                Ok(Order::Redeliver { after }) => self.redeliver(after, done, tenure).await?,
                 Ok(Order::RetryParked { key }) => {
                     consumer.retry_parked(self, &key, true, done, tenure).await?
                 }
@@ -167,6 +168,27 @@ impl HandlerRunner {
             progress.parked = 0;
         });
         tracing::info!(cqrs.handler = &*self.name, cqrs.position = position, "handler reset");
+        Ok(Ok(()))
+    }
+
+    /// Goes back to a position that the handler has passed. Events of parked keys go on waiting.
+    async fn redeliver(
+        &self,
+        after: u64,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), StoreError>, End> {
+        let position = after.min(self.position());
+        // Checkpoints do not go back by themselves.
+        if let Err(error) = self.checkpoints.delete_checkpoint(&self.name).await {
+            return Ok(Err(error));
+        }
+        (tenure.saved, tenure.tried) = (position, position);
+        self.progress.send_modify(|progress| progress.position = position);
+        self.commit(done.position(position), tenure).await?;
+        // Whoever has seen the order waits for it to be gone.
+        self.progress.send_modify(|_| {});
+        tracing::info!(cqrs.handler = &*self.name, cqrs.position = position, "events are handled again");
         Ok(Ok(()))
     }
 

@@ -124,11 +124,11 @@ pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     strong: bool,
     pub(crate) role: Role,
-    filter: EventFilter,
+    pub(crate) filter: EventFilter,
     subscriber: Arc<Subscriber>,
     waiters: Arc<Waiters>,
     pub(crate) control: Arc<HandlerControl>,
-    progress: watch::Receiver<HandlerProgress>,
+    pub(crate) progress: watch::Receiver<HandlerProgress>,
 }
 
 impl HandlerBoard {
@@ -268,7 +268,7 @@ impl Entry {
     }
 
     /// The position up to which nothing is left to handle.
-    fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         let (handled, unsent) = {
             let progress = self.progress.borrow();
             (progress.position, progress.unsent)
