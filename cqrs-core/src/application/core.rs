@@ -128,6 +128,7 @@ impl Core {
             state: self.state(),
             handlers: self.board.statuses(head),
             live_aggregates: self.aggregates.len(),
+            memory: self.aggregates.environment().bound.status(),
             dispatches: self.dispatches.len(),
         })
     }

@@ -19,6 +19,7 @@ use crate::handler::{
     Role, StartFrom, Waiters,
 };
 use crate::lease::Leases;
+use crate::memory_pressure::{self, MemoryMeter};
 use crate::projection::ProjectionControl;
 use crate::store::StoreError;
 use crate::subscription::{Subscriber, Tail};
@@ -146,7 +147,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         stop_services,
         shutdown: tokio::sync::Mutex::new(Some(claim)),
     });
-    spawn_services(&core, tail);
+    spawn_services(&core, tail, parts.memory_meter);
     spawn_handlers(&core, handlers, runners);
     given_up.disarm();
     core.set_state(ApplicationState::Running);
@@ -256,6 +257,19 @@ impl Supervised for SweepTask {
     }
 }
 
+struct MemoryTask {
+    core: Arc<Core>,
+    meter: Arc<dyn MemoryMeter>,
+    stop: CancellationToken,
+}
+
+impl Supervised for MemoryTask {
+    fn run(&self) -> BoxFuture<'_, ()> {
+        let Core { aggregates, config, .. } = &*self.core;
+        Box::pin(memory_pressure::watch(aggregates, &*self.meter, config, &self.stop))
+    }
+}
+
 struct HandlerTask {
     handler: HandlerDefinition,
     runner: HandlerRunner,
@@ -275,13 +289,18 @@ impl Supervised for HandlerTask {
     }
 }
 
-fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
+fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>, meter: Arc<dyn MemoryMeter>) {
     let stop = core.stop_services.clone();
     let task = TailTask { tail, stop: stop.clone() };
     core.tasks.spawn(async move { supervise("tail", stop, task).await });
     let stop = core.stop_services.clone();
     let task = SweepTask { core: Arc::clone(core), stop: stop.clone() };
     core.tasks.spawn(async move { supervise("sweep", stop, task).await });
+    if !core.config.ignores_memory {
+        let stop = core.stop_services.clone();
+        let task = MemoryTask { core: Arc::clone(core), meter, stop: stop.clone() };
+        core.tasks.spawn(async move { supervise("memory", stop, task).await });
+    }
 }
 
 #[expect(
