@@ -64,7 +64,7 @@ impl Log {
         };
         let (window, last) = if rest.len() > span { (&rest[..span], false) } else { (rest, true) };
         let room = limit.saturating_sub(page.events.len());
-        let found = window.iter().flatten().filter(|event| filter.accepts(&event.event_type));
+        let found = window.iter().flatten().filter(|event| filter.passes(event));
         page.events.extend(found.take(room).cloned());
         if let Some(end) = page.events.last().filter(|_| page.events.len() >= limit) {
             page.read_to = end.position;

@@ -330,7 +330,7 @@ proptest! {
                 read.extend(found);
             }
             let mut log = log_of(&store).await;
-            log.retain(|event| filter.accepts(&event.event_type));
+            log.retain(|event| filter.passes(event));
             assert_eq!(read, log);
         });
     }

@@ -13,6 +13,7 @@ use crate::command::{CommandRegistration, check_prefix};
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
 use crate::handler::HandlerDefinition;
+use crate::handler::partition::MOST;
 use crate::middleware::{Chain, Layer, MiddlewareEntry};
 use crate::router::RouterDefinition;
 
@@ -66,6 +67,10 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
     handlers.extend(builds);
     let mut by_name: HashMap<&str, &'static str> = HashMap::new();
     for handler in &handlers {
+        if !(1..=MOST).contains(&handler.partitions) {
+            let (name, partitions) = (handler.name.as_ref().to_owned(), handler.partitions);
+            faults.push(StartFault::InvalidPartitions { name, partitions });
+        }
         if handler.name.is_empty() {
             faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });
         } else if let Some(first) = by_name.insert(&handler.name, handler.type_name) {

@@ -33,6 +33,21 @@ pub enum StartError {
         #[source]
         source: BindError,
     },
+    /// A handler is divided into another number of partitions than before, and cannot be divided anew while it runs.
+    #[error(
+        "handler {handler:?} of application {application:?} has {now} partitions and had {before}: \
+         stop the nodes that run it with {before} first, or give it another name"
+    )]
+    Partitions {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// How many partitions it had; 1 if it was not divided.
+        before: u16,
+        /// How many it has now.
+        now: u16,
+    },
     /// The store failed.
     #[error("application {application:?} cannot read its store")]
     Store {
@@ -78,6 +93,14 @@ pub enum StartFault {
     UnnamedHandler {
         /// Its type.
         type_name: &'static str,
+    },
+    /// A handler is divided into too many partitions, or into none.
+    #[error("event handler {name:?} has {partitions} partitions: 1 to 1,024 are possible")]
+    InvalidPartitions {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        partitions: u16,
     },
     /// A router is listed or included twice.
     #[error("router {name} is listed twice")]

@@ -11,6 +11,7 @@ mod definition;
 mod error;
 mod health;
 mod instances;
+mod places;
 mod running;
 mod start;
 mod supervisor;
@@ -23,3 +24,4 @@ pub use health::{ApplicationState, Health};
 pub use running::{AggregateState, Running, StateError};
 
 pub(crate) use core::Core;
+pub(crate) use supervisor::Supervised;

@@ -12,17 +12,16 @@ use crate::application::builder::Parts;
 use crate::application::check::Assembly;
 use crate::application::core::Core;
 use crate::application::instances::Claim;
+use crate::application::places::{Place, places_of};
 use crate::application::supervisor::{Supervised, supervise};
 use crate::application::{ApplicationState, StartError};
-use crate::handler::{
-    Effects, HandlerBoard, HandlerControl, HandlerDefinition, HandlerProgress, HandlerRunner, HandlerState,
-    Role, StartFrom, Waiters,
-};
+use crate::handler::repartition::{RepartitionError, repartition};
+use crate::handler::spread::SpreadTask;
+use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, Role, StartFrom};
 use crate::lease::Leases;
 use crate::memory_pressure::{self, MemoryMeter};
 use crate::projection::ProjectionControl;
-use crate::store::StoreError;
-use crate::subscription::{Subscriber, Tail};
+use crate::subscription::Tail;
 
 /// Checks the parts, claims the store, starts the handlers and opens the gate.
 pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
@@ -34,84 +33,74 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
     if let Err(source) = parts.store.bind(&parts.name).await {
         return Err(StartError::Bind { application: parts.name, source });
     }
-    let name = parts.name.clone();
-    run(parts, assembly, claim).await.map_err(|source| StartError::Store { application: name, source })
+    run(parts, assembly, claim).await
 }
 
-async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StoreError> {
+async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
-    let config = parts.config;
+    let config = parts.config.clone();
     let tasks = TaskTracker::new();
     let dispatches = TaskTracker::new();
     dispatches.close();
     let stop_handlers = CancellationToken::new();
     let stop_services = CancellationToken::new();
 
-    let head = parts.store.head().await?;
+    let unread = |source| StartError::Store { application: parts.name.clone(), source };
+    let head = parts.store.head().await.map_err(unread)?;
     let mut board = HandlerBoard::default();
     let mut places = Vec::new();
     for handler in &handlers {
-        let subscriber = Arc::new(Subscriber::new((handler.filter)(&registry)));
-        let waiters = Arc::new(Waiters::default());
-        let name = Arc::clone(&handler.name);
-        let control = Arc::new(HandlerControl::default());
-        let progress = match handler.role {
-            Role::Handler | Role::ProcessManager | Role::Projection => board.add(
-                name,
-                handler.strong,
-                handler.role,
-                Arc::clone(&subscriber),
-                Arc::clone(&waiters),
-                Arc::clone(&control),
-            ),
-            Role::Build => HandlerProgress::sender(),
-        };
-        places.push((subscriber, waiters, control, Arc::new(progress)));
+        let (entry, own) = places_of(handler, &name, &parts, &registry);
+        if handler.role != Role::Build {
+            board.add(entry);
+        }
+        places.extend(own);
     }
     let tail = Arc::new(Tail::new(
         Arc::clone(&parts.store),
-        places.iter().map(|(subscriber, ..)| Arc::clone(subscriber)).collect(),
+        places.iter().map(|place| Arc::clone(&place.subscriber)).collect(),
         head,
         config.tail_page,
         config.poll_interval,
         config.tail_buffer,
     ));
     let leases = Leases::new(Arc::clone(&parts.leases), config.lease_ttl, config.lease_retry);
-    let runners: Vec<_> = handlers
-        .iter()
-        .zip(places)
-        .map(|(handler, (subscriber, waiters, control, progress))| HandlerRunner {
-            name: Arc::clone(&handler.name),
-            role: handler.role,
-            application: Arc::clone(&name),
-            core: Weak::new(),
-            key: HandlerKey { instance, name: Arc::clone(&handler.name) },
-            store: Arc::clone(&parts.store),
-            checkpoints: Arc::clone(&parts.checkpoints),
-            registry: Arc::clone(&registry),
-            clock: Arc::clone(&parts.clock),
-            tail: Arc::clone(&tail),
-            subscriber,
-            progress,
-            waiters,
-            control,
-            effects: Arc::new(Effects::new(Arc::clone(&handler.name), Arc::clone(&parts.checkpoints))),
-            leases: Arc::clone(&leases),
-            last_tenure: Arc::default(),
-            start_from: handler.start_from,
-            start: start_position(handler.start_from, head),
-            stop: stop_handlers.clone(),
-            page: config.tail_page,
-            checkpoint_every: config.checkpoint_every,
-            checkpoint_interval: config.checkpoint_interval,
-            max_parked: config.max_parked,
-            commands_in_flight: config.commands_in_flight,
-        })
-        .collect();
-    let given_up = begin(&runners, leases, &tasks, &stop_services).await?;
+    let runner = |place: &Place| HandlerRunner {
+        handler: Arc::clone(&place.definition.name),
+        partition: place.partition,
+        spread: place.spread.clone(),
+        name: Arc::clone(&place.name),
+        role: place.definition.role,
+        application: Arc::clone(&name),
+        core: Weak::new(),
+        key: HandlerKey { instance, name: Arc::clone(&place.definition.name) },
+        store: Arc::clone(&parts.store),
+        checkpoints: Arc::clone(&parts.checkpoints),
+        registry: Arc::clone(&registry),
+        clock: Arc::clone(&parts.clock),
+        tail: Arc::clone(&tail),
+        subscriber: Arc::clone(&place.subscriber),
+        progress: Arc::clone(&place.progress),
+        waiters: Arc::clone(&place.waiters),
+        control: Arc::clone(&place.control),
+        effects: Arc::clone(&place.effects),
+        leases: Arc::clone(&leases),
+        last_tenure: Arc::default(),
+        start_from: place.definition.start_from,
+        start: start_position(place.definition.start_from, head),
+        stop: stop_handlers.clone(),
+        page: config.tail_page,
+        pages: Arc::clone(&place.pages),
+        checkpoint_every: config.checkpoint_every,
+        checkpoint_interval: config.checkpoint_interval,
+        max_parked: config.max_parked,
+        commands_in_flight: config.commands_in_flight,
+    };
+    let runners: Vec<_> = places.iter().map(runner).collect();
+    let given_up = begin(&name, &runners, leases, &tasks, &stop_services).await?;
     let environment = Environment::new(
         Arc::clone(&name),
         Arc::clone(&parts.store),
@@ -148,7 +137,9 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         shutdown: tokio::sync::Mutex::new(Some(claim)),
     });
     spawn_services(&core, tail, parts.memory_meter);
-    spawn_handlers(&core, handlers, runners);
+    spawn_spreads(&core, &runners);
+    let definitions = places.into_iter().map(|place| place.definition);
+    spawn_handlers(&core, definitions.zip(runners));
     given_up.disarm();
     core.set_state(ApplicationState::Running);
     tracing::info!(
@@ -175,21 +166,27 @@ fn projections(handlers: &[HandlerDefinition]) -> HashMap<Arc<str>, Arc<dyn Proj
 /// The task that gives leases back runs before any is taken. A start that fails waits for it, one that is dropped
 /// tells it to stop: that is what the guard is for.
 async fn begin(
+    application: &str,
     runners: &[HandlerRunner],
     leases: Arc<Leases>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
-) -> Result<DropGuard, StoreError> {
+) -> Result<DropGuard, StartError> {
     let given_up = stop.clone().drop_guard();
     if !runners.is_empty() {
         let task = LeaseTask { leases, stop: stop.clone() };
         let stop = stop.clone();
         tasks.spawn(async move { supervise("leases", stop, task).await });
     }
-    let begun =
-        join_all(runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin));
-    let begun = begun.await;
-    if let Err(error) = begun.into_iter().collect::<Result<(), _>>() {
+    let begun = async {
+        for first in runners.iter().filter(|runner| runner.partition.index == 0) {
+            repartition(first).await.map_err(|error| not_divided(first, error))?;
+        }
+        let begun = runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin);
+        let begun = join_all(begun).await.into_iter().collect::<Result<(), _>>();
+        begun.map_err(|source| StartError::Store { application: application.to_owned(), source })
+    };
+    if let Err(error) = begun.await {
         runners.iter().for_each(|runner| runner.last_tenure().begun = None);
         stop.cancel();
         tasks.close();
@@ -197,6 +194,16 @@ async fn begin(
         return Err(error);
     }
     Ok(given_up)
+}
+
+fn not_divided(runner: &HandlerRunner, error: RepartitionError) -> StartError {
+    let application = runner.application.as_ref().to_owned();
+    match error {
+        RepartitionError::InUse { before, now } => {
+            StartError::Partitions { application, handler: runner.handler.as_ref().to_owned(), before, now }
+        }
+        RepartitionError::Store(source) => StartError::Store { application, source },
+    }
 }
 
 /// Where a handler begins that has never run. `head` is where the log ended when the application was started, so
@@ -303,13 +310,25 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>, meter: Arc<dyn MemoryMeter>
     }
 }
 
+/// Has this node share the partitions of handlers with others.
+fn spawn_spreads(core: &Arc<Core>, runners: &[HandlerRunner]) {
+    for runner in runners.iter().filter(|runner| runner.partition.index == 0) {
+        let Some(spread) = runner.spread.clone() else { continue };
+        // As long as the handlers run: then the others take over.
+        let stop = core.stop_handlers.clone();
+        let (checkpoints, leases) = (Arc::clone(&runner.checkpoints), Arc::clone(&runner.leases));
+        let task = SpreadTask { spread, checkpoints, leases, stop: stop.clone() };
+        core.tasks.spawn(async move { supervise("spread", stop, task).await });
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "handlers are joined by name, so that a shutdown can say which hangs"
 )]
-fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: Vec<HandlerRunner>) {
+fn spawn_handlers(core: &Arc<Core>, handlers: impl Iterator<Item = (HandlerDefinition, HandlerRunner)>) {
     let spawn = |(handler, runner): (HandlerDefinition, HandlerRunner)| {
-        let name = Arc::clone(&handler.name);
+        let name = Arc::clone(&runner.name);
         let stop = runner.stop.clone();
         let task_name = Arc::clone(&name);
         let runner = HandlerRunner { core: Arc::downgrade(core), ..runner };
@@ -324,6 +343,6 @@ fn spawn_handlers(core: &Arc<Core>, handlers: Vec<HandlerDefinition>, runners: V
             }),
         )
     };
-    let running = handlers.into_iter().zip(runners).map(spawn).collect();
+    let running = handlers.map(spawn).collect();
     *core.handlers.try_lock().expect("nobody stops what has not started") = running;
 }

@@ -79,26 +79,6 @@ impl HandlerRunner {
         Failed { action, text, attempts: failure.attempt, first_failed_at: failure.first_failed_at }
     }
 
-    /// What keeps the order of an event among others, as `partition_by` says. An event that cannot be decoded, or with
-    /// which that panics, goes by its stream.
-    pub(crate) fn key_of<Set: EventSet>(
-        &self,
-        event: &RecordedEvent,
-        partition_by: impl Fn(&Set) -> String,
-    ) -> String {
-        let key = panics::catch(|| {
-            let mut key = None;
-            let decoded = decode::<Set, DecodeError>(&self.registry, event, |decoded| {
-                if let (Decoded::Event(typed), None) = (decoded, &key) {
-                    key = Some(partition_by(&typed));
-                }
-                Ok(())
-            });
-            decoded.ok().and(key)
-        });
-        key.ok().flatten().unwrap_or_else(|| event.stream_id.as_str().to_owned())
-    }
-
     /// The typed values of a stored event that somebody wants: none, one, or several when it was upcast.
     pub(crate) fn wanted<Set: EventSet, E>(
         &self,
@@ -121,7 +101,7 @@ impl HandlerRunner {
     }
 
     pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {
-        let (application, name) = (Arc::clone(&self.application), Arc::clone(&self.name));
+        let (application, name) = (Arc::clone(&self.application), Arc::clone(&self.handler));
         EventContext::new(
             event.clone(),
             application,

@@ -10,7 +10,7 @@ use crate::handler::ParkedKey;
 use crate::store::{CheckpointStore, HandlerCommit, HandlerRecord, StoreError, all_records};
 
 /// The kind of the records that hold the results of effects.
-const EFFECT: &str = "effect";
+pub(crate) const EFFECT: &str = "effect";
 
 /// Why an effect gave nothing: see [`EventContext::once`](crate::event::EventContext::once).
 #[derive(Debug, thiserror::Error)]

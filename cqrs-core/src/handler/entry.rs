@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, StartFrom};
+use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom};
 use crate::process_manager::{Managing, ProcessManager};
 use crate::projection::ProjectionControl;
 use crate::store::EventFilter;
@@ -69,6 +70,7 @@ pub(crate) struct HandlerDefinition {
     pub(crate) type_name: &'static str,
     pub(crate) start_from: StartFrom,
     pub(crate) strong: bool,
+    pub(crate) partitions: u16,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
     pub(crate) start: Arc<dyn StartHandler>,
@@ -99,6 +101,7 @@ impl HandlerDefinition {
             type_name: type_name::<H>(),
             start_from: H::START_FROM,
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
+            partitions: H::PARTITIONS,
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),
@@ -116,6 +119,7 @@ impl HandlerDefinition {
             type_name: type_name::<P>(),
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
             start: Arc::new(Managed::<P>(PhantomData)),
@@ -136,6 +140,12 @@ impl fmt::Debug for HandlerDefinition {
 pub(crate) trait StartHandler: Send + Sync {
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
+
+    /// Tells what keeps the order of events, for a handler that is divided by it.
+    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
+        let _ = place;
+        Box::new(|event| event.stream_id.as_str().to_owned())
+    }
 }
 
 struct Instance<H>(Arc<H>);
@@ -152,5 +162,13 @@ impl<H: EventHandler> StartHandler for Instance<H> {
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
         Box::pin(async move { runner.run(&mut Reactions(handler)).await })
+    }
+
+    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
+        let handler = Arc::clone(&self.0);
+        Box::new(move |event| {
+            let by = |typed: &H::Event| handler.partition_by(typed, &place.context(event));
+            key_of::<H::Event>(&place.registry, event, by)
+        })
     }
 }

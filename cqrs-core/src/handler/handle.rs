@@ -1,10 +1,9 @@
 use std::fmt;
 
 use crate::application::Core;
-use crate::handler::order::{ORDER, Order};
+use crate::handler::order::{ORDER, Order, Round};
 use crate::handler::parked::PARKED;
-use crate::handler::status::Entry;
-use crate::handler::{HandlerStatus, ParkedKey};
+use crate::handler::{Entry, HandlerStatus, ParkedKey, Part};
 use crate::store::{HandlerCommit, StoreError};
 
 /// An event handler of a running application, for whoever looks after it: [`Running::handler`] gives it.
@@ -65,8 +64,12 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the store cannot be reached, or what it keeps cannot be read.
     pub async fn parked(&self, after: Option<&str>, limit: usize) -> Result<Vec<ParkedKey>, StoreError> {
-        let records = self.core.checkpoints.records(self.name(), PARKED, after, limit).await?;
-        records.into_iter().map(ParkedKey::of_record).collect()
+        let mut records = Vec::new();
+        for part in &self.entry.parts {
+            records.extend(self.core.checkpoints.records(&part.name, PARKED, after, limit).await?);
+        }
+        records.sort_by(|one, other| one.key.cmp(&other.key));
+        records.into_iter().take(limit).map(ParkedKey::of_record).collect()
     }
 
     /// Has the events of a parked key tried again, in their order. The first one that fails is parked again; when none
@@ -76,7 +79,7 @@ impl<'a> HandlerHandle<'a> {
     /// When the key is not parked, or the store cannot be reached.
     pub async fn retry_parked(&self, key: &str) -> Result<(), ParkedError> {
         self.check_parked(key).await?;
-        Ok(self.tell(&Order::RetryParked { key: key.to_owned() }).await?)
+        Ok(self.tell_about(key, &Order::RetryParked { key: key.to_owned() }).await?)
     }
 
     /// Has the event at which a key is parked left out, and the later ones of the key tried again, as
@@ -86,7 +89,7 @@ impl<'a> HandlerHandle<'a> {
     /// When the key is not parked, or the store cannot be reached.
     pub async fn skip_parked(&self, key: &str) -> Result<(), ParkedError> {
         self.check_parked(key).await?;
-        Ok(self.tell(&Order::SkipParked { key: key.to_owned() }).await?)
+        Ok(self.tell_about(key, &Order::SkipParked { key: key.to_owned() }).await?)
     }
 
     /// Has the handler stop behind the event that it is at, on whichever node it runs and also after a restart, until
@@ -95,7 +98,7 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn pause(&self) -> Result<(), StoreError> {
-        self.tell(&Order::Pause).await
+        self.write(HandlerCommit::new().put(Order::Pause.record())).await
     }
 
     /// Has the handler go on where it was paused; nothing happens when it was not.
@@ -113,7 +116,7 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn reset(&self) -> Result<(), StoreError> {
-        self.tell(&Order::Reset { to: None }).await
+        self.begin_anew(None).await
     }
 
     /// Has the handler begin anew behind this position, as [`HandlerHandle::reset`] does.
@@ -121,24 +124,53 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the store cannot be reached.
     pub async fn reset_to(&self, position: u64) -> Result<(), StoreError> {
-        self.tell(&Order::Reset { to: Some(position) }).await
+        self.begin_anew(Some(position)).await
+    }
+
+    /// The partitions of the handler, each as if it were a handler; one that is not divided is one.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn partitions(&self) -> Result<Vec<HandlerStatus>, StoreError> {
+        let head = self.core.store.head().await?;
+        Ok(self.entry.parts.iter().map(|part| part.status(head)).collect())
+    }
+
+    async fn begin_anew(&self, to: Option<u64>) -> Result<(), StoreError> {
+        // One partition is told, and has the others stop first.
+        let Some(first) = self.entry.parts.first() else { return Ok(()) };
+        self.tell(first, &Order::Reset { to, round: Round::new() }).await
     }
 
     async fn check_parked(&self, key: &str) -> Result<(), ParkedError> {
-        match self.core.checkpoints.record(self.name(), PARKED, key).await? {
+        match self.core.checkpoints.record(&self.entry.part_of(key).name, PARKED, key).await? {
             Some(_) => Ok(()),
             None => Err(ParkedError::NotParked { handler: self.name().to_owned(), key: key.to_owned() }),
         }
     }
 
-    pub(crate) async fn tell(&self, order: &Order) -> Result<(), StoreError> {
-        self.write(HandlerCommit::new().put(order.record())).await
+    /// Tells something about a key to whoever keeps it.
+    pub(crate) async fn tell_about(&self, key: &str, order: &Order) -> Result<(), StoreError> {
+        self.tell(self.entry.part_of(key), order).await
     }
 
-    pub(crate) async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
-        self.core.checkpoints.change_records(self.name(), orders).await?;
-        self.entry.control.call();
+    async fn tell(&self, part: &Part, order: &Order) -> Result<(), StoreError> {
+        self.write_for(part, HandlerCommit::new().put(order.record())).await?;
         self.core.leases.call_owners().await
+    }
+
+    /// Changes what the owners of all partitions find.
+    pub(crate) async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
+        for part in &self.entry.parts {
+            self.write_for(part, orders.clone()).await?;
+        }
+        self.core.leases.call_owners().await
+    }
+
+    async fn write_for(&self, part: &Part, orders: HandlerCommit) -> Result<(), StoreError> {
+        self.core.checkpoints.change_records(&part.name, orders).await?;
+        part.control.call();
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
 
 pub(crate) mod attempt;
+mod board;
 pub(crate) mod consumer;
 mod control;
 mod effects;
@@ -11,10 +12,14 @@ mod order;
 mod orders;
 mod park;
 pub(crate) mod parked;
+pub(crate) mod partition;
 mod policy;
 mod react;
 pub(crate) mod reaction;
+pub(crate) mod repartition;
+mod reset;
 mod runner;
+pub(crate) mod spread;
 mod standby;
 pub(crate) mod status;
 mod tenure;
@@ -30,6 +35,7 @@ pub use policy::RetryPolicy;
 pub use status::{HandlerState, HandlerStatus};
 
 pub(crate) use attempt::Failed;
+pub(crate) use board::{Awaited, Entry, HandlerBoard, Part};
 pub(crate) use consumer::Consumer;
 pub(crate) use control::HandlerControl;
 pub(crate) use effects::Effects;
@@ -38,9 +44,10 @@ pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use parked::{PARKED, storable};
+pub(crate) use partition::{KeyOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
 pub(crate) use runner::HandlerRunner;
-pub(crate) use status::{Awaited, Entry, HandlerBoard, HandlerProgress};
+pub(crate) use status::HandlerProgress;
 pub(crate) use tenure::{LastTenure, Tenure};
 pub(crate) use waiters::Waiters;
 pub(crate) use worker::End;
@@ -119,6 +126,15 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
+
+    /// Into how many partitions it is divided, 1 to 1,024. Each has its own place in the log, its own lease and its own
+    /// fate, and handles the events whose keys ([`EventHandler::partition_by`]) fall to it: events of different
+    /// partitions are handled side by side, on all nodes that run the application, which share them evenly. A strong
+    /// dispatch waits for all of them. `max_parked` holds for each.
+    ///
+    /// When the number is changed, the nodes that run the handler are to be stopped first: a start is refused otherwise.
+    /// All begin where the one had come to that was behind the others, so that some events are handled again.
+    const PARTITIONS: u16 = 1;
 
     /// The events that it is interested in.
     type Event: EventSet;

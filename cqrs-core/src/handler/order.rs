@@ -8,6 +8,10 @@ pub(crate) const ORDER: &str = "order";
 /// What stands before the key of what is parked, in the key of an order about it.
 const OF_PARKED: &str = "parked ";
 
+pub(crate) const RESET: &str = "reset";
+pub(crate) const HOLD: &str = "hold";
+pub(crate) const PAUSE: &str = "pause";
+
 /// What a handler's owner is told, by whoever looks after the handler on any node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "order")]
@@ -18,10 +22,25 @@ pub(crate) enum Order {
     SkipParked { key: String },
     /// To handle nothing as long as this stands.
     Pause,
-    /// To forget everything, and to begin anew behind a position, or where a handler begins that has never run.
-    Reset { to: Option<u64> },
+    /// To forget everything, and to begin anew behind a position, or where a handler begins that has never run. The
+    /// first partition of a handler is told, and sees to the others.
+    Reset { to: Option<u64>, round: Round },
+    /// To handle nothing, and to say so, until it is known whether the handler begins anew.
+    Hold { round: Round },
+    /// The first partition has begun anew: the others are to be told to.
+    ResetOthers { to: Option<u64>, round: Round },
     /// To handle again what is behind a position, as if that had not been noted down.
     Redeliver { after: u64 },
+}
+
+/// Tells one time that a handler is to begin anew from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Round(uuid::Uuid);
+
+impl Round {
+    pub(crate) fn new() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
 }
 
 impl Order {
@@ -29,8 +48,9 @@ impl Order {
     pub(crate) fn key(&self) -> String {
         match self {
             Self::RetryParked { key } | Self::SkipParked { key } => format!("{OF_PARKED}{key}"),
-            Self::Pause => "pause".to_owned(),
-            Self::Reset { .. } => "reset".to_owned(),
+            Self::Pause => PAUSE.to_owned(),
+            Self::Reset { .. } | Self::ResetOthers { .. } => RESET.to_owned(),
+            Self::Hold { .. } => HOLD.to_owned(),
             Self::Redeliver { .. } => "redeliver".to_owned(),
         }
     }

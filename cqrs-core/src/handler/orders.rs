@@ -6,10 +6,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::error_text::error_text;
 use crate::handler::consumer::Consumer;
-use crate::handler::order::{ORDER, Order};
-use crate::handler::parked::PARKED;
+use crate::handler::order::{HOLD, ORDER, Order, PAUSE, RESET};
 use crate::handler::worker::End;
-use crate::handler::{HandlerRunner, HandlerState, StartFrom, Tenure};
+use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError, all_records};
 
 /// How often orders are looked for in case that a call from another node was lost, while there is reason to expect some.
@@ -50,7 +49,7 @@ impl HandlerRunner {
                     Err(error) => self.report_unfollowed(&error, tenure),
                 }
             }
-            if !tenure.is_paused {
+            if !tenure.is_paused && !tenure.is_held {
                 return Ok(());
             }
             self.save(tenure).await?;
@@ -75,12 +74,11 @@ impl HandlerRunner {
             }
             tenure.calls.mark_unchanged();
             tenure.looked_at = Instant::now();
-            for order in [Order::Pause, Order::Reset { to: None }] {
-                let found = self.checkpoints.record(&self.name, ORDER, &order.key()).await;
-                if matches!(found, Ok(Some(_))) {
-                    self.control.call();
-                    return Err(End::Interrupted);
-                }
+            let urgent = [PAUSE, RESET, HOLD].map(str::to_owned);
+            let found = self.checkpoints.records_of(&self.name, ORDER, &urgent).await;
+            if found.is_ok_and(|found| !found.is_empty()) {
+                self.control.call();
+                return Err(End::Interrupted);
             }
         }
     }
@@ -91,7 +89,7 @@ impl HandlerRunner {
         orders: Vec<HandlerRecord>,
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let mut is_paused = false;
+        let (mut is_paused, mut is_held) = (false, false);
         for record in orders {
             let done = HandlerCommit::new().remove(ORDER, &*record.key);
             let followed = match Order::of_record(&record) {
@@ -99,7 +97,15 @@ impl HandlerRunner {
                     is_paused = true;
                     Ok(())
                 }
-                Ok(Order::Reset { to }) => self.reset(consumer, to, done, tenure).await?,
+                Ok(Order::Hold { round }) => {
+                    is_held = true;
+                    self.hold(&round, tenure).await
+                }
+                Ok(Order::Reset { to, round }) => {
+                    let reset = self.begin_anew(consumer, to, round, done, tenure).await?;
+                    reset.map(|is_done| is_held = !is_done)
+                }
+                Ok(Order::ResetOthers { to, round }) => self.reset_others(to, &round, done, tenure).await?,
                 Ok(Order::Redeliver { after }) => self.redeliver(after, done, tenure).await?,
                 Ok(Order::RetryParked { key }) => {
                     consumer.retry_parked(self, &key, true, done, tenure).await?
@@ -113,62 +119,13 @@ impl HandlerRunner {
                 self.report_unfollowed(&error, tenure);
             }
         }
+        tenure.is_held = is_held;
         if tenure.is_paused != is_paused {
             tenure.is_paused = is_paused;
             tracing::info!(cqrs.handler = &*self.name, cqrs.paused = is_paused, "handler paused or resumed");
             self.set_state(if is_paused { HandlerState::Paused } else { HandlerState::Running });
         }
         Ok(())
-    }
-
-    /// Forgets how far the handler has come, what is parked and what effects were made. When this is interrupted, it is
-    /// done again: the order goes last.
-    async fn reset<C: Consumer>(
-        &self,
-        consumer: &mut C,
-        to: Option<u64>,
-        done: HandlerCommit,
-        tenure: &mut Tenure,
-    ) -> Result<Result<(), StoreError>, End> {
-        let cleared = match consumer.before_reset(self, done.clone()).await {
-            Ok(cleared) => cleared,
-            Err(error) => {
-                tracing::error!(
-                    cqrs.handler = &*self.name,
-                    error,
-                    "the handler refused to be reset and goes on"
-                );
-                self.commit(done, tenure).await?;
-                self.set_failure(HandlerState::Running, &error);
-                return Ok(Ok(()));
-            }
-        };
-        let forgotten = async {
-            let position = match (to, self.start_from) {
-                (Some(position), _) | (None, StartFrom::Position(position)) => position,
-                (None, StartFrom::Origin) => 0,
-                (None, StartFrom::Current) => self.store.head().await?,
-            };
-            self.checkpoints.delete_checkpoint(&self.name).await?;
-            Ok(position)
-        };
-        let position = match forgotten.await {
-            Ok(position) => position,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.effects.done_with_all();
-        let done =
-            tenure.parked.keys().fold(cleared.position(position), |done, key| done.remove(PARKED, key));
-        self.commit(done, tenure).await?;
-        tenure.parked.clear();
-        (tenure.saved, tenure.tried) = (position, position);
-        self.control.forget_left();
-        self.progress.send_modify(|progress| {
-            progress.position = position;
-            progress.parked = 0;
-        });
-        tracing::info!(cqrs.handler = &*self.name, cqrs.position = position, "handler reset");
-        Ok(Ok(()))
     }
 
     /// Goes back to a position that the handler has passed. Events of parked keys go on waiting.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::error_text::error_text;
 use crate::handler::attempt::Failed;
 use crate::handler::consumer::Consumer;
+use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
@@ -20,7 +21,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         for event in events {
-            if event.position <= runner.position() || !runner.subscriber.filter.accepts(&event.event_type) {
+            if event.position <= runner.position() || !runner.subscriber.wants(event) {
                 continue;
             }
             runner.check(tenure)?;
@@ -72,7 +73,8 @@ impl<H: EventHandler> Reaction for Reactions<H> {
     }
 
     fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
-        runner.key_of::<H::Event>(event, |typed| self.0.partition_by(typed, &runner.context(event, 1)))
+        let context = || runner.context(event, 1);
+        key_of::<H::Event>(&runner.registry, event, |typed| self.0.partition_by(typed, &context()))
     }
 }
 

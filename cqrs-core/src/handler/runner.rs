@@ -8,16 +8,23 @@ use crate::ambient::HandlerKey;
 use crate::application::Core;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
+use crate::handler::spread::Spread;
 use crate::handler::{
-    Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, Role, StartFrom, Waiters,
+    Effects, HandlerControl, HandlerProgress, HandlerState, LastTenure, Partition, Role, StartFrom, Waiters,
 };
 use crate::lease::Leases;
 use crate::store::{CheckpointStore, EventStore};
-use crate::subscription::{Subscriber, Tail};
+use crate::subscription::{Pages, Subscriber, Tail};
 
 /// What one handler runs with.
 #[derive(Clone)]
 pub(crate) struct HandlerRunner {
+    /// That of the handler.
+    pub(crate) handler: Arc<str>,
+    pub(crate) partition: Partition,
+    /// How the partitions are shared with other nodes; `None` where there is one.
+    pub(crate) spread: Option<Arc<Spread>>,
+    /// That of the partition: what it keeps, it keeps under this name.
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
     pub(crate) application: Arc<str>,
@@ -41,6 +48,7 @@ pub(crate) struct HandlerRunner {
     pub(crate) start: u64,
     pub(crate) stop: CancellationToken,
     pub(crate) page: usize,
+    pub(crate) pages: Arc<Pages>,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
     pub(crate) max_parked: usize,

@@ -8,7 +8,8 @@ use tokio::time::sleep;
 use crate::backoff::Backoff;
 use crate::error_text::error_text;
 use crate::handler::consumer::Consumer;
-use crate::handler::order::{ORDER, Order};
+use crate::handler::order::{HOLD, ORDER, RESET};
+use crate::handler::spread::Spread;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, LastTenure, Role, Tenure};
 use crate::process_manager;
@@ -82,6 +83,10 @@ impl HandlerRunner {
     pub(crate) async fn own(&self) -> Option<Tenure> {
         if let Some(begun) = self.last_tenure().begun.take() {
             return Some(begun);
+        }
+        if let Some(spread) = &self.spread {
+            // What nobody takes for that long seems to be nobody's share.
+            self.stop.run_until_cancelled(spread.room(self.leases.ttl())).await?;
         }
         let mut given_back = self.leases.watch();
         loop {
@@ -165,7 +170,8 @@ impl HandlerRunner {
             progress.unsent = unsent;
             progress.parked = parked.len();
         });
-        Ok(Some(Tenure::new(lease, saved, parked, self.leases.watch())))
+        let seat = self.spread.as_ref().map(Spread::seat);
+        Ok(Some(Tenure::new(lease, seat, saved, parked, self.leases.watch())))
     }
 
     /// That the log is not shorter than it was. Events would be passed over otherwise, as soon as it is as long again.
@@ -178,8 +184,8 @@ impl HandlerRunner {
         if checkpoint <= head {
             return Ok(());
         }
-        let reset = Order::Reset { to: None }.key();
-        if self.checkpoints.record(&self.name, ORDER, &reset).await?.is_some() {
+        let reset = [RESET, HOLD].map(str::to_owned);
+        if !self.checkpoints.records_of(&self.name, ORDER, &reset).await?.is_empty() {
             return Ok(());
         }
         Err(StoreError::HistoryDiverged { handler: self.name.as_ref().to_owned(), checkpoint, head })
@@ -233,8 +239,7 @@ impl HandlerRunner {
     /// that only foreign events pass by does not save each step.
     fn clear_beyond(&self, mut position: u64) -> u64 {
         while let Buffered::Batch(batch) = self.tail.after(position) {
-            let filter = &self.subscriber.filter;
-            let wanted = batch.events.iter().filter(|event| filter.accepts(&event.event_type));
+            let wanted = batch.events.iter().filter(|event| self.subscriber.wants(event));
             if let Some(next) = wanted.map(|event| event.position).find(|next| *next > position) {
                 return next - 1;
             }

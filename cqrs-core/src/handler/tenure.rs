@@ -2,17 +2,22 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::handler::parked::ParkedKeys;
+use crate::handler::spread::Seat;
 use crate::lease::Lease;
 
 /// A time in which this node owns a handler, and the checkpoint as far as it is saved.
 pub(crate) struct Tenure {
     pub(crate) lease: Lease,
+    /// Of a handler that shares its partitions with other nodes.
+    pub(crate) seat: Option<Seat>,
     pub(crate) saved: u64,
     /// Up to where it was tried to save it, and when: a store that fails is not asked again for each event.
     pub(crate) tried: u64,
     pub(crate) tried_at: Instant,
     pub(crate) parked: ParkedKeys,
     pub(crate) is_paused: bool,
+    /// It waits until it is known whether the handler begins anew.
+    pub(crate) is_held: bool,
     /// There are orders that could not be read or followed.
     pub(crate) has_open_orders: bool,
     /// When orders were looked for.
@@ -22,15 +27,23 @@ pub(crate) struct Tenure {
 }
 
 impl Tenure {
-    pub(crate) fn new(lease: Lease, saved: u64, parked: ParkedKeys, calls: watch::Receiver<u64>) -> Self {
+    pub(crate) fn new(
+        lease: Lease,
+        seat: Option<Seat>,
+        saved: u64,
+        parked: ParkedKeys,
+        calls: watch::Receiver<u64>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             lease,
+            seat,
             saved,
             tried: saved,
             tried_at: now,
             parked,
             is_paused: false,
+            is_held: false,
             has_open_orders: false,
             looked_at: now,
             calls,
@@ -41,7 +54,7 @@ impl Tenure {
 impl Tenure {
     /// Whether there is reason to look for orders without being called.
     pub(crate) fn expects_orders(&self) -> bool {
-        self.is_paused || self.has_open_orders || !self.parked.is_empty()
+        self.is_paused || self.is_held || self.has_open_orders || !self.parked.is_empty()
     }
 }
 

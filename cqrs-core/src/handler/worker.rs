@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -7,9 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
 use crate::handler::consumer::Consumer;
+use crate::handler::spread::Seat;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
-use crate::store::{CheckpointError, HandlerCommit, LogPage, StoreError};
-use crate::subscription::Buffered;
+use crate::store::{CheckpointError, HandlerCommit, StoreError};
+use crate::subscription::{Buffered, Page};
 
 /// Why the handling of events ended.
 pub(crate) enum End {
@@ -28,7 +30,7 @@ pub(crate) enum End {
 /// A page that was read before its turn.
 struct Ahead {
     after: u64,
-    page: LogPage,
+    page: Arc<Page>,
 }
 
 /// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
@@ -111,6 +113,7 @@ impl HandlerRunner {
                 Buffered::Behind => match self.catch_up(consumer, tenure, &mut ahead).await {
                     Ok(handled) => {
                         handled?;
+                        self.give_up_surplus(tenure).await?;
                         backoff.reset();
                     }
                     Err(error) => {
@@ -124,12 +127,14 @@ impl HandlerRunner {
                 },
                 Buffered::AtEnd => {
                     self.save(tenure).await?;
+                    self.give_up_surplus(tenure).await?;
                     let sleep = self.subscriber.sleep(self.position(), || self.tail.last());
                     let woken = tokio::select! {
                         biased;
                         () = self.stop.cancelled() => return Err(End::Stopped),
                         () = tenure.lease.over() => return Err(End::Over),
                         () = self.called(tenure) => None,
+                        () = surplus(tenure) => None,
                         () = consumer.woken() => None,
                         woken = timeout(IDLE_SAVE, sleep) => woken.ok(),
                     };
@@ -154,19 +159,19 @@ impl HandlerRunner {
             Some(ahead) => ahead.page,
             None => tokio::select! {
                 biased;
-                page = self.store.read_log(position, &self.subscriber.filter, self.page) => page?,
+                page = self.pages.behind(position) => page?,
                 () = tenure.lease.over() => return Ok(Err(End::Over)),
             },
         };
+        let read_to = page.log.read_to;
         let (handled, next) = {
             // The next page is on its way while this one is handled. If it fails, it is read again in its turn.
             let next = async {
-                let is_full = page.events.len() >= self.page;
-                let read = self.store.read_log(page.read_to, &self.subscriber.filter, self.page);
-                if is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
+                let read = self.pages.behind(read_to);
+                if page.is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
             };
             // It is polled first: handling takes all that is left of the task's budget, without which nothing is read.
-            match select(pin!(next), pin!(consumer.consume(self, &page.events, tenure))).await {
+            match select(pin!(next), pin!(consumer.consume(self, &page.log.events, tenure))).await {
                 Either::Left((next, handled)) => (handled.await, next),
                 Either::Right((Ok(()), next)) => (Ok(()), next.await),
                 Either::Right((end, _)) => (end, None),
@@ -175,9 +180,20 @@ impl HandlerRunner {
         if let Err(end) = handled {
             return Ok(Err(end));
         }
-        self.advance(page.read_to);
-        *ahead = next.map(|next| Ahead { after: page.read_to, page: next });
+        self.advance(read_to);
+        *ahead = next.map(|page| Ahead { after: read_to, page });
         Ok(Ok(()))
+    }
+
+    /// Leaves the partition to another node if it is that one's share.
+    async fn give_up_surplus(&self, tenure: &mut Tenure) -> Result<(), End> {
+        match tenure.seat.as_mut().is_some_and(Seat::is_surplus) {
+            true => {
+                self.save(tenure).await?;
+                Err(End::Yielded)
+            }
+            false => Ok(()),
+        }
     }
 
     /// Waits, unless the application stops or the tenure ends meanwhile.
@@ -244,5 +260,13 @@ impl HandlerRunner {
             reason,
             "handler stopped for now"
         );
+    }
+}
+
+/// Is ready when the partition is to be left to another node.
+async fn surplus(tenure: &Tenure) {
+    match &tenure.seat {
+        Some(seat) => seat.surplus().await,
+        None => std::future::pending().await,
     }
 }

@@ -57,6 +57,14 @@ impl Leases {
         Ok(Some(Lease::new(term, Arc::clone(self))))
     }
 
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Changes when any lease was given back.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.store.watch_leases()

@@ -15,7 +15,7 @@
 //! | the lowest bound | | a hundredth of that, at least 1 |
 //! | to turn it off | [`Config::ignore_memory`] | it is on |
 //!
-//! Where no limit is known, nothing happens. What has happened is told by [`Health::memory`] and the log.
+//! Where no limit is known, nothing happens. Each application instance of a process looks for itself. What has happened is told by [`Health::memory`] and the log.
 //!
 //! [`Config::memory_interval`]: crate::application::Config::memory_interval
 //! [`Config::memory_high_water`]: crate::application::Config::memory_high_water

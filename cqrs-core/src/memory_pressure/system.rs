@@ -9,7 +9,7 @@ use crate::memory_pressure::{MemoryMeter, MemoryUse, cgroup};
 /// | a limit of the control group, v2 or v1 | what the group uses, without the file cache that is not active | the one of the group, or of those around it, that is closest |
 /// | none | the resident memory of the process | the memory of the machine |
 ///
-/// A look takes some tenths of a millisecond. On other systems nothing is known.
+/// A look reads a few small files that the kernel makes up. On other systems nothing is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemMemory;
 

@@ -82,12 +82,9 @@ impl<P: ProcessManager> Consumer for Managing<P> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let filter = &runner.subscriber.filter;
         let position = runner.position();
-        let wanted: Vec<_> = events
-            .iter()
-            .filter(|event| event.position > position && filter.accepts(&event.event_type))
-            .collect();
+        let wanted = events.iter().filter(|event| event.position > position);
+        let wanted: Vec<_> = wanted.filter(|event| runner.subscriber.wants(event)).collect();
         let mut rest = wanted.as_slice();
         while !rest.is_empty() {
             while self.outbox.active() >= BACKLOG {

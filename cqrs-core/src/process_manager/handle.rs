@@ -164,7 +164,7 @@ impl<'a> ProcessManagerHandle<'a> {
     /// When nothing is set aside, or the store cannot be reached.
     pub async fn retry(&self, instance: &str) -> Result<(), StuckError> {
         self.check_stuck(instance).await?;
-        Ok(self.handler.tell(&Order::RetryParked { key: instance.to_owned() }).await?)
+        Ok(self.handler.tell_about(instance, &Order::RetryParked { key: instance.to_owned() }).await?)
     }
 
     /// Has the event or command at which an instance was set aside left out, and goes on with what is behind it.
@@ -174,7 +174,7 @@ impl<'a> ProcessManagerHandle<'a> {
     /// When nothing is set aside, or the store cannot be reached.
     pub async fn skip(&self, instance: &str) -> Result<(), StuckError> {
         self.check_stuck(instance).await?;
-        Ok(self.handler.tell(&Order::SkipParked { key: instance.to_owned() }).await?)
+        Ok(self.handler.tell_about(instance, &Order::SkipParked { key: instance.to_owned() }).await?)
     }
 
     async fn records(

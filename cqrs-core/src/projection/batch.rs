@@ -49,9 +49,7 @@ impl<P: Projection> Projecting<P> {
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         let position = runner.position();
-        let is_new = |event: &&RecordedEvent| {
-            event.position > position && runner.subscriber.filter.accepts(&event.event_type)
-        };
+        let is_new = |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
         let events: Vec<&RecordedEvent> = events.iter().filter(is_new).collect();
         let mut rest = events.as_slice();
         while !rest.is_empty() {

@@ -46,6 +46,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         type_name: type_name::<P>(),
         start_from: StartFrom::Origin,
         strong: P::CONSISTENCY == HandlerConsistency::Strong,
+        partitions: 1,
         schemas: <P::Event as EventSet>::schemas,
         filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
         start,

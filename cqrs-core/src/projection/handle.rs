@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::application::Core;
-use crate::handler::status::Entry;
-use crate::handler::{HandlerState, HandlerStatus};
+
+use crate::handler::{Entry, HandlerState, HandlerStatus};
 use crate::projection::generation::building;
 use crate::projection::{Generation, GenerationError, ProjectionControl, Rebuild};
 use crate::store::StoreError;
@@ -126,7 +126,7 @@ impl<'a> ProjectionHandle<'a> {
                 Err(_) => AtLeastError::TimedOut { projection, wanted, position, state, limit },
             });
         }
-        if self.entry.control.has_left(wanted, wanted) {
+        if self.entry.has_left(wanted, wanted) {
             return Err(AtLeastError::Parked { projection: projection(), wanted });
         }
         Ok(())

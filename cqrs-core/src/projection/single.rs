@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 use crate::backoff::Backoff;
 use crate::handler::attempt::Failed;
 use crate::handler::parked::PARKED;
+use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::worker::End;
 use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
@@ -70,7 +71,7 @@ impl<P: Projection> Reaction for Projecting<P> {
     }
 
     fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
-        runner.key_of::<P::Event>(event, |typed| match self.context(event, 1) {
+        key_of::<P::Event>(&runner.registry, event, |typed| match self.context(event, 1) {
             Some(context) => self.shared.projection.partition_by(typed, &context),
             None => event.stream_id.as_str().to_owned(),
         })

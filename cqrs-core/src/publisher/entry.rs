@@ -34,6 +34,7 @@ impl HandlerDefinition {
             type_name: type_name::<P>(),
             start_from: P::START_FROM,
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
+            partitions: 1,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),

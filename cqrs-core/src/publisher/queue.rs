@@ -31,7 +31,7 @@ impl<'a> Queue<'a> {
             if limits.is_reached(&self.ready) {
                 break;
             }
-            if event.position > self.taken && runner.subscriber.filter.accepts(&event.event_type) {
+            if event.position > self.taken && runner.subscriber.wants(event) {
                 if tenure.parked.contains_key(event.stream_id.as_str()) {
                     runner.control.leave(event.position);
                 } else {

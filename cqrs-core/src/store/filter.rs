@@ -2,6 +2,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::store::RecordedEvent;
+
 /// Which way a stream is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -34,6 +36,12 @@ impl EventFilter {
     #[must_use]
     pub fn accepts(&self, event_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(event_type))
+    }
+
+    /// Whether this event passes.
+    #[must_use]
+    pub fn passes(&self, event: &RecordedEvent) -> bool {
+        self.accepts(&event.event_type)
     }
 
     /// The wire names that pass; `None` when all do. For adapters that filter in their own language.

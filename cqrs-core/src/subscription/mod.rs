@@ -10,11 +10,13 @@
 mod buffer;
 mod follow;
 mod head;
+mod pages;
 mod subscriber;
 mod tail;
 
 pub use follow::Follow;
 
 pub(crate) use buffer::Buffered;
+pub(crate) use pages::{Page, Pages};
 pub(crate) use subscriber::Subscriber;
 pub(crate) use tail::Tail;

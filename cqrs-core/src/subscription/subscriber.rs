@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::store::EventFilter;
+use crate::store::{EventFilter, RecordedEvent};
 use crate::subscription::buffer::Batch;
 
 /// A reader of the tail, and whether there is anything new for it.
@@ -11,10 +11,15 @@ use crate::subscription::buffer::Batch;
 /// others, so that it neither wakes nor falls behind because of events that it does not want.
 pub(crate) struct Subscriber {
     pub(crate) filter: EventFilter,
+    /// What else it has to be, for a reader that shares the events with others.
+    own: Option<Box<IsOwn>>,
     rest: Mutex<Rest>,
     wake: Notify,
     moved: Notify,
 }
+
+/// Tells whether an event is a reader's own.
+type IsOwn = dyn Fn(&RecordedEvent) -> bool + Send + Sync;
 
 struct Rest {
     /// The reader has handled all up to `clear_to` and sleeps.
@@ -27,12 +32,23 @@ struct Rest {
 impl Subscriber {
     pub(crate) fn new(filter: EventFilter) -> Self {
         let rest = Rest { asleep: false, pending: false, clear_to: 0 };
-        Self { filter, rest: Mutex::new(rest), wake: Notify::new(), moved: Notify::new() }
+        Self { filter, own: None, rest: Mutex::new(rest), wake: Notify::new(), moved: Notify::new() }
+    }
+
+    /// Leaves out the events that are not its own.
+    pub(crate) fn only(self, own: impl Fn(&RecordedEvent) -> bool + Send + Sync + 'static) -> Self {
+        Self { own: Some(Box::new(own)), ..self }
+    }
+
+    /// Whether the reader is interested in an event.
+    pub(crate) fn wants(&self, event: &RecordedEvent) -> bool {
+        self.filter.passes(event) && self.own.as_ref().is_none_or(|own| own(event))
     }
 
     /// Tells the reader of a new stretch of the log, which is in the buffer already.
     pub(crate) fn announce(&self, batch: &Batch) {
-        let wanted = batch.types.iter().any(|name| self.filter.accepts(name));
+        let wanted = batch.types.iter().any(|name| self.filter.accepts(name))
+            && batch.events.iter().any(|event| self.wants(event));
         let mut rest = self.lock();
         if wanted {
             rest.pending = true;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use crate::application::{Application, Core};
-use crate::handler::{Entry, HandlerHandle, ORDER, Order, Role};
-use crate::store::StoreError;
+use crate::handler::{Entry, HandlerHandle, ORDER, Order, Part, Role};
+use crate::store::{HandlerCommit, StoreError};
 use crate::testing::Settle;
 use crate::testing::settle::{LIMIT, describe};
 
@@ -109,8 +109,10 @@ async fn again(core: &Core, entry: &Entry, first: impl FnOnce(&[u64]) -> Option<
     let until = entry.position();
     let first = first(&handled(core, entry, until).await?).ok_or(Fault::NoEvent)?;
     let order = Order::Redeliver { after: first - 1 };
-    HandlerHandle::new(core, entry).tell(&order).await?;
-    followed(core, entry, &order).await?;
+    HandlerHandle::new(core, entry).write(HandlerCommit::new().put(order.record())).await?;
+    for part in &entry.parts {
+        followed(core, part, &order).await?;
+    }
     entry.reach(until).await.map_err(|()| Fault::Unfinished)
 }
 
@@ -127,12 +129,12 @@ async fn handled(core: &Core, entry: &Entry, until: u64) -> Result<Vec<u64>, Sto
     }
 }
 
-/// Waits until the handler has followed an order: that is gone then, and its progress tells.
-async fn followed(core: &Core, entry: &Entry, order: &Order) -> Result<(), StoreError> {
-    let mut progress = entry.progress.clone();
+/// Waits until a partition has followed an order: that is gone then, and its progress tells.
+async fn followed(core: &Core, part: &Part, order: &Order) -> Result<(), StoreError> {
+    let mut progress = part.progress.clone();
     loop {
         progress.mark_unchanged();
-        let left = core.checkpoints.record(&entry.name, ORDER, &order.key()).await?;
+        let left = core.checkpoints.record(&part.name, ORDER, &order.key()).await?;
         if left.is_none() || progress.changed().await.is_err() {
             return Ok(());
         }

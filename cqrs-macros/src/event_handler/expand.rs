@@ -46,6 +46,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
     let failure = quote!(#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>);
     let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
     let partition_by = partition_by(model, events);
+    let partitions = model.partitions.as_ref().map(|number| quote!(const PARTITIONS: u16 = #number;));
     let before_reset = before_reset(model);
     quote! {
         #[automatically_derived]
@@ -53,6 +54,7 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
             const NAME: &'static str = #name;
             #start_from
             #consistency
+            #partitions
             type Event = #events;
             type Error = #error;
             async fn handle(

@@ -25,6 +25,7 @@ pub(crate) struct Model {
     pub(crate) strong: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
+    pub(crate) partitions: Option<LitInt>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_error: Option<OnError>,
@@ -52,6 +53,7 @@ const SPEC: Spec = Spec {
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
+        ("partitions", "partitions = 16"),
         ("error", "error = MailError"),
         ("crate", "crate = ::cqrs"),
     ],
@@ -67,6 +69,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         start_from: None,
         strong: false,
         partition_by: None,
+        partitions: None,
         error: None,
         handlings: Vec::new(),
         on_error: None,
@@ -98,6 +101,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
+        "partitions" => model.partitions = Some(entry.value_with(partitions)?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,
     }
@@ -118,6 +122,16 @@ pub(crate) fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
             Ok(StartFrom::Position(position))
         }
         _ => Err(syn::Error::new_spanned(word, EXPECTED)),
+    }
+}
+
+fn partitions(input: ParseStream<'_>) -> syn::Result<LitInt> {
+    const EXPECTED: &str = "expected a number from 1 to 1024";
+    let number: LitInt =
+        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
+    match number.base10_parse::<u16>() {
+        Ok(1..=1_024) => Ok(number),
+        _ => Err(syn::Error::new_spanned(number, EXPECTED)),
     }
 }
 

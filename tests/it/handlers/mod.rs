@@ -10,5 +10,6 @@ mod lifecycle;
 mod names_and_start;
 mod order;
 mod parking;
+mod partitions;
 mod redelivery;
 mod restart;

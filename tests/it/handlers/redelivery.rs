@@ -48,6 +48,36 @@ async fn t_323_a_handler_gets_its_last_events_again() {
     assert_eq!(store.records("careful", "order", None, 9).await.unwrap(), []);
 }
 
+#[derive(Clone)]
+struct Divided(Script);
+
+#[event_handler(name = "divided", interested_in = [Noted], partitions = 4)]
+impl Divided {
+    async fn on_noted(&self, event: &Noted, context: &EventContext) -> Result<(), Broken> {
+        self.0.run(event.clone(), context.clone()).await
+    }
+}
+
+/// Each partition goes back as far, and events of one key keep their order.
+#[tokio::test]
+async fn partitions_get_their_events_again() {
+    let (script, mut inbox) = Script::telling();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(Divided(script)).start().await.unwrap();
+    for number in 0..40 {
+        desk.dispatch(note(&(number % 10).to_string(), number.to_string())).await.unwrap();
+    }
+    settle(&desk).await;
+    assert_eq!(inbox.positions().len(), 40);
+    redeliver_last(&desk, "divided", 20).await;
+    let again = inbox.positions();
+    for book in 1..=10 {
+        let of_book: Vec<_> = again.iter().filter(|position| *position % 10 == book % 10).collect();
+        assert_eq!(of_book, [&(20 + book), &(30 + book)]);
+    }
+    assert_eq!(again.len(), 20);
+    desk.shutdown().await;
+}
+
 /// What `before_reset` clears stays, so that a handler that is not idempotent shows.
 #[tokio::test]
 async fn nothing_is_cleared_before() {

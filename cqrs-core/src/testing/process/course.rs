@@ -20,7 +20,7 @@ pub(crate) enum Outcome<E> {
     Done,
     /// The event was not for the instance.
     PassedBy,
-    /// There is nothing to decide when a command was carried out.
+    /// There is no action for what failed behind a command that was carried out: nobody is asked.
     Failed {
         error: ProcessError<E>,
         action: Option<ProcessAction>,
