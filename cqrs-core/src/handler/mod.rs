@@ -1,11 +1,13 @@
 //! Event handlers: reactions to events, each with its own place in the log, its own task and its own fate.
 
 pub(crate) mod attempt;
+mod batch;
 mod board;
 pub(crate) mod consumer;
 mod control;
 mod effects;
 mod entry;
+mod envelope;
 mod failure;
 mod handle;
 mod order;
@@ -28,6 +30,7 @@ pub(crate) mod worker;
 
 pub use effects::OnceError;
 pub use entry::HandlerEntry;
+pub use envelope::Envelope;
 pub use failure::{ErrorAction, HandlerError, HandlerFailure};
 pub use handle::{HandlerHandle, ParkedError};
 pub use parked::ParkedKey;
@@ -53,6 +56,7 @@ pub(crate) use waiters::Waiters;
 pub(crate) use worker::End;
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::event::{EventContext, EventSet};
 
@@ -136,6 +140,12 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     /// All begin where the one had come to that was behind the others, so that some events are handled again.
     const PARTITIONS: u16 = 1;
 
+    /// How many events it is given at once, at most.
+    const BATCH_SIZE: usize = 1;
+
+    /// How long it waits for a batch to become full when it has come to the end of the log.
+    const BATCH_TIME: Duration = Duration::ZERO;
+
     /// The events that it is interested in.
     type Event: EventSet;
 
@@ -148,6 +158,22 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
         event: Self::Event,
         context: &EventContext,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Reacts to several events, up to [`EventHandler::BATCH_SIZE`] of them, in the order of the log; is called instead of
+    /// [`EventHandler::handle`] when that is more than 1. They are acknowledged together. When it fails, each event is
+    /// given to [`EventHandler::handle`] by itself, with retries and parking, so that one bad event does not keep the others;
+    /// what the batch has done of them by then is done again. Commands that it dispatches are caused by the first event of the batch.
+    fn handle_batch(
+        &self,
+        events: &[Envelope<Self::Event>],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async move {
+            for envelope in events {
+                self.handle(envelope.event.clone(), &envelope.context).await?;
+            }
+            Ok(())
+        }
+    }
 
     /// What keeps the order among events: those of one key are handled one after the other, and wait behind one of
     /// them that is parked. By default the stream.

@@ -20,6 +20,9 @@ impl<H: EventHandler> Consumer for Reactions<H> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
+        if H::BATCH_SIZE > 1 {
+            return self.consume_batches(runner, events, tenure).await;
+        }
         for event in events {
             if event.position <= runner.position() || !runner.subscriber.wants(event) {
                 continue;
@@ -27,10 +30,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
             runner.check(tenure)?;
             runner.handle_one(self, event, tenure).await?;
             runner.advance(event.position);
-            let unsaved = event.position.saturating_sub(tenure.tried);
-            if unsaved >= runner.checkpoint_every || tenure.tried_at.elapsed() >= runner.checkpoint_interval {
-                runner.save(tenure).await?;
-            }
+            runner.save_if_due(tenure).await?;
             tokio::task::consume_budget().await;
         }
         Ok(())

@@ -205,6 +205,15 @@ impl HandlerRunner {
         }
     }
 
+    /// Saves the checkpoint if it has moved far, or has not been saved for long.
+    pub(crate) async fn save_if_due(&self, tenure: &mut Tenure) -> Result<(), End> {
+        let unsaved = self.position().saturating_sub(tenure.tried);
+        if unsaved >= self.checkpoint_every || tenure.tried_at.elapsed() >= self.checkpoint_interval {
+            self.save(tenure).await?;
+        }
+        Ok(())
+    }
+
     /// Saves the checkpoint if it has moved. When that fails, the next time is soon enough: at worst some
     /// events are handled again. When another node has taken the handler over, the tenure ends.
     pub(crate) async fn save(&self, tenure: &mut Tenure) -> Result<(), End> {

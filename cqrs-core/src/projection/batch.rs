@@ -60,12 +60,7 @@ impl<P: Projection> Projecting<P> {
             self.size.learn(batch.len(), began.elapsed());
             rest = later;
             if !self.is_rebuild() {
-                let unsaved = runner.position().saturating_sub(tenure.tried);
-                if unsaved >= runner.checkpoint_every
-                    || tenure.tried_at.elapsed() >= runner.checkpoint_interval
-                {
-                    runner.save(tenure).await?;
-                }
+                runner.save_if_due(tenure).await?;
             }
             tokio::task::consume_budget().await;
         }

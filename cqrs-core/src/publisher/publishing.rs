@@ -31,7 +31,7 @@ impl<P: Publisher> Consumer for Publishing<P> {
                             runner.set_state(HandlerState::Running);
                             attempts = Attempts::default();
                         }
-                        save_if_due(runner, tenure).await?;
+                        runner.save_if_due(tenure).await?;
                         tokio::task::consume_budget().await;
                         continue;
                     }
@@ -94,12 +94,4 @@ impl<P: Publisher> Consumer for Publishing<P> {
     ) -> Result<HandlerCommit, String> {
         Ok(done)
     }
-}
-
-async fn save_if_due(runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
-    let unsaved = runner.position().saturating_sub(tenure.tried);
-    if unsaved >= runner.checkpoint_every || tenure.tried_at.elapsed() >= runner.checkpoint_interval {
-        runner.save(tenure).await?;
-    }
-    Ok(())
 }

@@ -96,6 +96,15 @@ impl Subscriber {
         }
     }
 
+    /// Is ready when something came that the reader, which is at work, is interested in. It notices it once more before it
+    /// sleeps.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
     /// Up to where nothing is left to handle; `None` while the reader is at work.
     pub(crate) fn clear_to(&self) -> Option<u64> {
         let rest = self.lock();

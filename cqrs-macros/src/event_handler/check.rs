@@ -1,5 +1,8 @@
+use quote::ToTokens;
+
 use crate::event_handler::KIND;
-use crate::event_handler::parse::Model;
+use crate::event_handler::parse::{Model, ON_BATCH as WANTED};
+use crate::shared::batch::{WITHOUT_EVENTS, check_batch, check_without_methods};
 use crate::shared::errors::Errors;
 use crate::shared::handling::{agreed_error, check_events, distinct};
 use crate::shared::names::{check_wire_name, listed};
@@ -11,8 +14,20 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     if model.events_known {
         check_events(&model.interested_in, &model.handlings, &KIND, errors);
     }
+    if let Some(events) = &model.events {
+        check_batch(events, model.on_batch.as_ref(), WANTED, errors);
+        check_without_methods(&mut model.handlings, &mut model.partition_by, errors);
+    } else if let Some(on_batch) = &model.on_batch {
+        errors.at(&on_batch.method, WITHOUT_EVENTS);
+    } else {
+        let unfit = [model.batch_size.as_ref().map(ToTokens::to_token_stream), model.batch_time.clone()];
+        for value in unfit.into_iter().flatten() {
+            errors.at(value, "batches come to `on_batch`: add that method, and write `events = Events` instead of `interested_in`");
+        }
+    }
     if model.error.is_none() {
-        model.error = agreed_error(&mut model.handlings, &KIND, errors);
+        let error = agreed_error(&mut model.handlings, &KIND, errors);
+        model.error = error.or_else(|| model.on_batch.as_ref()?.error());
     }
     model.block.check_head("event_handler", errors)
 }

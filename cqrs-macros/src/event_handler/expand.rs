@@ -3,6 +3,7 @@ use quote::quote;
 
 use crate::event_handler::parse::{Model, StartFrom};
 use crate::shared::errors::Errors;
+use crate::shared::given::Given;
 use crate::shared::handling::Handling;
 use crate::shared::names::{plain, show};
 use crate::shared::paths::Crate;
@@ -13,11 +14,18 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
     if !expandable {
         return quote!(#errors #block);
     }
-    let events = Ident::new("__Event", Span::call_site());
-    let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
-    let set = Set { krate, name: &events, members: &members };
-    let declaration = set.declaration(&format!("The events of the handler `{}`.", show(&block.self_ty)));
-    let set = set.event_set();
+    let name = Ident::new("__Event", Span::call_site());
+    let (declaration, events) = match &model.events {
+        Some(events) => (None, quote!(#events)),
+        None => {
+            let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
+            let set = Set { krate, name: &name, members: &members };
+            let declaration =
+                set.declaration(&format!("The events of the handler `{}`.", show(&block.self_ty)));
+            let set = set.event_set();
+            (Some(quote!(#declaration #set)), quote!(#name))
+        }
+    };
     let handler = handler(model, &events);
     quote! {
         #errors
@@ -25,13 +33,12 @@ pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenS
         #(#cfgs)*
         const _: () = {
             #declaration
-            #set
             #handler
         };
     }
 }
 
-fn handler(model: &Model, events: &Ident) -> TokenStream {
+fn handler(model: &Model, events: &TokenStream) -> TokenStream {
     let Model { krate, block, .. } = model;
     let self_ty = &block.self_ty;
     let name = model
@@ -42,7 +49,10 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
     let start_from = start_from(krate, model.start_from.as_ref());
     let consistency = consistency(krate, model.strong);
-    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let handle = match &model.on_batch {
+        Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
+        _ => handle_method(model, events),
+    };
     let failure = quote!(#krate::handler::HandlerFailure<<Self as #krate::handler::EventHandler>::Error>);
     let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
     let partition_by = partition_by(model, events);
@@ -57,16 +67,59 @@ fn handler(model: &Model, events: &Ident) -> TokenStream {
             #partitions
             type Event = #events;
             type Error = #error;
-            async fn handle(
-                &self,
-                __event: #events,
-                __context: &#krate::event::EventContext,
-            ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
-                match __event { #(#arms)* }
-            }
+            #handle
             #partition_by
             #before_reset
             #on_error
+        }
+    }
+}
+
+fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
+    let krate = &model.krate;
+    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let body = match model.events {
+        None => quote!(match __event { #(#arms)* }),
+        // Nothing takes them, which has been noted.
+        Some(_) => quote!(::core::result::Result::Ok(())),
+    };
+    quote! {
+        async fn handle(
+            &self,
+            __event: #events,
+            __context: &#krate::event::EventContext,
+        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
+            #body
+        }
+    }
+}
+
+/// One event is a batch of one.
+fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> TokenStream {
+    let krate = &model.krate;
+    let size = model.batch_size.as_ref().map_or_else(|| quote!(100), |size| quote!(#size));
+    let time =
+        model.batch_time.as_ref().map(|time| quote!(const BATCH_TIME: ::core::time::Duration = #time;));
+    let body = match on_batch.callable {
+        true => on_batch.call(&["__events"]),
+        false => quote!(::core::result::Result::Ok(())),
+    };
+    quote! {
+        const BATCH_SIZE: usize = #size;
+        #time
+        async fn handle(
+            &self,
+            __event: #events,
+            __context: &#krate::event::EventContext,
+        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
+            let __one = [#krate::handler::Envelope::new(__event, ::core::clone::Clone::clone(__context))];
+            #krate::handler::EventHandler::handle_batch(self, &__one).await
+        }
+        async fn handle_batch(
+            &self,
+            __events: &[#krate::handler::Envelope<#events>],
+        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
+            #body
         }
     }
 }
@@ -90,7 +143,7 @@ pub(crate) fn consistency(krate: &Crate, is_strong: bool) -> Option<TokenStream>
     })
 }
 
-fn partition_by(model: &Model, events: &Ident) -> Option<TokenStream> {
+fn partition_by(model: &Model, events: &TokenStream) -> Option<TokenStream> {
     let krate = &model.krate;
     let field = model.partition_by.as_ref()?;
     let arms = model.handlings.iter().map(|Handling { cfgs, variant, .. }| {
@@ -103,7 +156,7 @@ fn partition_by(model: &Model, events: &Ident) -> Option<TokenStream> {
     })
 }
 
-fn arm(handling: &Handling, events: &Ident) -> TokenStream {
+fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
     let Handling { cfgs, variant, .. } = handling;
     let body = if handling.callable { handling.call() } else { quote!(::core::result::Result::Ok(())) };
     let event = if handling.callable { quote!(ref __event) } else { quote!(_) };

@@ -1,13 +1,18 @@
+use std::ops::RangeInclusive;
+
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
 
 use crate::event_handler::KIND;
 use crate::event_handler::before_reset::BeforeReset;
+use crate::shared::batch::EXCLUSIVE;
 use crate::shared::consistency::strong;
+use crate::shared::duration::duration;
 use crate::shared::errors::Errors;
+use crate::shared::given::{Given, Parameter};
 use crate::shared::handling::{Handling, handles};
-use crate::shared::impl_block::{ImplBlock, Part};
+use crate::shared::impl_block::{ImplBlock, Method, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
@@ -20,6 +25,10 @@ pub(crate) struct Model {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) name: Option<LitStr>,
     pub(crate) interested_in: Vec<Type>,
+    /// The set of events, of which many at a time come to `on_batch`.
+    pub(crate) events: Option<Type>,
+    pub(crate) batch_size: Option<LitInt>,
+    pub(crate) batch_time: Option<TokenStream>,
     pub(crate) start_from: Option<StartFrom>,
     /// Whether a dispatch with strong consistency waits for the handler.
     pub(crate) strong: bool,
@@ -28,6 +37,7 @@ pub(crate) struct Model {
     pub(crate) partitions: Option<LitInt>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
+    pub(crate) on_batch: Option<Given>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) before_reset: Option<BeforeReset>,
     /// The required keys that are not there at all.
@@ -37,6 +47,10 @@ pub(crate) struct Model {
     /// Whether the list of events could be read.
     pub(crate) events_known: bool,
 }
+
+/// What the method looks like that batches come to.
+pub(crate) const ON_BATCH: &str =
+    "async fn on_batch(&self, events: &[Envelope<Events>]) -> Result<(), Error>";
 
 pub(crate) enum StartFrom {
     Origin,
@@ -50,6 +64,9 @@ const SPEC: Spec = Spec {
     keys: &[
         ("name", "name = \"welcome-email\""),
         ("interested_in", "interested_in = [AccountOpened]"),
+        ("events", "events = MailEvent"),
+        ("batch_size", "batch_size = 100"),
+        ("batch_time", "batch_time = \"200ms\""),
         ("start_from", "start_from = origin"),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
@@ -66,12 +83,16 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         block,
         name: None,
         interested_in: Vec::new(),
+        events: None,
+        batch_size: None,
+        batch_time: None,
         start_from: None,
         strong: false,
         partition_by: None,
         partitions: None,
         error: None,
         handlings: Vec::new(),
+        on_batch: None,
         on_error: None,
         before_reset: None,
         missing: Vec::new(),
@@ -85,7 +106,12 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
     };
     let done = read_keys.parse2(keys);
     errors.take(done);
-    model.missing = ["name", "interested_in"].into_iter().filter(|key| seen.get(key).is_none()).collect();
+    if let (Some(_), Some(key)) = (seen.get("interested_in"), seen.get("events")) {
+        errors.at(key, EXCLUSIVE);
+    }
+    let is_there =
+        |key: &str| seen.get(key).is_some() || key == "interested_in" && seen.get("events").is_some();
+    model.missing = ["name", "interested_in"].into_iter().filter(|key| !is_there(key)).collect();
     read_methods(&mut model, errors);
     model
 }
@@ -98,6 +124,9 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
             model.interested_in = without_duplicates(events, "event", key, errors);
             model.events_known = true;
         }
+        "events" => model.events = Some(entry.value()?),
+        "batch_size" => model.batch_size = Some(entry.value_with(batch_size)?),
+        "batch_time" => model.batch_time = Some(duration(entry.value()?)?),
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
@@ -126,12 +155,19 @@ pub(crate) fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
 }
 
 fn partitions(input: ParseStream<'_>) -> syn::Result<LitInt> {
-    const EXPECTED: &str = "expected a number from 1 to 1024";
+    number(input, 1..=1_024, "expected a number from 1 to 1024")
+}
+
+fn batch_size(input: ParseStream<'_>) -> syn::Result<LitInt> {
+    number(input, 1..=10_000, "expected a number from 1 to 10000")
+}
+
+fn number(input: ParseStream<'_>, range: RangeInclusive<u16>, expected: &str) -> syn::Result<LitInt> {
     let number: LitInt =
-        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))?;
-    match number.base10_parse::<u16>() {
-        Ok(1..=1_024) => Ok(number),
-        _ => Err(syn::Error::new_spanned(number, EXPECTED)),
+        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), expected))?;
+    match number.base10_parse() {
+        Ok(value) if range.contains(&value) => Ok(number),
+        _ => Err(syn::Error::new_spanned(number, expected)),
     }
 }
 
@@ -140,6 +176,8 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
         let Part::Method(method) = part else { continue };
         if method.signature.ident == "on_error" {
             model.on_error = Some(OnError::read(method, &KIND, "HandlerFailure", errors));
+        } else if method.signature.ident == "on_batch" {
+            model.on_batch = Some(on_batch(method, errors));
         } else if method.signature.ident == "before_reset" {
             model.before_reset = Some(BeforeReset::read(method, errors));
         } else if handles(method, &model.interested_in) {
@@ -148,4 +186,8 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
             model.handlings.extend(handling);
         }
     }
+}
+
+fn on_batch(method: &Method, errors: &mut Errors) -> Given {
+    Given::read(method, &KIND, &[Parameter::Events], ON_BATCH, errors)
 }

@@ -174,14 +174,14 @@ fn t_264_keys_are_checked() {
                 interested_in = [E],
                 start_from = beginning,
                 consistency = ["x"],
-                batch_size = 5
+                batches = 5
             ),
             block.clone(),
         ),
         &[
             "expected `origin`, `current` or `position(42)`",
             "expected `strong` or `eventual`",
-            "unknown event handler key `batch_size`, expected `name`, `interested_in`, `start_from`, `consistency`, `partition_by`, `error` or `crate`",
+            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
             "the handler's name is empty",
         ],
     );

@@ -1,9 +1,10 @@
-use syn::Type;
-
 use crate::projection::KIND;
+use crate::projection::methods::ON_BATCH;
 use crate::projection::parse::Model;
+use crate::shared::batch::{WITHOUT_EVENTS, check_batch, check_without_methods};
 use crate::shared::errors::Errors;
-use crate::shared::handling::{Output, agreed_error, check_events, distinct};
+use crate::shared::given::Given;
+use crate::shared::handling::{agreed_error, check_events, distinct};
 use crate::shared::names::{check_wire_name, listed};
 
 /// Notes all mistakes, and drops what is there twice; false when no impl can be made.
@@ -13,7 +14,7 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     if model.events_known {
         check_events(&model.interested_in, &model.handlings, &KIND, errors);
     }
-    check_batch(model, errors);
+    check_events_or_batch(model, errors);
     if !model.has_rows {
         errors.at(
             &model.block.self_ty,
@@ -21,7 +22,9 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
         );
     }
     if model.error.is_none() {
-        model.error = agreed_error(&mut model.handlings, &KIND, errors).or_else(|| error_of_others(model));
+        let error = agreed_error(&mut model.handlings, &KIND, errors);
+        let others = || [&model.on_batch, &model.create].into_iter().flatten().find_map(Given::error);
+        model.error = error.or_else(others);
     }
     model.block.check_head(KIND.attribute, errors) && model.rows.is_some()
 }
@@ -44,42 +47,11 @@ fn check_keys(model: &Model, errors: &mut Errors) {
 }
 
 /// Events come to `on_batch`, or each to its own method.
-fn check_batch(model: &mut Model, errors: &mut Errors) {
-    let Some(events) = &model.events else {
-        if let Some(on_batch) = &model.on_batch {
-            errors.at(
-                &on_batch.method,
-                "`on_batch` takes a set of events: write `events = Events` instead of `interested_in`, with an enum that has `#[derive(EventSet)]`",
-            );
-        }
-        return;
-    };
-    if model.on_batch.is_none() {
-        errors.at(
-            events,
-            "no method takes the events: add `async fn on_batch(&self, events: &[Projected<Events>], rows: &mut ..) -> Result<(), Error>`",
-        );
+fn check_events_or_batch(model: &mut Model, errors: &mut Errors) {
+    if let Some(events) = &model.events {
+        check_batch(events, model.on_batch.as_ref(), ON_BATCH, errors);
+        check_without_methods(&mut model.handlings, &mut model.partition_by, errors);
+    } else if let Some(on_batch) = &model.on_batch {
+        errors.at(&on_batch.method, WITHOUT_EVENTS);
     }
-    for handling in &model.handlings {
-        errors.at(
-            &handling.method,
-            format!("`{}` is never called: with `events`, all events come to `on_batch`", handling.method),
-        );
-    }
-    model.handlings.clear();
-    if let Some(field) = model.partition_by.take() {
-        errors.at(
-            field,
-            "`partition_by` names a field of the events in `interested_in`, and does not go with `events`",
-        );
-    }
-}
-
-/// The error of `on_batch`, or of `create`.
-fn error_of_others(model: &Model) -> Option<Type> {
-    let outputs = [&model.on_batch, &model.create].into_iter().flatten().map(|given| &given.output);
-    outputs.into_iter().find_map(|output| match output {
-        Output::Result(error) => Some(error.clone()),
-        _ => None,
-    })
 }

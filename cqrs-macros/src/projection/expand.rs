@@ -1,9 +1,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 
-use crate::projection::methods::{Given, Rows};
+use crate::projection::methods::Rows;
 use crate::projection::parse::Model;
 use crate::shared::errors::Errors;
+use crate::shared::given::Given;
 use crate::shared::handling::Handling;
 use crate::shared::names::{plain, show};
 use crate::shared::set::Set;
@@ -100,7 +101,7 @@ fn connection(model: &Model) -> TokenStream {
 
 fn create_method(model: &Model, create: &Given) -> Option<TokenStream> {
     let (result, connection) = (result(model), connection(model));
-    let (cfgs, body) = (&create.cfgs, call(create, None));
+    let (cfgs, body) = (&create.cfgs, create.call(&["__rows"]));
     create.callable.then(|| {
         quote! {
             #(#cfgs)*
@@ -148,7 +149,7 @@ fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> Token
     let krate = &model.krate;
     let (result, connection) = (result(model), connection(model));
     let body = match on_batch.callable {
-        true => call(on_batch, Some(quote!(__events))),
+        true => on_batch.call(&["__events", "__rows"]),
         false => quote!(::core::result::Result::Ok(())),
     };
     quote! {
@@ -173,17 +174,6 @@ fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> Token
             #body
         }
     }
-}
-
-/// Calls a method that is given the rows.
-fn call(given: &Given, events: Option<TokenStream>) -> TokenStream {
-    let Given { method, rows, is_async, output, .. } = given;
-    let (start, end) = output.ends(method);
-    let rows = quote_spanned!(*rows=> __rows);
-    let events = events.map(|events| quote!(#events,));
-    let function = quote_spanned!(start=> Self::#method);
-    let arguments = quote_spanned!(end=> (self, #events #rows));
-    output.convert(&quote!(#function #arguments), *is_async, end)
 }
 
 fn partition_by(model: &Model, events: &TokenStream) -> Option<TokenStream> {

@@ -1,14 +1,12 @@
-use proc_macro2::{Ident, Span};
-use syn::spanned::Spanned;
 use syn::{Attribute, ReturnType, Type};
 
 use crate::projection::KIND;
 use crate::shared::decision::parameters;
 use crate::shared::errors::Errors;
-use crate::shared::handling::{Output, check_self};
+use crate::shared::given::{Given, Parameter};
+use crate::shared::handling::check_self;
 use crate::shared::impl_block::Method;
 use crate::shared::names::cfgs;
-use crate::shared::paths::located;
 
 /// The method `rows`.
 pub(crate) struct Rows {
@@ -51,74 +49,15 @@ impl Rows {
     }
 }
 
-/// A method that is given the rows: `create`, or `on_batch`.
-pub(crate) struct Given {
-    pub(crate) cfgs: Vec<Attribute>,
-    pub(crate) method: Ident,
-    /// Where the type of the rows stands.
-    pub(crate) rows: Span,
-    pub(crate) is_async: bool,
-    pub(crate) output: Output,
-    /// Whether the method can be called; otherwise its mistakes have been noted.
-    pub(crate) callable: bool,
+/// What the method looks like that batches come to.
+pub(crate) const ON_BATCH: &str =
+    "async fn on_batch(&self, events: &[Projected<Events>], rows: &mut ..) -> Result<(), Error>";
+
+pub(crate) fn create(method: &Method, errors: &mut Errors) -> Given {
+    const WANTED: &str = "async fn create(&self, rows: &mut ..) -> Result<(), Error>";
+    Given::read(method, &KIND, &[Parameter::Rows], WANTED, errors)
 }
 
-impl Given {
-    pub(crate) fn create(method: &Method, errors: &mut Errors) -> Self {
-        Self::read(
-            method,
-            &[Parameter::Rows],
-            "expected `async fn create(&self, rows: &mut ..) -> Result<(), Error>`",
-            errors,
-        )
-    }
-
-    pub(crate) fn on_batch(method: &Method, errors: &mut Errors) -> Self {
-        Self::read(
-            method,
-            &[Parameter::Events, Parameter::Rows],
-            "expected `async fn on_batch(&self, events: &[Projected<Events>], rows: &mut ..) -> Result<(), Error>`",
-            errors,
-        )
-    }
-
-    fn read(method: &Method, wanted: &[Parameter], text: &str, errors: &mut Errors) -> Self {
-        let mut mistakes = Errors::default();
-        check_self(method, &KIND, &mut mistakes);
-        let signature = &method.signature;
-        let types: Vec<_> = parameters(method).map(|parameter| &*parameter.ty).collect();
-        let fits =
-            types.len() == wanted.len() && types.iter().zip(wanted).all(|(ty, wanted)| wanted.fits(ty));
-        if !fits {
-            mistakes.at(&signature.inputs, text);
-        }
-        let callable = mistakes.is_empty();
-        errors.merge(mistakes);
-        let rows = types.last().map_or_else(|| signature.ident.span(), Spanned::span);
-        Self {
-            cfgs: cfgs(&method.attrs),
-            method: signature.ident.clone(),
-            rows: located(rows),
-            is_async: signature.asyncness.is_some(),
-            output: Output::of(&signature.output),
-            callable,
-        }
-    }
-}
-
-enum Parameter {
-    /// `&[..]`.
-    Events,
-    /// `&mut ..`.
-    Rows,
-}
-
-impl Parameter {
-    fn fits(&self, ty: &Type) -> bool {
-        let Type::Reference(reference) = ty else { return false };
-        match self {
-            Self::Events => reference.mutability.is_none() && matches!(&*reference.elem, Type::Slice(_)),
-            Self::Rows => reference.mutability.is_some(),
-        }
-    }
+pub(crate) fn on_batch(method: &Method, errors: &mut Errors) -> Given {
+    Given::read(method, &KIND, &[Parameter::Events, Parameter::Rows], ON_BATCH, errors)
 }

@@ -3,9 +3,11 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type};
 
 use crate::projection::KIND;
-use crate::projection::methods::{Given, Rows};
+use crate::projection::methods::{self, Rows};
+use crate::shared::batch::EXCLUSIVE;
 use crate::shared::consistency::strong;
 use crate::shared::errors::Errors;
+use crate::shared::given::Given;
 use crate::shared::handling::{Handling, handles};
 use crate::shared::impl_block::{ImplBlock, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
@@ -85,10 +87,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
     let done = read_keys.parse2(keys);
     errors.take(done);
     if let (Some(_), Some(key)) = (seen.get("interested_in"), seen.get("events")) {
-        errors.at(
-            key,
-            "`events` and `interested_in` exclude each other: the set of `events` tells which they are",
-        );
+        errors.at(key, EXCLUSIVE);
     }
     let is_there =
         |key: &str| seen.get(key).is_some() || key == "interested_in" && seen.get("events").is_some();
@@ -135,9 +134,9 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
             model.has_rows = true;
             model.rows = Rows::read(method, errors);
         } else if name == "create" {
-            model.create = Some(Given::create(method, errors));
+            model.create = Some(methods::create(method, errors));
         } else if name == "on_batch" {
-            model.on_batch = Some(Given::on_batch(method, errors));
+            model.on_batch = Some(methods::on_batch(method, errors));
         } else if handles(method, &model.interested_in) {
             model.handlings.extend(Handling::read(method, &KIND, errors));
         }

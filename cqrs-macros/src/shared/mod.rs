@@ -1,11 +1,13 @@
 //! What all macros share: reading keys and `impl` blocks, collecting errors, paths into the facade.
 
+pub(crate) mod batch;
 pub(crate) mod case;
 pub(crate) mod consistency;
 pub(crate) mod decision;
 pub(crate) mod dispatch;
 pub(crate) mod duration;
 pub(crate) mod errors;
+pub(crate) mod given;
 pub(crate) mod handling;
 pub(crate) mod impl_block;
 pub(crate) mod keys;

@@ -1,6 +1,7 @@
 //! Event handlers: what they are given, in which order, and what becomes of failures.
 
 mod ambient;
+mod batches;
 mod catch_up;
 pub mod domain;
 mod effects;

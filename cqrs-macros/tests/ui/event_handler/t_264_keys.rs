@@ -6,7 +6,7 @@ use bank::*;
 
 struct Reaction;
 
-#[event_handler(interested_in = [Opened], start_from = beginning, consistency = sometimes, batch_size = 5)]
+#[event_handler(interested_in = [Opened], start_from = beginning, consistency = sometimes, batches = 5)]
 impl Reaction {
     async fn on_opened(&self, _: &Opened) {}
 }

@@ -1,0 +1,127 @@
+//! Several events at once, acknowledged together.
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::error_text::error_text;
+use crate::handler::react::Reactions;
+use crate::handler::reaction::Reaction as _;
+use crate::handler::worker::End;
+use crate::handler::{Envelope, EventHandler, HandlerRunner, Tenure};
+use crate::panics;
+use crate::store::RecordedEvent;
+use crate::subscription::Buffered;
+
+impl<H: EventHandler> Reactions<H> {
+    /// Handles events that follow each other in the log, in batches.
+    pub(crate) async fn consume_batches(
+        &mut self,
+        runner: &HandlerRunner,
+        events: &[RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let mut queue = Vec::new();
+        take_wanted(runner, events, runner.position(), &mut queue);
+        while !queue.is_empty() {
+            self.fill(runner, &mut queue, tenure).await?;
+            let later = queue.split_off(queue.len().min(H::BATCH_SIZE));
+            let batch = std::mem::replace(&mut queue, later);
+            runner.check(tenure)?;
+            self.handle_together(runner, &batch, tenure).await?;
+            runner.save_if_due(tenure).await?;
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    /// Waits for more events while there are fewer than a batch may have, as long as the handler lets them wait.
+    async fn fill(
+        &self,
+        runner: &HandlerRunner,
+        queue: &mut Vec<RecordedEvent>,
+        tenure: &Tenure,
+    ) -> Result<(), End> {
+        if H::BATCH_TIME.is_zero() {
+            return Ok(());
+        }
+        let Some(deadline) = Instant::now().checked_add(H::BATCH_TIME) else { return Ok(()) };
+        let mut position = queue.last().map_or_else(|| runner.position(), |last| last.position);
+        while queue.len() < H::BATCH_SIZE {
+            match runner.tail.after(position) {
+                Buffered::Batch(batch) => {
+                    take_wanted(runner, &batch.events, position, queue);
+                    position = batch.last;
+                }
+                // There is more to come without waiting.
+                Buffered::Behind => return Ok(()),
+                Buffered::AtEnd => tokio::select! {
+                    biased;
+                    () = runner.stop.cancelled() => return Err(End::Stopped),
+                    () = tenure.lease.over() => return Err(End::Over),
+                    () = sleep_until(deadline) => return Ok(()),
+                    () = runner.subscriber.woken() => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands events to the handler at once; when it fails, one by one, each with retries of its own.
+    async fn handle_together(
+        &mut self,
+        runner: &HandlerRunner,
+        events: &[RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        if self.try_together(runner, events, tenure).await {
+            for event in events {
+                runner.effects.done_with(event.position);
+                runner.advance(event.position);
+            }
+            return Ok(());
+        }
+        for event in events {
+            runner.check(tenure)?;
+            runner.handle_one(self, event, tenure).await?;
+            runner.advance(event.position);
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    /// Whether all went well.
+    async fn try_together(&self, runner: &HandlerRunner, events: &[RecordedEvent], tenure: &Tenure) -> bool {
+        let mut batch = Vec::with_capacity(events.len());
+        for event in events {
+            if self.waits(runner, event, tenure) {
+                runner.control.leave(event.position);
+                continue;
+            }
+            let Ok(wanted) = runner.wanted::<H::Event, H::Error>(event) else { return false };
+            batch.extend(wanted.into_iter().map(|typed| Envelope::new(typed, runner.context(event, 1))));
+        }
+        let Some(first) = events.first().filter(|_| !batch.is_empty()) else { return true };
+        let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
+        let error = match panics::catch_async(work).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error_text(&error),
+            Err(panic) => panic,
+        };
+        tracing::debug!(
+            cqrs.handler = &*runner.name,
+            error,
+            "a batch failed, its events are handled one by one"
+        );
+        false
+    }
+}
+
+/// Takes the events of a stretch of the log behind a position.
+fn take_wanted(
+    runner: &HandlerRunner,
+    events: &[RecordedEvent],
+    position: u64,
+    queue: &mut Vec<RecordedEvent>,
+) {
+    let is_wanted = |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
+    queue.extend(events.iter().filter(is_wanted).cloned());
+}
