@@ -25,7 +25,8 @@ impl GivenLog {
     ///
     /// The events go the way of stored ones: they are encoded, decoded as what the handler is interested in, and a panic
     /// of the handler counts as a failure. When [`on_error`](EventHandler::on_error) panics, a handler stops. Failures
-    /// were seen first at the time of the event.
+    /// were seen first at the time of the event. A handler of batches gets each event by itself, as it does when a batch
+    /// has failed.
     ///
     /// ```
     /// # use cqrs_core::{event::*, handler::*};
