@@ -75,6 +75,9 @@ impl GivenLog {
     /// #     const NAME: &'static str = "Charge";
     /// #     fn identity(&self) -> impl std::fmt::Display { &self.order }
     /// # }
+    /// # impl Execute<Charge> for Shop {
+    /// #     fn execute(&self, _: &Charge, _: &mut Emitter<'_, Self>, _: &CommandContext) -> Result<(), Self::Error> { Ok(()) }
+    /// # }
     /// # #[derive(Default, Clone, Serialize, Deserialize)] struct Fulfilment { is_late: bool }
     /// # impl ProcessManager for Fulfilment {
     /// #     const NAME: &'static str = "fulfilment";
