@@ -169,13 +169,7 @@ fn t_264_keys_are_checked() {
     let block = quote! { impl H { async fn on_e(&self, event: &E) {} } };
     refused(
         &attribute(
-            quote!(
-                name = "",
-                interested_in = [E],
-                start_from = beginning,
-                consistency = ["x"],
-                batches = 5
-            ),
+            quote!(name = "", interested_in = [E], start_from = beginning, consistency = ["x"], batches = 5),
             block.clone(),
         ),
         &[
