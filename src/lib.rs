@@ -5,8 +5,8 @@ extern crate self as cqrs;
 
 pub use cqrs_core::{
     BoxError, aggregate, ambient, application, audit, clock, command, dispatch, event, handler, id, lineage,
-    middleware, process_manager, projection, publisher, router, schedule, schema, store, subscription,
-    telemetry,
+    memory_pressure, middleware, process_manager, projection, publisher, router, schedule, schema, store,
+    subscription, telemetry,
 };
 
 #[cfg(feature = "testing")]

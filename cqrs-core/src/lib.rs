@@ -28,6 +28,7 @@ pub mod event;
 pub mod handler;
 pub mod id;
 pub mod lineage;
+pub mod memory_pressure;
 pub mod middleware;
 pub mod process_manager;
 pub mod projection;

@@ -16,5 +16,6 @@ mod process_managers;
 mod program;
 mod projections;
 mod publishers;
+mod redelivery;
 mod subscriptions;
 mod time_travel;

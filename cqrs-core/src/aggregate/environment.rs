@@ -10,6 +10,7 @@ use crate::aggregate::sweep::Sweep;
 use crate::application::Config;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
+use crate::memory_pressure::LiveBound;
 use crate::store::{EventStore, SnapshotStore};
 
 /// What the aggregates of one application instance share.
@@ -27,7 +28,7 @@ pub(crate) struct Environment {
     pub(crate) payload_limit: usize,
     pub(crate) replay_page: usize,
     pub(crate) commands_per_append: usize,
-    pub(crate) max_live: usize,
+    pub(crate) bound: LiveBound,
     pub(crate) live: AtomicUsize,
     pub(crate) sweep: Sweep,
     pub(crate) snapshot_writers: Arc<Semaphore>,
@@ -64,7 +65,7 @@ impl Environment {
             payload_limit: config.payload_limit,
             replay_page: config.replay_page,
             commands_per_append: config.commands_per_append,
-            max_live: config.max_live_aggregates,
+            bound: LiveBound::new(config.max_live_aggregates),
             live: AtomicUsize::new(0),
             sweep: Sweep::new(),
             snapshot_writers: Arc::new(Semaphore::new(SNAPSHOT_WRITERS)),

@@ -64,7 +64,7 @@ impl Aggregates {
         job: Job<A>,
     ) {
         runtime.submit(stream_id, job).await;
-        if self.len() > self.environment.max_live {
+        if self.len() > self.environment.bound.current() {
             self.make_room();
         }
     }
@@ -100,24 +100,30 @@ impl Aggregates {
         if uses < self.look_again_at.load(Ordering::Relaxed) {
             return;
         }
-        let runtimes = self.runtimes();
-        let mut idle = Vec::new();
-        for (index, runtime) in runtimes.iter().enumerate() {
-            runtime.any.idle(&mut |last_use, stream_id| idle.push((last_use, index, stream_id)));
-        }
+        let bound = self.environment.bound.current();
+        let idle = Idle::of(self.runtimes());
         if idle.is_empty() {
             // All are busy. Looking again at once would cost more than it can find.
-            self.look_again_at.store(uses + self.environment.max_live as u64 / 16 + 1, Ordering::Relaxed);
+            self.look_again_at.store(uses + bound as u64 / 16 + 1, Ordering::Relaxed);
         }
-        let surplus = self.len().saturating_sub(self.environment.max_live);
-        if surplus == 0 || idle.is_empty() {
+        let surplus = self.len().saturating_sub(bound);
+        if surplus == 0 {
             return;
         }
-        let count = (surplus + self.environment.max_live / 16).min(idle.len());
-        idle.select_nth_unstable_by_key(count - 1, |(last_use, ..)| *last_use);
-        for (_, index, stream_id) in &idle[..count] {
-            runtimes[*index].any.evict(stream_id);
+        let retired = idle.retire(surplus + bound / 16);
+        if self.environment.bound.is_under_pressure() {
+            self.environment.bound.count(retired);
         }
+    }
+
+    /// Retires the less recently used half of the instances, as far as they are idle, and lowers the bound to what is
+    /// left, so that memory is not filled again at once; gives how many left.
+    pub(crate) fn relieve(&self) -> usize {
+        let _alone = self.making_room.lock().unwrap_or_else(PoisonError::into_inner);
+        let retired = Idle::of(self.runtimes()).retire(self.len().div_ceil(2));
+        self.environment.bound.count(retired);
+        self.environment.bound.lower(self.len());
+        retired
     }
 
     fn runtimes(&self) -> Vec<Runtime> {
@@ -127,6 +133,39 @@ impl Aggregates {
     fn create<A: Aggregate>(&self) -> Runtime {
         let runtime = Arc::new(AggregateRuntime::<A>::new(Arc::clone(&self.environment)));
         Runtime { typed: Arc::<AggregateRuntime<A>>::clone(&runtime), any: runtime }
+    }
+}
+
+/// The idle instances of the moment.
+struct Idle {
+    runtimes: Vec<Runtime>,
+    /// When each was used last, the index of its runtime, and its stream.
+    instances: Vec<(u64, usize, StreamId)>,
+}
+
+impl Idle {
+    fn of(runtimes: Vec<Runtime>) -> Self {
+        let mut instances = Vec::new();
+        for (index, runtime) in runtimes.iter().enumerate() {
+            runtime.any.idle(&mut |last_use, stream_id| instances.push((last_use, index, stream_id)));
+        }
+        Self { runtimes, instances }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    /// Retires the least recently used ones, at most `count`; gives how many were idle still.
+    fn retire(mut self, count: usize) -> usize {
+        let count = count.min(self.instances.len());
+        if count == 0 {
+            return 0;
+        }
+        self.instances.select_nth_unstable_by_key(count - 1, |(last_use, ..)| *last_use);
+        let retired =
+            self.instances[..count].iter().filter(|(_, index, id)| self.runtimes[*index].any.evict(id));
+        retired.count()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::application::{Application, Config, Definition, StartError, start};
 use crate::clock::{Clock, SystemClock};
 use crate::event::{EventSchema, EventSet};
 use crate::handler::{EventHandler, HandlerDefinition};
+use crate::memory_pressure::{MemoryMeter, SystemMemory};
 use crate::middleware::{Middleware, MiddlewareEntry};
 use crate::process_manager::ProcessManager;
 use crate::projection::Projection;
@@ -36,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) propagation: Propagation,
     pub(crate) config: Config,
+    pub(crate) memory_meter: Arc<dyn MemoryMeter>,
     pub(crate) services: Services,
     /// Instances for handlers and layers that are listed in the application.
     pub(crate) event_handlers: HashMap<TypeId, HandlerDefinition>,
@@ -64,6 +66,7 @@ impl<A: Application> Builder<A> {
             clock: Arc::new(SystemClock),
             propagation: Propagation::default(),
             config: Config::new(),
+            memory_meter: Arc::new(SystemMemory),
             services: Services::default(),
             event_handlers: HashMap::new(),
             middleware: HashMap::new(),
@@ -186,6 +189,13 @@ impl<A: Application> Builder<A> {
     /// Sets bounds and intervals.
     pub fn config(mut self, config: Config) -> Self {
         self.parts.config = config;
+        self
+    }
+
+    /// Sets what tells how much memory is in use, by which aggregates leave it when it runs short: see
+    /// [`memory_pressure`](crate::memory_pressure). [`SystemMemory`] unless set.
+    pub fn memory_meter(mut self, meter: impl MemoryMeter) -> Self {
+        self.parts.memory_meter = Arc::new(meter);
         self
     }
 

@@ -13,6 +13,10 @@ use std::time::Duration;
 pub struct Config {
     pub(crate) payload_limit: usize,
     pub(crate) max_live_aggregates: usize,
+    pub(crate) memory_high_water: u8,
+    pub(crate) memory_low_water: u8,
+    pub(crate) memory_interval: Duration,
+    pub(crate) ignores_memory: bool,
     pub(crate) replay_page: usize,
     pub(crate) commands_per_append: usize,
     pub(crate) tail_page: usize,
@@ -33,6 +37,10 @@ impl Default for Config {
         Self {
             payload_limit: 1024 * 1024,
             max_live_aggregates: 100_000,
+            memory_high_water: 85,
+            memory_low_water: 70,
+            memory_interval: Duration::from_secs(5),
+            ignores_memory: false,
             replay_page: 1_000,
             commands_per_append: 64,
             tail_page: 1_000,
@@ -66,6 +74,32 @@ impl Config {
     /// recently used idle ones leave.
     pub fn max_live_aggregates(mut self, count: usize) -> Self {
         self.max_live_aggregates = count.max(1);
+        self
+    }
+
+    /// From which part of the memory that may be used on it counts as short, in percent; 85 unless set. Aggregates leave it
+    /// then: see [`memory_pressure`](crate::memory_pressure).
+    pub fn memory_high_water(mut self, percent: u8) -> Self {
+        self.memory_high_water = percent;
+        self
+    }
+
+    /// Below which part of the memory that may be used it does not count as short any more, in percent; 70 unless set.
+    /// One above the high-water mark counts as that.
+    pub fn memory_low_water(mut self, percent: u8) -> Self {
+        self.memory_low_water = percent;
+        self
+    }
+
+    /// How often the application looks at the memory in use, at least 10 ms; 5 s unless set.
+    pub fn memory_interval(mut self, interval: Duration) -> Self {
+        self.memory_interval = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Does not look at the memory in use: [`Config::max_live_aggregates`] is all that bounds live aggregates.
+    pub fn ignore_memory(mut self) -> Self {
+        self.ignores_memory = true;
         self
     }
 

@@ -129,6 +129,7 @@ impl Core {
             state: self.state(),
             handlers: self.handler_statuses().await?,
             live_aggregates: self.aggregates.len(),
+            memory: self.aggregates.environment().bound.status(),
             dispatches: self.dispatches.len(),
         })
     }

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::handler::{HandlerState, HandlerStatus};
+use crate::memory_pressure::MemoryStatus;
 
 /// What an application instance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +40,8 @@ pub struct Health {
     pub handlers: Vec<HandlerStatus>,
     /// How many aggregates are in memory.
     pub live_aggregates: usize,
+    /// How memory is, and how many aggregates have left it for its sake.
+    pub memory: MemoryStatus,
     /// How many dispatches are under way.
     pub dispatches: usize,
 }

@@ -19,6 +19,7 @@ use crate::handler::repartition::{RepartitionError, repartition};
 use crate::handler::spread::SpreadTask;
 use crate::handler::{HandlerBoard, HandlerDefinition, HandlerRunner, HandlerState, Role, StartFrom};
 use crate::lease::Leases;
+use crate::memory_pressure::{self, MemoryMeter};
 use crate::projection::ProjectionControl;
 use crate::subscription::Tail;
 use crate::telemetry;
@@ -140,7 +141,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         stop_services,
         shutdown: tokio::sync::Mutex::new(Some(claim)),
     });
-    spawn_services(&core, tail);
+    spawn_services(&core, tail, parts.memory_meter);
     spawn_spreads(&core, &runners);
     let definitions = places.into_iter().map(|place| place.definition);
     spawn_handlers(&core, definitions.zip(runners));
@@ -277,6 +278,24 @@ impl Supervised for SampleTask {
     fn run(&self) -> BoxFuture<'_, ()> {
         Box::pin(telemetry::sample::run(&self.core, self.stop.clone()))
     }
+
+    /// Nobody else depends on it.
+    fn may_be_given_up(&self) -> bool {
+        true
+    }
+}
+
+struct MemoryTask {
+    core: Arc<Core>,
+    meter: Arc<dyn MemoryMeter>,
+    stop: CancellationToken,
+}
+
+impl Supervised for MemoryTask {
+    fn run(&self) -> BoxFuture<'_, ()> {
+        let Core { aggregates, config, .. } = &*self.core;
+        Box::pin(memory_pressure::watch(aggregates, &*self.meter, config, &self.stop))
+    }
 }
 
 struct HandlerTask {
@@ -298,7 +317,7 @@ impl Supervised for HandlerTask {
     }
 }
 
-fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
+fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>, meter: Arc<dyn MemoryMeter>) {
     let stop = core.stop_services.clone();
     let task = TailTask { tail, stop: stop.clone() };
     core.tasks.spawn(async move { supervise("tail", stop, task).await });
@@ -308,6 +327,11 @@ fn spawn_services(core: &Arc<Core>, tail: Arc<Tail>) {
     let stop = core.stop_services.clone();
     let task = SampleTask { core: Arc::clone(core), stop: stop.clone() };
     core.tasks.spawn(async move { supervise("metrics", stop, task).await });
+    if !core.config.ignores_memory {
+        let stop = core.stop_services.clone();
+        let task = MemoryTask { core: Arc::clone(core), meter, stop: stop.clone() };
+        core.tasks.spawn(async move { supervise("memory", stop, task).await });
+    }
 }
 
 /// Has this node share the partitions of handlers with others.

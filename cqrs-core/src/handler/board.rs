@@ -171,7 +171,7 @@ impl Entry {
     }
 
     /// The position up to which nothing is left to handle.
-    fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.parts.iter().map(Part::position).min().unwrap_or_default()
     }
 

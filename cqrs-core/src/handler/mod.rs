@@ -46,6 +46,8 @@ pub(crate) use consumer::Consumer;
 pub(crate) use control::HandlerControl;
 pub(crate) use effects::Effects;
 pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
+#[cfg(feature = "testing")]
+pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use parked::{PARKED, storable};
 pub(crate) use partition::{KeyOf, Partition, Partitioner};

@@ -29,6 +29,8 @@ pub(crate) enum Order {
     Hold { round: Round },
     /// The first partition has begun anew: the others are to be told to.
     ResetOthers { to: Option<u64>, round: Round },
+    /// To handle again what is behind a position, as if that had not been noted down.
+    Redeliver { after: u64 },
 }
 
 /// Tells one time that a handler is to begin anew from another.
@@ -49,6 +51,7 @@ impl Order {
             Self::Pause => PAUSE.to_owned(),
             Self::Reset { .. } | Self::ResetOthers { .. } => RESET.to_owned(),
             Self::Hold { .. } => HOLD.to_owned(),
+            Self::Redeliver { .. } => "redeliver".to_owned(),
         }
     }
 

@@ -106,6 +106,7 @@ impl HandlerRunner {
                     reset.map(|is_done| is_held = !is_done)
                 }
                 Ok(Order::ResetOthers { to, round }) => self.reset_others(to, &round, done, tenure).await?,
+                Ok(Order::Redeliver { after }) => self.redeliver(after, done, tenure).await?,
                 Ok(Order::RetryParked { key }) => {
                     consumer.retry_parked(self, &key, true, done, tenure).await?
                 }
@@ -125,6 +126,27 @@ impl HandlerRunner {
             self.set_state(if is_paused { HandlerState::Paused } else { HandlerState::Running });
         }
         Ok(())
+    }
+
+    /// Goes back to a position that the handler has passed. Events of parked keys go on waiting.
+    async fn redeliver(
+        &self,
+        after: u64,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
+    ) -> Result<Result<(), StoreError>, End> {
+        let position = after.min(self.position());
+        // Checkpoints do not go back by themselves.
+        if let Err(error) = self.checkpoints.delete_checkpoint(&self.name).await {
+            return Ok(Err(error));
+        }
+        (tenure.saved, tenure.tried) = (position, position);
+        self.progress.send_modify(|progress| progress.position = position);
+        self.commit(done.position(position), tenure).await?;
+        // Whoever has seen the order waits for it to be gone.
+        self.progress.send_modify(|_| {});
+        tracing::info!(cqrs.handler = &*self.name, cqrs.position = position, "events are handled again");
+        Ok(Ok(()))
     }
 
     fn report_unfollowed(&self, error: &StoreError, tenure: &mut Tenure) {

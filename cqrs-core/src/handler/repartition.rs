@@ -156,7 +156,7 @@ impl Kept {
                 ORDER => match Order::of_record(record)? {
                     Order::RetryParked { key } | Order::SkipParked { key } => is_of(&key),
                     Order::Reset { .. } => partition.index == 0,
-                    Order::Pause => true,
+                    Order::Pause | Order::Redeliver { .. } => true,
                     // The lowest position is that to which the others were to go.
                     Order::Hold { .. } | Order::ResetOthers { .. } => false,
                 },

@@ -12,6 +12,7 @@ use crate::error_text::error_text;
 use crate::event::{DecodeError, Decoded, decode};
 use crate::handler::{Consumer, End, HandlerRunner, HandlerState, PARKED, ParkedKey, Tenure};
 use crate::panics;
+use crate::process_manager::admit::{Admitted, admit};
 use crate::process_manager::command::COMMAND;
 use crate::process_manager::instance::{INSTANCE, Instance, Known, ProcessPhase};
 use crate::process_manager::manage::{Managing, WRITE_AFTER};
@@ -550,7 +551,7 @@ async fn handle_one<P: ProcessManager>(
             _ => &mut nobody,
         };
         let is_back = subject.progress.phase == ProcessPhase::Compensating;
-        let mut failed = runner.fail(&handled.id, subject, &occasion, error, attempt).await;
+        let mut failed = runner.caller().fail(&handled.id, subject, &occasion, error, attempt).await;
         first_failed_at = Some(failed.first_failed_at);
         match failed.action {
             ProcessAction::Retry => {
@@ -613,26 +614,13 @@ async fn attempt<P: ProcessManager>(
         Known::Absent => None,
         Known::Present(instance) => Some(instance.clone()),
     };
-    let (mut wanted, mut ends) = (Vec::new(), false);
-    for (role, event) in events {
-        match (role, &mut instance) {
-            (Role::StartStrict, Some(_)) => return Err(ProcessError::AlreadyStarted),
-            (Role::ContinueStrict, None) => return Err(ProcessError::NotStarted),
-            (Role::Start, Some(_)) | (Role::Continue | Role::Stop, None) => continue,
-            (Role::Start | Role::StartStrict | Role::StartOrContinue, none @ None) => {
-                *none = Some(Box::new(Instance::begin(position)));
-            }
-            (_, Some(_)) => {}
-        }
-        ends |= *role == Role::Stop;
-        wanted.push(event.clone());
-    }
+    let Admitted { wanted, ends } = admit(&mut instance, events, position)?;
     let Some(mut instance) = instance else { return Ok(()) };
     if wanted.is_empty() || instance.progress.phase == ProcessPhase::Compensating {
         return Ok(());
     }
     instance.progress.position = position;
-    let mut outcome = runner.step(&handled.id, &mut instance, occasion, wanted).await?;
+    let mut outcome = runner.caller().step(&handled.id, &mut instance, occasion, wanted).await?;
     outcome.is_stopped |= ends;
     handled.known = Known::Present(instance);
     handled.add(outcome);

@@ -147,13 +147,13 @@ impl<P: ProcessManager> Managing<P> {
             pending: self.outbox.unsent(&id),
         };
         let occasion = Occasion::Deadline(timer.clone());
-        let error = match runner.step(&id, &mut instance, &occasion, Vec::new()).await {
+        let error = match runner.caller().step(&id, &mut instance, &occasion, Vec::new()).await {
             Ok(outcome) => {
                 return self.take_over(runner, &id, Known::Present(instance), outcome, tenure).await;
             }
             Err(error) => error,
         };
-        let failed = runner.fail(&id, &mut instance, &occasion, error, attempt).await;
+        let failed = runner.caller().fail(&id, &mut instance, &occasion, error, attempt).await;
         let Some((instance, failed)) = self.end_attempt(runner, &id, instance, failed, tenure).await? else {
             return Ok(());
         };
@@ -192,14 +192,14 @@ impl<P: ProcessManager> Managing<P> {
                 }
             };
             let attempt = Attempt { number: 1, first_failed_at: None, pending: self.outbox.unsent(&id) };
-            let error = match runner.step(&id, &mut instance, &Occasion::Idle, Vec::new()).await {
+            let error = match runner.caller().step(&id, &mut instance, &Occasion::Idle, Vec::new()).await {
                 Ok(outcome) => {
                     self.take_over(runner, &id, Known::Present(instance), outcome, tenure).await?;
                     continue;
                 }
                 Err(error) => error,
             };
-            let failed = runner.fail(&id, &mut instance, &Occasion::Idle, error, attempt).await;
+            let failed = runner.caller().fail(&id, &mut instance, &Occasion::Idle, error, attempt).await;
             if let Some((instance, _)) = self.end_attempt(runner, &id, instance, failed, tenure).await? {
                 // It is told again after as much time.
                 self.keep(runner, &id, instance);

@@ -1,6 +1,7 @@
 //! Process managers: what goes on over several aggregates, and for longer than one command.
 
 mod action;
+mod admit;
 mod command;
 mod consumer;
 mod due;
@@ -27,8 +28,18 @@ pub use sending::Sending;
 
 pub(crate) use command::{Content, first_unsent};
 pub(crate) use manage::Managing;
-pub(crate) use step::Occasion;
+pub(crate) use step::{Caller, Occasion};
 pub(crate) use timer::{TIMER, Timer};
+
+/// What the testing kit calls process managers with.
+#[cfg(feature = "testing")]
+pub(crate) use {
+    admit::{Admitted, admit},
+    command::Pending,
+    instance::{Instance, Undo},
+    settle::is_transient,
+    step::{Attempt, Failed, Outcome as StepOutcome, TimerOutcome},
+};
 
 use std::error::Error;
 use std::time::Duration;

@@ -107,7 +107,7 @@ impl Outbox {
                 correlation_id: command.correlation_id,
                 metadata: command.metadata.clone(),
             };
-            let ambient = runner.ambient_of(&cause);
+            let ambient = runner.caller().ambient_of(&cause);
             let core = runner.core.clone();
             self.flights.spawn(async move {
                 let result = send(core, command, ambient).await;

@@ -81,7 +81,7 @@ impl<P: ProcessManager> Managing<P> {
         self.done_with(id);
         if P::AFTER_COMMAND {
             let occasion = Occasion::Command(command);
-            match runner.step(id, &mut instance, &occasion, Vec::new()).await {
+            match runner.caller().step(id, &mut instance, &occasion, Vec::new()).await {
                 Ok(outcome) => {
                     return self.take_over(runner, id, Known::Present(instance), outcome, tenure).await;
                 }
@@ -168,7 +168,7 @@ impl<P: ProcessManager> Managing<P> {
         let sent = Box::new(command.sent());
         let error = ProcessError::Command { command: sent, source: Box::new(error) };
         let occasion = Occasion::Command(command.clone());
-        let failed = runner.fail(id, &mut subject, &occasion, error, attempt).await;
+        let failed = runner.caller().fail(id, &mut subject, &occasion, error, attempt).await;
         let is_back = subject.progress.phase == ProcessPhase::Compensating;
         let action = match failed.action {
             ProcessAction::Compensate if !is_known || is_back => ProcessAction::Park,
@@ -225,7 +225,7 @@ impl<P: ProcessManager> Managing<P> {
 }
 
 /// Whether the store is to blame, so that the same command will be carried out when it answers again.
-fn is_transient(error: &DispatchError<Rejection>) -> bool {
+pub(crate) fn is_transient(error: &DispatchError<Rejection>) -> bool {
     matches!(
         error,
         DispatchError::Store { .. } | DispatchError::OutcomeUnknown { .. } | DispatchError::NotRunning { .. }

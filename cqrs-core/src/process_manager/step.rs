@@ -1,13 +1,15 @@
 //! Calling a process manager: one instance, one thing after the other, with nothing left of what fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, Utc};
 
-use crate::ambient::Ambient;
+use crate::ambient::{Ambient, HandlerKey};
+use crate::application::Core;
+use crate::clock::Clock;
 use crate::error_text::error_text;
 use crate::event::{EventContext, Metadata};
-use crate::handler::HandlerRunner;
+use crate::handler::{Effects, HandlerRunner};
 use crate::id::{CommandId, CorrelationId};
 use crate::panics;
 use crate::process_manager::command::{Pending, Place};
@@ -18,7 +20,8 @@ use crate::process_manager::timer::{Timer, TimerChange};
 use crate::process_manager::{
     Process, ProcessAction, ProcessError, ProcessFailure, ProcessManager, SentCommand,
 };
-use crate::telemetry;
+use crate::telemetry::handler::Named;
+use crate::telemetry::{self, Propagation};
 
 /// What a process manager is called for.
 pub(crate) enum Occasion {
@@ -138,7 +141,30 @@ pub(crate) struct Attempt {
     pub(crate) pending: Vec<SentCommand>,
 }
 
+/// Calls the instances of a process manager, with what they are told about where they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) application: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) core: &'a Weak<Core>,
+    pub(crate) effects: &'a Arc<Effects>,
+    pub(crate) key: &'a HandlerKey,
+    pub(crate) propagation: &'a Propagation,
+}
+
 impl HandlerRunner {
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        let Self { application, name, clock, core, effects, key, propagation, .. } = self;
+        Caller { application, name, clock: &**clock, core, effects, key, propagation }
+    }
+}
+
+impl Caller<'_> {
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { application: self.application, handler: self.name }
+    }
+
     /// Has an instance do one step. What it did is in its state and in the outcome when it went well, and is forgotten
     /// when it did not. `events` are what an event was decoded to.
     pub(crate) async fn step<P: ProcessManager>(
@@ -181,30 +207,46 @@ impl HandlerRunner {
         error: ProcessError<P::Error>,
         attempt: Attempt,
     ) -> Failed {
-        let first_failed_at = attempt.first_failed_at.unwrap_or_else(|| self.clock.now());
-        let failure = ProcessFailure {
+        let failure = self.failure(id, instance, occasion, error, attempt);
+        self.decide(id, instance, occasion, &failure).await
+    }
+
+    pub(crate) fn failure<P: ProcessManager>(
+        &self,
+        id: &Arc<str>,
+        instance: &Instance<P>,
+        occasion: &Occasion,
+        error: ProcessError<P::Error>,
+        attempt: Attempt,
+    ) -> ProcessFailure<P::Error> {
+        ProcessFailure {
             error,
             instance: id.as_ref().to_owned(),
             event: occasion.event().cloned(),
             pending: attempt.pending,
             is_compensating: instance.progress.phase == ProcessPhase::Compensating,
             attempt: attempt.number,
-            first_failed_at,
-        };
+            first_failed_at: attempt.first_failed_at.unwrap_or_else(|| self.clock.now()),
+        }
+    }
+
+    /// [`Caller::fail`] for a failure that somebody looks at besides.
+    pub(crate) async fn decide<P: ProcessManager>(
+        &self,
+        id: &Arc<str>,
+        instance: &mut Instance<P>,
+        occasion: &Occasion,
+        failure: &ProcessFailure<P::Error>,
+    ) -> Failed {
         let text = error_text(&failure.error);
         let mut state = instance.state.clone();
         let mut process = self.process(id, occasion);
         let ambient = self.ambient_of(&process.cause);
-        let asked = Box::pin(ambient.enter(state.on_error(&failure, &mut process)));
+        let asked = Box::pin(ambient.enter(state.on_error(failure, &mut process)));
         let action = match panics::catch_async(asked).await {
             Ok(action) => action,
             Err(panic) => {
-                tracing::error!(
-                    cqrs.handler = &*self.name,
-                    cqrs.instance = &**id,
-                    panic,
-                    "on_error panicked"
-                );
+                tracing::error!(cqrs.handler = self.name, cqrs.instance = &**id, panic, "on_error panicked");
                 process = self.process(id, occasion);
                 ProcessAction::Park
             }
@@ -221,7 +263,7 @@ impl HandlerRunner {
         };
         telemetry::process_manager::failed(self, action);
         tracing::warn!(
-            cqrs.handler = &*self.name,
+            cqrs.handler = self.name,
             cqrs.instance = &**id,
             cqrs.attempt = failure.attempt,
             error = text,
@@ -229,7 +271,8 @@ impl HandlerRunner {
             "{} failed",
             occasion.what()
         );
-        Failed { action, text, attempts: failure.attempt, first_failed_at, outcome }
+        let ProcessFailure { attempt: attempts, first_failed_at, .. } = *failure;
+        Failed { action, text, attempts, first_failed_at, outcome }
     }
 
     fn process(&self, id: &Arc<str>, occasion: &Occasion) -> Process {
@@ -239,7 +282,7 @@ impl HandlerRunner {
             cause: occasion.cause(),
             now: self.clock.now(),
             core: self.core.clone(),
-            effects: Arc::clone(&self.effects),
+            effects: Arc::clone(self.effects),
             wanted: Wanted::default(),
         }
     }

@@ -16,7 +16,7 @@ pub(crate) async fn observe<E: ErrorType>(
     work: impl Future<Output = Result<(), E>>,
 ) -> Result<(), E> {
     observed(span(runner, event, attempt), work, |stopwatch, result| {
-        processed(runner, stopwatch.seconds(), 1, result.err());
+        processed(runner.named(), stopwatch.seconds(), 1, result.err());
     })
     .await
 }
@@ -47,9 +47,22 @@ fn span(runner: &HandlerRunner, event: &RecordedEvent, attempt: Attempt) -> Span
     span
 }
 
+/// Whom a metric is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) application: &'a str,
+    pub(crate) handler: &'a str,
+}
+
+impl HandlerRunner {
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { application: &self.application, handler: &self.handler }
+    }
+}
+
 /// So many events were handed to user code at once, and came to that.
 pub(super) fn processed(
-    runner: &HandlerRunner,
+    named: Named<'_>,
     seconds: Option<f64>,
     events: usize,
     error_type: Option<&'static str>,
@@ -59,8 +72,8 @@ pub(super) fn processed(
         monotonic_counter.messaging.client.consumed.messages = events as u64,
         messaging.system = "cqrs",
         messaging.operation.name = "process",
-        cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.handler,
+        cqrs.application = named.application,
+        cqrs.handler = named.handler,
         error.type = error_type,
     );
 }
@@ -68,7 +81,7 @@ pub(super) fn processed(
 /// Something failed in a handler, and that becomes of it.
 pub(crate) fn failed(runner: &HandlerRunner, action: ErrorAction) {
     failed_with(
-        runner,
+        runner.named(),
         match action {
             ErrorAction::Retry | ErrorAction::RetryAfter(_) => "retry",
             ErrorAction::Skip => "skip",
@@ -78,11 +91,11 @@ pub(crate) fn failed(runner: &HandlerRunner, action: ErrorAction) {
     );
 }
 
-pub(super) fn failed_with(runner: &HandlerRunner, action: &'static str) {
+pub(super) fn failed_with(named: Named<'_>, action: &'static str) {
     metric!(
         monotonic_counter.cqrs.handler.failures = 1_u64,
-        cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.handler,
+        cqrs.application = named.application,
+        cqrs.handler = named.handler,
         cqrs.action = action,
     );
 }

@@ -3,14 +3,14 @@ use tracing::field::Empty;
 
 use crate::event::EventContext;
 use crate::handler::HandlerRunner;
-use crate::process_manager::{Occasion, ProcessAction, ProcessError};
+use crate::process_manager::{Caller, Occasion, ProcessAction, ProcessError};
 use crate::telemetry::SPANS;
 use crate::telemetry::handler::{failed_with, processed};
 use crate::telemetry::observed::observed;
 
 /// The span of a step, linked to what the step is for: the dispatch that an event comes from, the step that has set a
 /// deadline, the dispatch of a command.
-pub(crate) fn span(runner: &HandlerRunner, instance: &str, occasion: &Occasion) -> Span {
+pub(crate) fn span(caller: &Caller<'_>, instance: &str, occasion: &Occasion) -> Span {
     let event = occasion.event();
     let span = tracing::debug_span!(
         target: SPANS,
@@ -24,8 +24,8 @@ pub(crate) fn span(runner: &HandlerRunner, instance: &str, occasion: &Occasion) 
         messaging.operation.type = "process",
         messaging.message.id = event.map(|event| tracing::field::display(event.event_id())),
         messaging.message.conversation_id = event.map(|event| tracing::field::display(event.correlation_id())),
-        cqrs.application = &*runner.application,
-        cqrs.handler = &*runner.handler,
+        cqrs.application = caller.application,
+        cqrs.handler = caller.name,
         cqrs.instance = instance,
         cqrs.occasion = occasion.kind(),
         cqrs.event_type = event.map(EventContext::event_type),
@@ -33,27 +33,27 @@ pub(crate) fn span(runner: &HandlerRunner, instance: &str, occasion: &Occasion) 
         error.type = Empty,
     );
     if let Some(metadata) = occasion.metadata() {
-        runner.propagation.link(&span, metadata);
+        caller.propagation.link(&span, metadata);
     }
     span
 }
 
 /// Has an instance do a step.
 pub(crate) async fn observe<E>(
-    runner: &HandlerRunner,
+    caller: &Caller<'_>,
     span: &Span,
     work: impl Future<Output = Result<(), ProcessError<E>>>,
 ) -> Result<(), ProcessError<E>> {
     observed(span.clone(), work, |stopwatch, result| {
-        processed(runner, stopwatch.seconds(), 1, result.err());
+        processed(caller.named(), stopwatch.seconds(), 1, result.err());
     })
     .await
 }
 
 /// Something failed in a process manager, and that becomes of it.
-pub(crate) fn failed(runner: &HandlerRunner, action: ProcessAction) {
+pub(crate) fn failed(caller: &Caller<'_>, action: ProcessAction) {
     failed_with(
-        runner,
+        caller.named(),
         match action {
             ProcessAction::Retry | ProcessAction::RetryAfter(_) => "retry",
             ProcessAction::Skip => "skip",

@@ -15,7 +15,7 @@ pub(crate) async fn observe(
     work: impl Future<Output = Result<(), Trouble>>,
 ) -> Result<(), Trouble> {
     observed(span(runner, events), work, |stopwatch, result| {
-        processed(runner, stopwatch.seconds(), events.len(), result.err());
+        processed(runner.named(), stopwatch.seconds(), events.len(), result.err());
     })
     .await
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, EventRegistry, EventSet, Metadata, decode};
+use crate::event::{DecodeError, Decoded, EventSet, Metadata, decode};
 use crate::id::{CommandId, CorrelationId, EventId};
 use crate::projection::{
     GenerationState, Projected, Projection, ProjectionContext, ProjectionPlace, RowPlace, RowStore,
@@ -15,23 +15,31 @@ use crate::projection::{
 };
 use crate::store::{EventFilter, HandlerCommit, RecordedEvent, StreamId};
 use crate::testing::clock::standstill;
+use crate::testing::scene::{APPLICATION, registry_of};
 
-/// Events of a scenario for a projection, in the order of the log.
+/// Events of a scenario for a projection, an event handler or a process manager, in the order of the log.
 ///
 /// See [`given_log`].
 #[derive(Clone)]
-#[must_use = "a scenario goes on with `.project(..)`"]
+#[must_use = "a scenario goes on with `.project(..)`, `.handle(..)` or `.process(..)`"]
 pub struct GivenLog {
-    events: Vec<RecordedEvent>,
+    pub(crate) events: Vec<RecordedEvent>,
     versions: HashMap<StreamId, u64>,
-    now: DateTime<Utc>,
-    metadata: Metadata,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) metadata: Metadata,
+    pub(crate) attempt: u32,
 }
 
-/// Begins a scenario of a projection: given these events, it has those rows. There is neither log nor application.
+/// Begins a scenario of what reacts to events. There is neither log nor application.
 ///
-/// The events go the way of stored ones: they are encoded, and decoded as what the projection is interested in, and its
-/// rows are created, written and committed where they lie, in memory or in a database.
+/// | given events, | with |
+/// |---|---|
+/// | a projection has rows | [`GivenLog::project`] |
+/// | an event handler handles them, or fails | [`GivenLog::handle`] |
+/// | a process manager has come to some point, from which the scenario goes on | [`GivenLog::process`] |
+///
+/// The events go the way of stored ones: they are encoded, and decoded as what is of interest. The rows of a projection
+/// are created, written and committed where they lie, in memory or in a database.
 ///
 /// ```
 /// # use std::collections::BTreeMap;
@@ -53,7 +61,13 @@ pub struct GivenLog {
 /// # }
 /// ```
 pub fn given_log() -> GivenLog {
-    GivenLog { events: Vec::new(), versions: HashMap::new(), now: standstill(), metadata: Metadata::new() }
+    GivenLog {
+        events: Vec::new(),
+        versions: HashMap::new(),
+        now: standstill(),
+        metadata: Metadata::new(),
+        attempt: 1,
+    }
 }
 
 impl GivenLog {
@@ -101,6 +115,12 @@ impl GivenLog {
     /// Attaches a value to the events from here on.
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(name, value);
+        self
+    }
+
+    /// Sets which attempt at the events it is; 1 unless set.
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
         self
     }
 
@@ -156,11 +176,10 @@ impl GivenLog {
 
     /// The events that the projection is interested in, behind position `made`.
     fn typed<P: Projection>(self, made: u64) -> Vec<Projected<P::Event>> {
-        let mut registry = EventRegistry::of_program();
-        P::Event::schemas().into_iter().for_each(|schema| registry.register(schema));
+        let registry = registry_of::<P::Event>();
         let wanted = P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()));
         let place = Arc::new(ProjectionPlace {
-            application: Arc::from("test"),
+            application: Arc::from(APPLICATION),
             projection: Arc::from(P::NAME),
             version: P::VERSION,
             is_rebuild: false,
@@ -173,7 +192,7 @@ impl GivenLog {
             event.position += made;
             let decoded = decode::<P::Event, DecodeError>(&registry, &event, |decoded| {
                 if let Decoded::Event(typed) = decoded {
-                    let context = ProjectionContext::new(event.clone(), Arc::clone(&place), 1);
+                    let context = ProjectionContext::new(event.clone(), Arc::clone(&place), self.attempt);
                     batch.push(Projected::new(typed, context));
                 }
                 Ok(())
@@ -197,7 +216,7 @@ async fn begin<P: Projection>(projection: &P) -> Result<(RowPlace, u64), P::Erro
         let position = expect(rows.claim(&place).await).position;
         return Ok((place, position));
     }
-    let place = place(expect(rows.add(P::NAME, P::VERSION, "test").await));
+    let place = place(expect(rows.add(P::NAME, P::VERSION, APPLICATION).await));
     expect(rows.claim(&place).await);
     let mut transaction = expect(rows.make(&place).await);
     projection.create(transaction.connection()).await?;

@@ -4,18 +4,26 @@ use std::panic::Location;
 /// A step that nobody has looked at: dropping it fails the test.
 #[derive(Debug)]
 pub(crate) struct Unchecked {
-    command: &'static str,
+    what: &'static str,
+    happened: &'static str,
+    hint: &'static str,
     at: &'static Location<'static>,
     armed: bool,
 }
 
 impl Unchecked {
-    pub(crate) fn new(command: &'static str, at: &'static Location<'static>) -> Self {
-        Self { command, at, armed: true }
+    /// `what` has `happened`, and `hint` is what might be asserted of it.
+    pub(crate) fn new(
+        what: &'static str,
+        happened: &'static str,
+        hint: &'static str,
+        at: &'static Location<'static>,
+    ) -> Self {
+        Self { what, happened, hint, at, armed: true }
     }
 
-    pub(crate) fn command(&self) -> &'static str {
-        self.command
+    pub(crate) fn what(&self) -> &'static str {
+        self.what
     }
 
     /// Somebody has looked.
@@ -37,8 +45,8 @@ impl fmt::Display for Unchecked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "nothing was asserted of {}, executed at {}: add `.then_events(..)` or another `.then_..`",
-            self.command, self.at
+            "nothing was asserted of {}, {} at {}: add {} or another `.then_..`",
+            self.what, self.happened, self.at, self.hint
         )
     }
 }

@@ -3,7 +3,7 @@ use std::panic::Location;
 
 use crate::aggregate::Aggregate;
 use crate::command::ValidationErrors;
-use crate::testing::report::{compare, list};
+use crate::testing::report::EVENTS;
 use crate::testing::unchecked::Unchecked;
 use crate::testing::{EventList, Given};
 
@@ -35,7 +35,7 @@ impl<A: Aggregate> When<A> {
             Ok(events) => Outcome::Emitted(events),
             Err(error) => Outcome::Rejected(error),
         };
-        let unchecked = Unchecked::new(command, at);
+        let unchecked = Unchecked::new(command, "executed", "`.then_events(..)`", at);
         Self { given, outcome, unchecked }
     }
 
@@ -45,7 +45,7 @@ impl<A: Aggregate> When<A> {
         command: &'static str,
         at: &'static Location<'static>,
     ) -> Self {
-        let unchecked = Unchecked::new(command, at);
+        let unchecked = Unchecked::new(command, "executed", "`.then_events(..)`", at);
         Self { given, outcome: Outcome::Invalid(errors), unchecked }
     }
 
@@ -60,10 +60,10 @@ impl<A: Aggregate> When<A> {
             Outcome::Emitted(events) if *events == expected => {}
             Outcome::Emitted(events) => panic!(
                 "{} emitted other events than expected\n{}",
-                self.unchecked.command(),
-                compare(&expected, events)
+                self.unchecked.what(),
+                EVENTS.compare(&expected, events)
             ),
-            outcome => panic!("{} {outcome}\nexpected {}", self.unchecked.command(), list(&expected)),
+            outcome => panic!("{} {outcome}\nexpected {}", self.unchecked.what(), EVENTS.list(&expected)),
         }
         self.checked()
     }
@@ -90,7 +90,7 @@ impl<A: Aggregate> When<A> {
         match &self.outcome {
             Outcome::Rejected(error) if *error == expected => {}
             outcome => {
-                panic!("{} {outcome}\nexpected it to be rejected: {expected:?}", self.unchecked.command())
+                panic!("{} {outcome}\nexpected it to be rejected: {expected:?}", self.unchecked.what())
             }
         }
         self.checked()
@@ -106,7 +106,7 @@ impl<A: Aggregate> When<A> {
             Outcome::Rejected(error) if matches(error) => {}
             outcome => panic!(
                 "{} {outcome}\nexpected it to be rejected with an error that matches",
-                self.unchecked.command()
+                self.unchecked.what()
             ),
         }
         self.checked()
@@ -124,7 +124,7 @@ impl<A: Aggregate> When<A> {
         match &self.outcome {
             Outcome::Invalid(errors) if sorted_fields(errors) == expected => {}
             outcome => {
-                panic!("{} {outcome}\nexpected it to be invalid in {expected:?}", self.unchecked.command())
+                panic!("{} {outcome}\nexpected it to be invalid in {expected:?}", self.unchecked.what())
             }
         }
         self.checked()
@@ -138,7 +138,7 @@ impl<A: Aggregate> When<A> {
     #[track_caller]
     pub fn then_state(self, check: impl FnOnce(&A)) -> Given<A> {
         if !matches!(self.outcome, Outcome::Emitted(_)) {
-            panic!("{} {}\nexpected it to be carried out", self.unchecked.command(), self.outcome);
+            panic!("{} {}\nexpected it to be carried out", self.unchecked.what(), self.outcome);
         }
         check(&self.given.state);
         self.checked()
@@ -162,7 +162,7 @@ fn sorted_fields(errors: &ValidationErrors) -> Vec<&str> {
 impl<A: Aggregate> fmt::Display for Outcome<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Emitted(events) => write!(formatter, "emitted {}", list(events)),
+            Self::Emitted(events) => write!(formatter, "emitted {}", EVENTS.list(events)),
             Self::Rejected(error) => write!(formatter, "was rejected: {error} ({error:?})"),
             Self::Invalid(errors) => write!(formatter, "is not valid: {errors}"),
         }
@@ -171,6 +171,6 @@ impl<A: Aggregate> fmt::Display for Outcome<A> {
 
 impl<A: Aggregate> fmt::Debug for When<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.unchecked.command(), self.outcome)
+        write!(formatter, "{} {}", self.unchecked.what(), self.outcome)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cqrs::MemoryStore;
 use cqrs::aggregate::AggregateLifespan;
+use cqrs::application::Config;
 use cqrs::command::AnyCommand;
 use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,8 @@ application! {
 }
 
 pub async fn hotel() -> Hotel {
-    Hotel::builder(MemoryStore::new()).start().await.unwrap()
+    // Looking at the memory every few seconds for years would take its time, also where that is paused.
+    Hotel::builder(MemoryStore::new()).config(Config::new().ignore_memory()).start().await.unwrap()
 }
 
 /// With these events; what is not to be asked says the opposite of what is expected.

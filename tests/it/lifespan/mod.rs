@@ -4,3 +4,4 @@ mod answers;
 mod bound;
 mod defaults;
 mod domain;
+mod pressure;

@@ -4,6 +4,7 @@ mod compensation;
 mod crash_points;
 mod domain;
 mod failures;
+mod kit;
 mod looking;
 mod restart;
 mod routing;
