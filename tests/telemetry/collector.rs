@@ -52,10 +52,10 @@ fn serve(mut connection: &TcpStream, book: &Mutex<Received>) {
     while let Some((path, body)) = request(&mut reader) {
         match &*path {
             "/v1/traces" => {
-                book.lock().unwrap().traces.push(ExportTraceServiceRequest::decode(&*body).unwrap())
+                book.lock().unwrap().traces.push(ExportTraceServiceRequest::decode(&*body).unwrap());
             }
             "/v1/metrics" => {
-                book.lock().unwrap().metrics.push(ExportMetricsServiceRequest::decode(&*body).unwrap())
+                book.lock().unwrap().metrics.push(ExportMetricsServiceRequest::decode(&*body).unwrap());
             }
             other => panic!("nobody sends to {other}"),
         }

@@ -46,7 +46,7 @@ async fn handlers_have_traces_of_their_own_that_are_linked_to_the_dispatch() {
     let stored = events_of(&store, "books.Noted").await;
     assert_eq!(stored[0].metadata.trace_context(), Some(dispatch.trace_context()));
 
-    for (span, handler) in [("handle", "reader"), ("project", "catalogue")] {
+    for (span, handler) in [("handle", "reader"), ("handle_batch", "catalogue")] {
         let span = one(&heard, span, "cqrs.handler", handler);
         assert_eq!(span.parent, None, "{handler} is at the root");
         assert_eq!(span.links, [dispatch.trace_context()], "{handler} is linked");

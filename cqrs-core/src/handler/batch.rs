@@ -6,10 +6,11 @@ use crate::error_text::error_text;
 use crate::handler::react::Reactions;
 use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::End;
-use crate::handler::{Envelope, EventHandler, HandlerRunner, Tenure};
+use crate::handler::{Envelope, EventHandler, HandlerError, HandlerRunner, Tenure};
 use crate::panics;
 use crate::store::RecordedEvent;
 use crate::subscription::Buffered;
+use crate::telemetry;
 
 impl<H: EventHandler> Reactions<H> {
     /// Handles events that follow each other in the log, in batches.
@@ -100,15 +101,18 @@ impl<H: EventHandler> Reactions<H> {
             batch.extend(wanted.into_iter().map(|typed| Envelope::new(typed, runner.context(event, 1))));
         }
         let Some(first) = events.first().filter(|_| !batch.is_empty()) else { return true };
-        let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
-        let error = match panics::catch_async(work).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error_text(&error),
-            Err(panic) => panic,
+        let work = async {
+            let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
+            match panics::catch_async(work).await {
+                Ok(handled) => handled.map_err(HandlerError::Failed),
+                Err(panic) => Err(HandlerError::Panicked(panic)),
+            }
         };
+        let handed: Vec<_> = events.iter().collect();
+        let Err(error) = telemetry::batch::observe(runner, &handed, work).await else { return true };
         tracing::debug!(
             cqrs.handler = &*runner.name,
-            error,
+            error = error_text(&error),
             "a batch failed, its events are handled one by one"
         );
         false

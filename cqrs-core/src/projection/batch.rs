@@ -80,7 +80,7 @@ impl<P: Projection> Projecting<P> {
         let mut has_waited = false;
         loop {
             let tried = self.try_batch(runner, events, last, tenure);
-            match telemetry::projection::observe(runner, events, tried).await {
+            match telemetry::batch::observe(runner, events, tried).await {
                 Ok(()) => {
                     if has_waited {
                         runner.set_state(HandlerState::Running);

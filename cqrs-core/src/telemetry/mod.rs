@@ -10,11 +10,11 @@ macro_rules! metric {
 
 pub(crate) mod aggregate;
 pub(crate) mod append;
+pub(crate) mod batch;
 pub(crate) mod dispatch;
 pub(crate) mod handler;
 pub(crate) mod lease;
 pub(crate) mod process_manager;
-pub(crate) mod projection;
 pub(crate) mod publisher;
 pub(crate) mod sample;
 pub(crate) mod tail;

@@ -8,12 +8,12 @@ use crate::telemetry::handler::processed;
 use crate::telemetry::observed::observed;
 use crate::telemetry::{ErrorType, SPANS};
 
-/// Makes rows of several events in a span of its own, which is linked to what each of them comes from.
-pub(crate) async fn observe(
+/// Handles several events at once in a span of its own, which is linked to what each of them comes from.
+pub(crate) async fn observe<E: ErrorType>(
     runner: &HandlerRunner,
     events: &[&RecordedEvent],
-    work: impl Future<Output = Result<(), Trouble>>,
-) -> Result<(), Trouble> {
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     observed(span(runner, events), work, |stopwatch, result| {
         processed(runner.named(), stopwatch.seconds(), events.len(), result.err());
     })
@@ -24,7 +24,7 @@ fn span(runner: &HandlerRunner, events: &[&RecordedEvent]) -> Span {
     let span = tracing::debug_span!(
         target: SPANS,
         parent: None,
-        "project",
+        "handle_batch",
         otel.name = %format_args!("process {}", runner.handler),
         otel.kind = "consumer",
         otel.status_code = Empty,
