@@ -57,7 +57,7 @@ impl Strongly {
 impl Contender for Strongly {
     async fn measure(&self, _slice: Slice) -> Result<Vec<Value>, BoxError> {
         let ways = [
-            Consistency::Eventual,
+            Eventual,
             Consistency::Handlers(vec!["idle".into()]),
             Consistency::Handlers(vec!["one_by_one".into()]),
         ];
