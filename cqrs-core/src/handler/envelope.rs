@@ -5,22 +5,22 @@ use crate::event::EventContext;
 /// An event of a batch, which it derefs to, and what is known about it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Envelope<E> {
+pub struct Envelope<E, Context = EventContext> {
     /// The event.
     pub event: E,
     /// What is known about it.
-    pub context: EventContext,
+    pub context: Context,
 }
 
-impl<E> Envelope<E> {
-    /// An event of a batch; for handlers that are made by hand.
+impl<E, Context> Envelope<E, Context> {
+    /// An event of a batch; for handlers and projections that are made by hand.
     #[must_use]
-    pub fn new(event: E, context: EventContext) -> Self {
+    pub fn new(event: E, context: Context) -> Self {
         Self { event, context }
     }
 }
 
-impl<E> Deref for Envelope<E> {
+impl<E, Context> Deref for Envelope<E, Context> {
     type Target = E;
 
     fn deref(&self) -> &E {

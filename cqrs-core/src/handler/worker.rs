@@ -110,6 +110,7 @@ impl HandlerRunner {
                 Buffered::Batch(batch) => {
                     consumer.consume(self, &batch.events, tenure).await?;
                     self.advance(batch.last);
+                    self.give_up_surplus(tenure).await?;
                 }
                 Buffered::Behind => match self.catch_up(consumer, tenure, &mut ahead).await {
                     Ok(handled) => {

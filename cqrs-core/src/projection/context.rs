@@ -1,9 +1,9 @@
-use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::event::Metadata;
+use crate::handler::Envelope;
 use crate::id::{CausationId, CorrelationId, EventId};
 use crate::store::{RecordedEvent, StreamId};
 
@@ -129,28 +129,5 @@ impl ProjectionContext {
     }
 }
 
-/// An event of a batch, which it derefs to, and what is known about it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Projected<E> {
-    /// The event.
-    pub event: E,
-    /// What is known about it.
-    pub context: ProjectionContext,
-}
-
-impl<E> Projected<E> {
-    /// An event of a batch; for projections that are made by hand.
-    #[must_use]
-    pub fn new(event: E, context: ProjectionContext) -> Self {
-        Self { event, context }
-    }
-}
-
-impl<E> Deref for Projected<E> {
-    type Target = E;
-
-    fn deref(&self) -> &E {
-        &self.event
-    }
-}
+/// An event of a batch that a projection makes rows of, and what is known about it.
+pub type Projected<E> = Envelope<E, ProjectionContext>;
