@@ -6,18 +6,21 @@ use cqrs::prelude::*;
 use serde::{Deserialize, Serialize};
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "bench.AccountOpened")]
 pub(crate) struct AccountOpened {
     pub(crate) account_id: String,
     pub(crate) owner: String,
 }
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "bench.MoneyDeposited")]
 pub(crate) struct MoneyDeposited {
     pub(crate) account_id: String,
     pub(crate) amount: u64,
 }
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "bench.MoneyWithdrawn")]
 pub(crate) struct MoneyWithdrawn {
     pub(crate) account_id: String,
     pub(crate) amount: u64,

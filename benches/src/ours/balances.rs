@@ -108,7 +108,7 @@ pub(super) async fn by_hand(
          create table position (position bigint not null); insert into position values (0)"
     );
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await?;
-    let filter = EventFilter::types(["AccountOpened", "MoneyDeposited"]);
+    let filter = EventFilter::types(["bench.AccountOpened", "bench.MoneyDeposited"]);
     let mut position = 0;
     while position < events {
         let page = store.read_log(position, &filter, PAGE).await?;
@@ -140,7 +140,7 @@ fn row(event: &RecordedEvent) -> Result<(String, i64), serde_json::Error> {
 /// That the events are stored under the names that are read by hand.
 pub(super) fn check_names() -> Result<(), BoxError> {
     let registry = EventRegistry::of_program();
-    match ["AccountOpened", "MoneyDeposited"].iter().all(|name| registry.find(name).is_some()) {
+    match ["bench.AccountOpened", "bench.MoneyDeposited"].iter().all(|name| registry.find(name).is_some()) {
         true => Ok(()),
         false => Err("the events of the bank have other names".into()),
     }
