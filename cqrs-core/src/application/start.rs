@@ -185,7 +185,8 @@ async fn begin(
     }
     let begun = async {
         let first = runners.iter().filter(|runner| runner.partition.index == 0);
-        let divided = first.map(async |first| repartition(first).await.map_err(|error| not_divided(first, error)));
+        let divided =
+            first.map(async |first| repartition(first).await.map_err(|error| not_divided(first, error)));
         // Each one is awaited to its end: a division that is cut off would have to be begun again.
         join_all(divided).await.into_iter().collect::<Result<(), _>>()?;
         let begun = runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin);
