@@ -16,7 +16,8 @@ use crate::tables::{Table, Tables};
 /// The rows of a projection, in memory: a map that queries read and that the projection alone writes to.
 ///
 /// Clones are handles to the same rows. A projection's writes become visible all at once, with its position, so that no
-/// reader ever sees half of a batch or of a rebuild.
+/// reader ever sees half of a batch or of a rebuild. Of two transactions that are made side by side and write to the same
+/// row, the later one is refused.
 ///
 /// The rows belong to the process and are made anew when it starts. Of several nodes only the one that runs the
 /// projection has them: for nodes in processes of their own, take a database.
@@ -117,6 +118,10 @@ pub struct MemoryRowTransaction<K, V> {
     place: RowPlace,
     is_made: bool,
     changes: RowsMut<K, V>,
+    /// How many commits there were when it began.
+    began: u64,
+    /// Says that it is open.
+    _open: Arc<()>,
 }
 
 impl<K, V> RowStore for MemoryRows<K, V>
@@ -162,7 +167,8 @@ where
 
     async fn make(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
         let changes = RowsMut::new(Arc::default());
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: true, changes })
+        let (rows, place) = (self.clone(), place.clone());
+        Ok(MemoryRowTransaction { rows, place, is_made: true, changes, began: 0, _open: Arc::default() })
     }
 
     async fn begin(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
@@ -171,7 +177,9 @@ where
             return Err(place.fenced());
         };
         let changes = RowsMut::new(Arc::clone(&table.rows));
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: false, changes })
+        let (rows, place, began) = (self.clone(), place.clone(), table.commits);
+        let open = Arc::clone(&table.open);
+        Ok(MemoryRowTransaction { rows, place, is_made: false, changes, began, _open: open })
     }
 
     async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {
@@ -249,7 +257,7 @@ where
     }
 
     async fn commit(self, from: u64, commit: HandlerCommit) -> Result<(), RowError> {
-        let Self { rows, place, is_made, changes } = self;
+        let Self { rows, place, is_made, changes, began, .. } = self;
         let mut tables = rows.lock();
         let is_there = !tables.is_held(place.generation)
             && tables.info(place.generation).is_some_and(|info| info.position == from);
@@ -261,6 +269,11 @@ where
         if is_made {
             *table = Table { epoch: place.epoch, is_made, ..Table::default() };
         }
+        if table.has_written(began, changes.changed()) {
+            let fault = "another transaction has written to the same row meanwhile";
+            return Err(RowError::Refused(StoreError::Failed(fault.into())));
+        }
+        table.note_written(changes.changed());
         changes.apply(&mut table.rows);
         for (key, record) in commit.records {
             match record {

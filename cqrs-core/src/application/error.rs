@@ -113,6 +113,14 @@ pub enum StartFault {
         /// How many it is to have.
         partitions: u16,
     },
+    /// A rebuild is divided among too many transactions, or among none.
+    #[error("projection {name:?} has {partitions} rebuild partitions: 1 to 1,024 are possible")]
+    InvalidRebuildPartitions {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        partitions: u16,
+    },
     /// A router is listed or included twice.
     #[error("router {name} is listed twice")]
     DuplicateRouter {

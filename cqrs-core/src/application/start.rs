@@ -184,9 +184,11 @@ async fn begin(
         tasks.spawn(async move { supervise("leases", stop, task).await });
     }
     let begun = async {
-        for first in runners.iter().filter(|runner| runner.partition.index == 0) {
-            repartition(first).await.map_err(|error| not_divided(first, error))?;
-        }
+        let first = runners.iter().filter(|runner| runner.partition.index == 0);
+        let divided =
+            first.map(async |first| repartition(first).await.map_err(|error| not_divided(first, error)));
+        // Each one is awaited to its end: a division that is cut off would have to be begun again.
+        join_all(divided).await.into_iter().collect::<Result<(), _>>()?;
         let begun = runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin);
         let begun = join_all(begun).await.into_iter().collect::<Result<(), _>>();
         begun.map_err(|source| StartError::Store { application: application.to_owned(), source })

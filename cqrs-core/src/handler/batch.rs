@@ -91,16 +91,19 @@ impl<H: EventHandler> Reactions<H> {
 
     /// Whether all went well.
     async fn try_together(&self, runner: &HandlerRunner, events: &[RecordedEvent], tenure: &Tenure) -> bool {
-        let mut batch = Vec::with_capacity(events.len());
+        let (mut handed, mut batch) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             if self.waits(runner, event, tenure) {
                 runner.control.leave(event.position);
                 continue;
             }
             let Ok(wanted) = runner.wanted::<H::Event, H::Error>(event) else { return false };
+            if !wanted.is_empty() {
+                handed.push(event);
+            }
             batch.extend(wanted.into_iter().map(|typed| Envelope::new(typed, runner.context(event, 1))));
         }
-        let Some(first) = events.first().filter(|_| !batch.is_empty()) else { return true };
+        let Some(first) = handed.first() else { return true };
         let work = async {
             let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
             match panics::catch_async(work).await {
@@ -108,7 +111,6 @@ impl<H: EventHandler> Reactions<H> {
                 Err(panic) => Err(HandlerError::Panicked(panic)),
             }
         };
-        let handed: Vec<_> = events.iter().collect();
         let Err(error) = telemetry::batch::observe(runner, &handed, work).await else { return true };
         tracing::debug!(
             cqrs.handler = &*runner.name,

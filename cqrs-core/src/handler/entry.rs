@@ -72,6 +72,8 @@ pub(crate) struct HandlerDefinition {
     pub(crate) strong: bool,
     pub(crate) subscribe_to: SubscribeTo,
     pub(crate) partitions: u16,
+    /// How many pages of the log it reads at a time.
+    pub(crate) pages: usize,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
@@ -105,6 +107,7 @@ impl HandlerDefinition {
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: H::SUBSCRIBE_TO,
             partitions: H::PARTITIONS,
+            pages: 1,
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| {
                 H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
@@ -126,6 +129,7 @@ impl HandlerDefinition {
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
+            pages: 1,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))

@@ -1,6 +1,5 @@
 //! Several events in one transaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +11,7 @@ use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::panics;
 use crate::projection::projecting::{Projecting, Trouble};
-use crate::projection::{Projected, Projection, ProjectionContext, RowStore, RowTransaction};
+use crate::projection::{Projected, Projection, RowStore, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::telemetry;
 
@@ -41,6 +40,29 @@ impl BatchSize {
     }
 }
 
+/// Events that are projected in one transaction.
+pub(crate) struct Batch<'a, E> {
+    pub(crate) events: Vec<&'a RecordedEvent>,
+    /// What they were decoded to.
+    pub(crate) projected: Vec<Projected<E>>,
+}
+
+impl<E> Batch<'_, E> {
+    /// The events that lead to something.
+    fn handed(&self) -> Vec<&RecordedEvent> {
+        let mut handed: Vec<_> = self.projected.iter().map(|one| one.context.recorded()).collect();
+        // One that was upcast to several comes once.
+        handed.dedup_by_key(|event| event.position);
+        handed
+    }
+}
+
+impl<E> Default for Batch<'_, E> {
+    fn default() -> Self {
+        Self { events: Vec::new(), projected: Vec::new() }
+    }
+}
+
 impl<P: Projection> Projecting<P> {
     /// Projects events that follow each other in the log, in transactions of several.
     pub(crate) async fn consume_all(
@@ -50,15 +72,21 @@ impl<P: Projection> Projecting<P> {
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         let position = runner.position();
-        let is_new = |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
+        let is_new = |event: &&RecordedEvent| {
+            event.position > position && runner.subscriber.wants(event) && !self.made.contains(event)
+        };
         let events: Vec<&RecordedEvent> = events.iter().filter(is_new).collect();
+        let partitions = self.partitions();
         let mut rest = events.as_slice();
         while !rest.is_empty() {
             runner.check(tenure)?;
-            let (batch, later) = rest.split_at(rest.len().min(self.size.events));
+            let (stretch, later) = rest.split_at(rest.len().min(self.size.events * partitions));
             let began = Instant::now();
-            self.project(runner, batch, tenure).await?;
-            self.size.learn(batch.len(), began.elapsed());
+            if partitions > 1 {
+                self.project_partitions(runner, stretch, tenure).await?;
+            }
+            self.project_in_order(runner, stretch, tenure).await?;
+            self.size.learn(stretch.len().div_ceil(partitions), began.elapsed());
             rest = later;
             if !self.is_rebuild() {
                 runner.save_if_due(tenure).await?;
@@ -66,6 +94,24 @@ impl<P: Projection> Projecting<P> {
             tokio::task::consume_budget().await;
         }
         Ok(())
+    }
+
+    /// Projects those events of a stretch of which no rows are made, one batch after the other.
+    async fn project_in_order(
+        &mut self,
+        runner: &HandlerRunner,
+        stretch: &[&RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let left: Vec<_> = stretch.iter().copied().filter(|event| !self.made.contains(event)).collect();
+        for batch in left.chunks(self.size.events) {
+            runner.check(tenure)?;
+            self.project(runner, batch, tenure).await?;
+        }
+        if let Some(last) = stretch.last() {
+            runner.advance(last.position);
+        }
+        self.settle(runner, tenure).await
     }
 
     /// Projects a batch, however long it takes until the rows can be reached.
@@ -78,12 +124,14 @@ impl<P: Projection> Projecting<P> {
         let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
         let mut backoff = Backoff::new();
         let mut has_waited = false;
-        loop {
-            let tried = self.try_batch(runner, events, last, tenure);
-            match telemetry::batch::observe(runner, events, tried).await {
+        while let Some(batch) = self.batch_of(runner, events, tenure)? {
+            match self.try_batch(runner, &batch, HandlerCommit::new().position(last)).await {
                 Ok(()) => {
                     if has_waited {
                         runner.set_state(HandlerState::Running);
+                    }
+                    if let Some(at) = &mut self.at {
+                        at.saved = last;
                     }
                     runner.advance(last);
                     return Ok(());
@@ -111,50 +159,80 @@ impl<P: Projection> Projecting<P> {
         Ok(())
     }
 
-    async fn try_batch(
-        &mut self,
+    /// The events that do not wait behind parked ones; `None` when one of them cannot be decoded.
+    fn batch_of<'a>(
+        &self,
         runner: &HandlerRunner,
-        events: &[&RecordedEvent],
-        last: u64,
+        events: &[&'a RecordedEvent],
         tenure: &Tenure,
-    ) -> Result<(), Trouble> {
-        let Some(at) = self.at.clone() else { return Err(Trouble::Fenced) };
-        let mut batch = Vec::with_capacity(events.len());
+    ) -> Result<Option<Batch<'a, P::Event>>, End> {
+        let mut batch = Batch::default();
         for event in events {
             if self.waits(runner, event, tenure) {
                 runner.control.leave(event.position);
                 continue;
             }
-            let wanted = runner.wanted::<P::Event, P::Error>(event).map_err(|_| Trouble::Event)?;
-            batch.extend(wanted.into_iter().map(|typed| {
-                let context = ProjectionContext::new(RecordedEvent::clone(event), Arc::clone(&at.place), 1);
-                Projected::new(typed, context)
-            }));
+            let Some(projected) = self.projected(runner, event)? else { return Ok(None) };
+            batch.projected.extend(projected);
+            batch.events.push(event);
         }
-        let rows = self.shared.rows();
-        let mut transaction = rows.begin(&at.rows).await?;
-        if let (Some(first), false) = (events.first(), batch.is_empty()) {
-            let work = self.shared.projection.handle_batch(&batch, transaction.connection());
-            let failed = match panics::catch_async(Box::pin(runner.ambient(first).enter(work))).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error_text(&error)),
-                Err(panic) => Some(panic),
-            };
-            if let Some(error) = failed {
-                tracing::debug!(
-                    cqrs.projection = &*self.shared.name,
-                    error,
-                    "a batch failed, its events are projected one by one"
-                );
-                transaction.roll_back().await.map_err(Trouble::Rows)?;
-                return Err(Trouble::Event);
+        Ok(Some(batch))
+    }
+
+    /// What an event is decoded to; `None` when it cannot be.
+    pub(crate) fn projected(
+        &self,
+        runner: &HandlerRunner,
+        event: &RecordedEvent,
+    ) -> Result<Option<Vec<Projected<P::Event>>>, End> {
+        let Some(context) = self.context(event, 1) else { return Err(End::Yielded) };
+        let wanted = runner.wanted::<P::Event, P::Error>(event).ok();
+        let projected = |typed| Projected::new(typed, context.clone());
+        Ok(wanted.map(|wanted| wanted.into_iter().map(projected).collect()))
+    }
+
+    /// Writes the rows of a batch and what is `done` by that, in one transaction.
+    pub(crate) async fn try_batch(
+        &self,
+        runner: &HandlerRunner,
+        batch: &Batch<'_, P::Event>,
+        done: HandlerCommit,
+    ) -> Result<(), Trouble> {
+        let handed = batch.handed();
+        match handed.first() {
+            Some(first) => {
+                let written = self.write_batch(runner, first, &batch.projected, done);
+                telemetry::batch::observe(runner, &handed, written).await
             }
+            None => Ok(self.commit(done).await?),
         }
-        transaction.commit(at.saved, HandlerCommit::new().position(last)).await?;
-        if let Some(at) = &mut self.at {
-            at.saved = last;
+    }
+
+    async fn write_batch(
+        &self,
+        runner: &HandlerRunner,
+        first: &RecordedEvent,
+        batch: &[Projected<P::Event>],
+        done: HandlerCommit,
+    ) -> Result<(), Trouble> {
+        let Some(at) = &self.at else { return Err(Trouble::Fenced) };
+        let mut transaction = self.shared.rows().begin(&at.rows).await?;
+        let work = self.shared.projection.handle_batch(batch, transaction.connection());
+        let failed = match panics::catch_async(Box::pin(runner.ambient(first).enter(work))).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error_text(&error)),
+            Err(panic) => Some(panic),
+        };
+        if let Some(error) = failed {
+            tracing::debug!(
+                cqrs.projection = &*self.shared.name,
+                error,
+                "a batch failed, its events are projected one by one"
+            );
+            transaction.roll_back().await.map_err(Trouble::Rows)?;
+            return Err(Trouble::Event);
         }
-        Ok(())
+        Ok(transaction.commit(at.saved, done).await?)
     }
 }
 

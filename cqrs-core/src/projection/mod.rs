@@ -16,6 +16,8 @@ mod entry;
 mod generation;
 mod handle;
 mod live;
+mod made;
+mod partitions;
 mod progress;
 mod projecting;
 mod rebuild;
@@ -112,6 +114,21 @@ pub trait Projection: Send + Sync + Sized + 'static {
 
     /// The streams whose events it is interested in.
     const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
+
+    /// Among how many transactions, 1 to 1,024, the events of a stretch of the log are divided by their keys
+    /// ([`Projection::partition_by`]) while rows are built beside those that readers see. The transactions are made side by
+    /// side, each on a connection of its own as far as there are any.
+    ///
+    /// More than 1 says that rows of different keys do not depend on each other: the events of a key keep their order, those
+    /// of different keys do not. A row that several keys write to has to be written by statements that may come in any
+    /// order, such as `set total = total + 1`, and shows what was built at the end. Where two transactions lock such rows
+    /// crosswise, the database ends one of them, whose events are projected again.
+    ///
+    /// It takes a stretch of at least 100 events, and pays where the rows are written to a database: as a first guess, as
+    /// many as the database has cores. A page of the log is as many times
+    /// [`Config::tail_page`](crate::application::Config::tail_page), 16 times at most. The number can be changed at any
+    /// time, also in the middle of a rebuild.
+    const REBUILD_PARTITIONS: u16 = 1;
 
     /// The events that it is interested in.
     type Event: EventSet;

@@ -11,6 +11,7 @@ use crate::panics;
 use crate::projection::ProjectionPlace;
 use crate::projection::batch::BatchSize;
 use crate::projection::control::Shared;
+use crate::projection::made::Made;
 use crate::projection::{Claim, Generation, Projection, RowError, RowPlace, RowStore, RowTransaction};
 use crate::store::{HandlerCommit, StoreError};
 
@@ -19,6 +20,8 @@ pub(crate) struct Projecting<P> {
     pub(crate) shared: Arc<Shared<P>>,
     /// Where it writes, once there is a generation.
     pub(crate) at: Option<At>,
+    /// What is made beyond that.
+    pub(crate) made: Made,
     pub(crate) size: BatchSize,
     /// Changes when another node may have done something to the generations.
     calls: Option<watch::Receiver<u64>>,
@@ -59,7 +62,7 @@ impl<P: Projection> Projecting<P> {
     pub(crate) fn new(shared: Arc<Shared<P>>, size: BatchSize, is_rebuild: bool) -> Self {
         let mut changes = shared.changes.subscribe();
         changes.mark_unchanged();
-        Self { shared, at: None, size, calls: None, changes, is_rebuild }
+        Self { shared, at: None, made: Made::default(), size, calls: None, changes, is_rebuild }
     }
 
     /// Whether the rows are ones that nobody sees yet.
@@ -160,15 +163,18 @@ impl<P: Projection> Projecting<P> {
                 () = tenure.lease.over() => return Err(End::Over),
             };
             let error = match claimed {
-                Ok(claim) => match parked_keys(&claim) {
-                    Ok(parked) => {
-                        at.saved = claim.position;
-                        tenure.parked = parked;
-                        runner.set_parked(tenure);
-                        return Ok(claim);
+                Ok(claim) => {
+                    match parked_keys(&claim).and_then(|parked| Ok((parked, Made::of_claim(&claim)?))) {
+                        Ok((parked, made)) => {
+                            at.saved = claim.position;
+                            self.made = made;
+                            tenure.parked = parked;
+                            runner.set_parked(tenure);
+                            return Ok(claim);
+                        }
+                        Err(error) => error,
                     }
-                    Err(error) => error,
-                },
+                }
                 Err(RowError::Store(error)) => error,
                 Err(_) => return Err(End::Yielded),
             };
@@ -210,12 +216,18 @@ impl<P: Projection> Projecting<P> {
 
     /// Writes a commit without rows.
     pub(crate) async fn write(&mut self, commit: HandlerCommit) -> Result<(), RowError> {
-        let Some(at) = &mut self.at else { return Ok(()) };
         let position = commit.position;
-        let transaction = self.shared.projection.rows().begin(&at.rows).await?;
-        transaction.commit(at.saved, commit).await?;
-        at.saved = position.unwrap_or(at.saved);
+        self.commit(commit).await?;
+        if let (Some(at), Some(position)) = (&mut self.at, position) {
+            at.saved = position;
+        }
         Ok(())
+    }
+
+    /// As [`Projecting::write`], without taking note of the position.
+    pub(crate) async fn commit(&self, commit: HandlerCommit) -> Result<(), RowError> {
+        let Some(at) = &self.at else { return Ok(()) };
+        self.shared.rows().begin(&at.rows).await?.commit(at.saved, commit).await
     }
 
     /// Notes down where the projection has come to without having had anything to write, so that it need not read that

@@ -118,7 +118,7 @@ fn own<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
 }
 
 impl<P: Projection> Projecting<P> {
-    fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
+    pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
         let at = self.at.as_ref()?;
         Some(ProjectionContext::new(event.clone(), Arc::clone(&at.place), attempt))
     }

@@ -1,5 +1,3 @@
-use std::ops::RangeInclusive;
-
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
@@ -16,6 +14,7 @@ use crate::shared::impl_block::{ImplBlock, Method, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
+use crate::shared::numbers::{number, partitions};
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
 use crate::shared::subscription::Subscription;
@@ -161,21 +160,8 @@ pub(crate) fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
     }
 }
 
-fn partitions(input: ParseStream<'_>) -> syn::Result<LitInt> {
-    number(input, 1..=1_024, "expected a number from 1 to 1024")
-}
-
 fn batch_size(input: ParseStream<'_>) -> syn::Result<LitInt> {
     number(input, 1..=10_000, "expected a number from 1 to 10000")
-}
-
-fn number(input: ParseStream<'_>, range: RangeInclusive<u16>, expected: &str) -> syn::Result<LitInt> {
-    let number: LitInt =
-        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), expected))?;
-    match number.base10_parse() {
-        Ok(value) if range.contains(&value) => Ok(number),
-        _ => Err(syn::Error::new_spanned(number, expected)),
-    }
 }
 
 fn read_methods(model: &mut Model, errors: &mut Errors) {

@@ -13,6 +13,7 @@ use crate::shared::impl_block::{ImplBlock, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
+use crate::shared::numbers::partitions;
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
 use crate::shared::subscription::Subscription;
@@ -31,6 +32,7 @@ pub(crate) struct Model {
     pub(crate) strong: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
+    pub(crate) rebuild_partitions: Option<LitInt>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_batch: Option<Given>,
@@ -57,6 +59,7 @@ const SPEC: Spec = Spec {
         ("stream", "stream = \"account-42\""),
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
+        ("rebuild_partitions", "rebuild_partitions = 8"),
         ("error", "error = sqlx::Error"),
         ("crate", "crate = ::cqrs"),
     ],
@@ -74,6 +77,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         subscription: Subscription::default(),
         strong: false,
         partition_by: None,
+        rebuild_partitions: None,
         error: None,
         handlings: Vec::new(),
         on_batch: None,
@@ -115,6 +119,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
+        "rebuild_partitions" => model.rebuild_partitions = Some(entry.value_with(partitions)?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,
     }

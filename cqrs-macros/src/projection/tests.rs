@@ -13,7 +13,8 @@ fn a_projection() {
             stream = "account-42",
             version = 2,
             consistency = strong,
-            partition_by = account
+            partition_by = account,
+            rebuild_partitions = 8
         ),
         quote! {
             impl Balances {
@@ -34,6 +35,7 @@ fn a_projection() {
                 const SUBSCRIBE_TO: ::cqrs::handler::SubscribeTo = ::cqrs::handler::SubscribeTo::Stream(
                     "account-42",
                 );
+                const REBUILD_PARTITIONS: u16 = 8;
                 type Event = __Event;
                 type Rows = PostgresRows;
                 type Error = sqlx::Error;
@@ -152,7 +154,7 @@ fn mistakes() {
             quote!(impl Balances { fn rows(&self) -> &Rows { &self.rows } }),
         ),
         &[
-            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `partition_by`, `error` or `crate`",
+            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `partition_by`, `rebuild_partitions`, `error` or `crate`",
             "expected a version: a whole number from 1",
             "the projection lacks `name`: add `#[projection(name = \"balances\")]`",
             "no method handles `Paid`: add `async fn on_paid(&self, event: &Paid, rows: &mut ..)`",

@@ -34,11 +34,14 @@ use crate::projection::names::{literal, namespace, quoted};
 /// # Durability
 /// Rows that readers see are committed as the connections commit. While rows are being built, commits do not wait for the
 /// disk (`synchronous_commit = off`): a crash of the server costs at most the last moments of them, which are then made
-/// again.
+/// again. The switch to them waits for the disk as the connections do, and with it all that was committed before.
 ///
 /// # Connections
-/// A projection uses one connection of the pool while it writes, and one more while rows are being built. A transaction
-/// that does nothing for 60 s, because its process stands still, is ended by the server.
+/// A projection uses one connection of the pool while it writes, and one more while rows are being built, or as many as it
+/// has [`REBUILD_PARTITIONS`](cqrs_core::projection::Projection::REBUILD_PARTITIONS). With fewer connections its partitions
+/// wait for each other, and for nothing else; those that have waited longer than the pool lets them are projected
+/// afterwards, one by one. So the pool needs a connection for each partition, one for rows that readers see, and those of
+/// the readers. A transaction that does nothing for 60 s, because its process stands still, is ended by the server.
 ///
 /// ```no_run
 /// # async fn example(store: cqrs_postgres::PostgresStore) -> Result<(), Box<dyn std::error::Error>> {

@@ -8,5 +8,6 @@ mod failures;
 mod flaky;
 mod kit;
 mod owners;
+mod partitions;
 mod rebuild;
 mod versions;
