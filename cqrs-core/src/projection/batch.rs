@@ -12,7 +12,7 @@ use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::panics;
 use crate::projection::projecting::{Projecting, Trouble};
-use crate::projection::{Projected, Projection, ProjectionContext, RowStore, RowTransaction};
+use crate::projection::{Projected, Projection, ProjectionContext, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::telemetry;
 
@@ -49,9 +49,16 @@ impl<P: Projection> Projecting<P> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let position = runner.position();
-        let is_new = |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
-        let events: Vec<&RecordedEvent> = events.iter().filter(is_new).collect();
+        let new = || {
+            let position = runner.position();
+            let is_new = move |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
+            events.iter().filter(is_new).collect::<Vec<_>>()
+        };
+        let mut events = new();
+        if self.is_inline() && !events.is_empty() {
+            self.follow_appends(runner, tenure).await?;
+            events = new();
+        }
         let mut rest = events.as_slice();
         while !rest.is_empty() {
             runner.check(tenure)?;
@@ -131,8 +138,14 @@ impl<P: Projection> Projecting<P> {
                 Projected::new(typed, context)
             }));
         }
-        let rows = self.shared.rows();
-        let mut transaction = rows.begin(&at.rows).await?;
+        let mut transaction = self.begin().await?;
+        let from = self.at.as_ref().map_or(at.saved, |at| at.saved);
+        if from >= last {
+            // Appends were first.
+            transaction.roll_back().await.map_err(Trouble::Rows)?;
+            return Ok(());
+        }
+        batch.retain(|one| one.context.position() > from);
         if let (Some(first), false) = (events.first(), batch.is_empty()) {
             let work = self.shared.projection.handle_batch(&batch, transaction.connection());
             let failed = match panics::catch_async(Box::pin(runner.ambient(first).enter(work))).await {
@@ -150,7 +163,7 @@ impl<P: Projection> Projecting<P> {
                 return Err(Trouble::Event);
             }
         }
-        transaction.commit(at.saved, HandlerCommit::new().position(last)).await?;
+        transaction.commit(from, HandlerCommit::new().position(last)).await?;
         if let Some(at) = &mut self.at {
             at.saved = last;
         }

@@ -29,6 +29,8 @@ pub(crate) struct Model {
     pub(crate) subscription: Subscription,
     /// Whether a dispatch with strong consistency waits for the projection.
     pub(crate) strong: bool,
+    /// Whether rows are written in the transactions of appends.
+    pub(crate) inline: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
     pub(crate) error: Option<Type>,
@@ -56,6 +58,7 @@ const SPEC: Spec = Spec {
         ("category", "category = \"account\""),
         ("stream", "stream = \"account-42\""),
         ("consistency", "consistency = strong"),
+        ("inline", "inline"),
         ("partition_by", "partition_by = account_id"),
         ("error", "error = sqlx::Error"),
         ("crate", "crate = ::cqrs"),
@@ -73,6 +76,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         events: None,
         subscription: Subscription::default(),
         strong: false,
+        inline: false,
         partition_by: None,
         error: None,
         handlings: Vec::new(),
@@ -114,6 +118,10 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "category" => model.subscription.category = Some(entry.text()?),
         "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
+        "inline" => {
+            entry.flag()?;
+            model.inline = true;
+        }
         "partition_by" => model.partition_by = Some(entry.value()?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,

@@ -13,6 +13,7 @@ fn a_projection() {
             stream = "account-42",
             version = 2,
             consistency = strong,
+            inline,
             partition_by = account
         ),
         quote! {
@@ -31,6 +32,7 @@ fn a_projection() {
                 const NAME: &'static str = "balances";
                 const VERSION: u32 = 2;
                 const CONSISTENCY: ::cqrs::handler::HandlerConsistency = ::cqrs::handler::HandlerConsistency::Strong;
+                const INLINE: bool = true;
                 const SUBSCRIBE_TO: ::cqrs::handler::SubscribeTo = ::cqrs::handler::SubscribeTo::Stream(
                     "account-42",
                 );
