@@ -72,6 +72,10 @@ impl<P: Projection> Projecting<P> {
             }
             tokio::task::consume_budget().await;
         }
+        if self.is_inline() {
+            // Appends wait for what was passed over because its key is parked.
+            self.flush(runner).await;
+        }
         Ok(())
     }
 

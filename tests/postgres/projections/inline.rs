@@ -199,7 +199,18 @@ async fn rows_are_there_when_a_dispatch_returns() {
             }
         })
     });
-    in_time(join_all(dispatchers)).await.into_iter().for_each(|done| done.unwrap());
+    // Meanwhile another program writes as well.
+    let others = async {
+        for _ in 0..50 {
+            one.append(payment("other", 1)).await.unwrap();
+            let mut transaction = other.begin().await.unwrap();
+            transaction.append(payment("another", 1)).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+    };
+    let (done, ()) = in_time(async { tokio::join!(join_all(dispatchers), others) }).await;
+    done.into_iter().for_each(|done| done.unwrap());
+    in_time(nodes[1].dispatch(pay("last", 1)).no_timeout()).await.unwrap();
     check(&one, &rows).await;
     for node in nodes {
         node.shutdown().await;
@@ -315,6 +326,50 @@ async fn a_connection_that_breaks_at_the_commit_repeats_nothing() {
     }
     assert_eq!(proxy.lost_answers(), 9);
     check(&direct, &rows).await;
+    till.shutdown().await;
+}
+
+/// Whatever is lost on the way: what is stored is in the rows, each event once, and what was answered is stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_lost_leave_no_event_without_rows() {
+    let schema = schema().await;
+    let direct = store(&schema).await;
+    let proxy = Proxy::start(schema.url()).await.unwrap();
+    let config = PostgresConfig::new(proxy.url_of(schema.url()).unwrap()).schema(schema.name());
+    let store = PostgresStore::connect(config).await.unwrap();
+    let rows = PostgresRows::beside(&direct);
+    let till = till(&store, inline(&rows)).await;
+    in_time(till.dispatch(pay("0", 1)).no_timeout()).await.unwrap();
+    proxy.lose_answers(0.03, 7);
+    let dispatchers = (0..8).map(|at| {
+        let till = till.clone();
+        tokio::spawn(async move {
+            let mut answered = 0;
+            for _ in 0..15 {
+                let name = format!("{}", at % 3);
+                match till.dispatch(pay(&name, 1)).no_timeout().retry_attempts(1_000).await {
+                    Ok(_) => answered += 1,
+                    Err(
+                        DispatchError::Store { .. }
+                        | DispatchError::Replay { .. }
+                        | DispatchError::OutcomeUnknown { .. },
+                    ) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            answered
+        })
+    });
+    let answered: i64 = in_time(join_all(dispatchers)).await.into_iter().map(|done| done.unwrap()).sum();
+    proxy.lose_no_answers();
+    in_time(till.dispatch(pay("0", 1)).no_timeout()).await.unwrap();
+    check(&direct, &rows).await;
+    let mut stored = 0;
+    for name in ["0", "1", "2"] {
+        stored += account(&rows, name).await.map_or(0, |(_, events)| events);
+    }
+    assert!(stored >= answered + 2, "{stored} {answered}");
+    assert!(answered > 60 && proxy.lost_answers() > 0, "{answered} {}", proxy.lost_answers());
     till.shutdown().await;
 }
 

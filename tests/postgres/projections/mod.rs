@@ -3,5 +3,6 @@
 mod basics;
 mod domain;
 mod faults;
+mod inline;
 mod rebuild;
 mod versions;
