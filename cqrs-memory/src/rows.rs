@@ -172,7 +172,13 @@ where
 
     async fn make(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
         let changes = RowsMut::new(Arc::default());
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: true, changes, _alone: None })
+        Ok(MemoryRowTransaction {
+            rows: self.clone(),
+            place: place.clone(),
+            is_made: true,
+            changes,
+            _alone: None,
+        })
     }
 
     async fn begin(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
@@ -181,13 +187,16 @@ where
             return Err(place.fenced());
         };
         let changes = RowsMut::new(Arc::clone(&table.rows));
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: false, changes, _alone: None })
+        Ok(MemoryRowTransaction {
+            rows: self.clone(),
+            place: place.clone(),
+            is_made: false,
+            changes,
+            _alone: None,
+        })
     }
 
-    async fn begin_alone(
-        &self,
-        place: &RowPlace,
-    ) -> Result<(MemoryRowTransaction<K, V>, u64), RowError> {
+    async fn begin_alone(&self, place: &RowPlace) -> Result<(MemoryRowTransaction<K, V>, u64), RowError> {
         let alone = self.alone().await;
         let position = self.lock().info(place.generation).map(|info| info.position);
         let transaction = self.begin(place).await?;

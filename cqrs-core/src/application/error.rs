@@ -114,7 +114,9 @@ pub enum StartFault {
         partitions: u16,
     },
     /// The rows of an inline projection cannot be written in the transactions of the application's store.
-    #[error("inline projection {projection:?} cannot write its rows together with events of {store}: {reason}")]
+    #[error(
+        "inline projection {projection:?} cannot write its rows together with events of {store}: {reason}"
+    )]
     ForeignRows {
         /// The projection.
         projection: String,

@@ -51,7 +51,8 @@ impl<P: Projection> Projecting<P> {
     ) -> Result<(), End> {
         let new = || {
             let position = runner.position();
-            let is_new = move |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
+            let is_new =
+                move |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
             events.iter().filter(is_new).collect::<Vec<_>>()
         };
         let mut events = new();

@@ -237,7 +237,9 @@ impl<P: Projection> Projecting<P> {
     /// Begins a transaction on the rows. Where appends write to them as well, they are kept from it until it ends, and
     /// [`At::saved`] tells what they have done before.
     pub(crate) async fn begin(&mut self) -> Result<<P::Rows as RowStore>::Transaction, RowError> {
-        let Some(at) = &mut self.at else { return Err(StoreError::Failed("there are no rows".into()).into()) };
+        let Some(at) = &mut self.at else {
+            return Err(StoreError::Failed("there are no rows".into()).into());
+        };
         let rows = self.shared.projection.rows();
         if !self.is_inline {
             return rows.begin(&at.rows).await;

@@ -11,9 +11,7 @@ use crate::handler::worker::End;
 use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
 use crate::panics;
 use crate::projection::projecting::Projecting;
-use crate::projection::{
-    Claim, Projected, Projection, ProjectionContext, RowError, RowTransaction,
-};
+use crate::projection::{Claim, Projected, Projection, ProjectionContext, RowError, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 use crate::telemetry::{self, ErrorType};
 

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
-    ExpectedVersion, InlineAppend, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState,
-    StreamId, StreamInfo,
+    ExpectedVersion, InlineAppend, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError,
+    StoredState, StreamId, StreamInfo,
 };
 
 /// Tells whether two handles lead to the same store.

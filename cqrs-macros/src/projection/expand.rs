@@ -54,7 +54,11 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
     });
-    let inline = model.inline.then(|| quote!(const INLINE: bool = true;));
+    let inline = model.inline.then(|| {
+        quote!(
+            const INLINE: bool = true;
+        )
+    });
     let subscribe_to = model.subscription.expand(krate);
     let create = model.create.as_ref().and_then(|create| create_method(model, create));
     let handle = match &model.on_batch {

@@ -154,7 +154,7 @@ fn mistakes() {
             quote!(impl Balances { fn rows(&self) -> &Rows { &self.rows } }),
         ),
         &[
-            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `partition_by`, `error` or `crate`",
+            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `inline`, `partition_by`, `error` or `crate`",
             "expected a version: a whole number from 1",
             "the projection lacks `name`: add `#[projection(name = \"balances\")]`",
             "no method handles `Paid`: add `async fn on_paid(&self, event: &Paid, rows: &mut ..)`",

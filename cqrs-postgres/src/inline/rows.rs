@@ -98,11 +98,12 @@ impl<'a> Locked<'a> {
         rows: &'a PostgresRows,
         row: &PgRow,
     ) -> Result<(Self, bool, bool), Error> {
-        let version = u32::try_from(row.try_get::<i64, _>(1)?).map_err(|fault| Error::Decode(fault.into()))?;
+        let version =
+            u32::try_from(row.try_get::<i64, _>(1)?).map_err(|fault| Error::Decode(fault.into()))?;
         let (number, position) = (unsigned(row.try_get(0)?), unsigned(row.try_get(2)?));
         let state = GenerationState::Active;
-        let generation =
-            Generation::new(number, version, state, position, row.try_get(3)?, row.try_get(4)?).held(row.try_get(6)?);
+        let generation = Generation::new(number, version, state, position, row.try_get(3)?, row.try_get(4)?)
+            .held(row.try_get(6)?);
         let locked = Self {
             projection,
             rows,
@@ -120,7 +121,11 @@ impl<'a> Locked<'a> {
     }
 
     /// Has unqualified names be those of the rows' schema, and everything else be as user code finds it elsewhere.
-    pub(super) async fn enter(&self, connection: &mut PgConnection, leave_settings: &str) -> Result<(), Error> {
+    pub(super) async fn enter(
+        &self,
+        connection: &mut PgConnection,
+        leave_settings: &str,
+    ) -> Result<(), Error> {
         let limit = self.projection.limit().as_millis().clamp(1, i32::MAX.unsigned_abs().into());
         let sql = format!(
             "{leave_settings}; set local statement_timeout = {limit}; set local search_path to default; \

@@ -16,6 +16,9 @@ use crate::rows::{self, BEHIND_EVENT, signed};
 use crate::session::Session;
 use crate::store::Shared;
 
+/// How many events are read at once.
+const PAGE: usize = 1_000;
+
 /// An append, and the projections whose rows go with it.
 pub(super) struct InlineAppending<'a> {
     pub(super) store: &'a Shared,
@@ -136,7 +139,8 @@ impl InlineAppending<'_> {
         let mut all = Vec::with_capacity(self.projections.len());
         for (projection, rows) in self.projections {
             let head = &*self.store.statements.head;
-            let reason = match Locked::lock(projection, rows, head, &mut *connection, self.persistent()).await {
+            let reason = match Locked::lock(projection, rows, head, &mut *connection, self.persistent()).await
+            {
                 Ok(locked) => {
                     progress.backend = Some(locked.backend);
                     let ready = projection.check(Some(&locked.generation), self.store.identity());
@@ -183,28 +187,36 @@ impl InlineAppending<'_> {
         connection: &mut PgConnection,
     ) -> Result<Result<Vec<RecordedEvent>, AppendError>, Failed> {
         let position = rows.generation.position;
-        let from = rows.read_to.max(position);
-        if to <= from {
-            return Ok(Ok(Vec::new()));
-        }
+        let mut from = rows.read_to.max(position);
         let filter = rows.projection.filter();
         let types: Option<Vec<String>> = filter.event_types().map(|types| types.map(str::to_owned).collect());
-        let limit = (InlineProjection::MOST_MISSED as u64).saturating_add(own).saturating_add(1);
-        let sql = AssertSqlSafe(Arc::clone(&self.store.statements.log_between));
-        let query = sqlx::query(sql).bind(signed(from)).bind(signed(to)).bind(types).bind(signed(limit));
-        let read = query.persistent(self.persistent()).fetch_all(connection).await?;
-        let mut events: Vec<RecordedEvent> = Vec::with_capacity(read.len());
-        for row in &read {
-            let event = rows::event(row, || rows::stream_id(row, BEHIND_EVENT, events.last()));
-            events.push(event.map_err(|error| Failed { fault: Fault::Refused, source: error.into() })?);
+        let mut appended = Vec::new();
+        while from < to {
+            let sql = AssertSqlSafe(Arc::clone(&self.store.statements.log_between));
+            let query = sqlx::query(sql).bind(signed(from)).bind(signed(to)).bind(types.clone());
+            let query = query.bind(signed(PAGE as u64));
+            let read = query.persistent(self.persistent()).fetch_all(&mut *connection).await?;
+            for row in &read {
+                let neighbour = rows.missed.last();
+                let event = rows::event(row, || rows::stream_id(row, BEHIND_EVENT, neighbour));
+                let event = event.map_err(|error| Failed { fault: Fault::Refused, source: error.into() })?;
+                from = event.position;
+                match event.position > to - own {
+                    true => appended.push(event),
+                    false if filter.passes(&event) => rows.missed.push(event),
+                    false => {}
+                }
+            }
+            if rows.missed.len() > InlineProjection::MOST_MISSED {
+                let behind = RowsNotReady::Behind { position }.into();
+                return Ok(Err(not_projected(rows.projection.name(), behind)));
+            }
+            if read.len() < PAGE {
+                break;
+            }
         }
         rows.read_to = to;
-        let appended = events.split_off(events.partition_point(|event| event.position <= to - own));
-        rows.missed.extend(events.into_iter().filter(|event| filter.passes(event)));
-        match rows.missed.len() <= InlineProjection::MOST_MISSED {
-            true => Ok(Ok(appended)),
-            false => Ok(Err(not_projected(rows.projection.name(), RowsNotReady::Behind { position }.into()))),
-        }
+        Ok(Ok(appended))
     }
 
     /// Has a projection write the rows of events; the inner error is why it does not take them.

@@ -191,12 +191,8 @@ async fn a_projection_that_hangs_is_given_up() {
     let faults = Faults::of("slow", Fault::Hold(gate.clone()));
     let limit = Duration::from_millis(700);
     let config = Config::new().inline_limit(limit);
-    let desk = Desk::builder(store.clone())
-        .config(config)
-        .projection(inline(&rows, &faults))
-        .start()
-        .await
-        .unwrap();
+    let desk =
+        Desk::builder(store.clone()).config(config).projection(inline(&rows, &faults)).start().await.unwrap();
     desk.dispatch(note("a", "1")).await.unwrap();
     let slow = tokio::spawn(desk.dispatch(note("a", "slow")).into_future());
     soon(gate.arrival()).await;

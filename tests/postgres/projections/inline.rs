@@ -57,7 +57,9 @@ impl Inline {
             sqlx::query("select pg_sleep(30)").execute(&mut *rows).await?;
         }
         if event.amount == DEFERRED {
-            sqlx::query("insert into receipts select position, amount from receipts").execute(&mut *rows).await?;
+            sqlx::query("insert into receipts select position, amount from receipts")
+                .execute(&mut *rows)
+                .await?;
         }
         self.faults.at(event.amount, rows).await
     }
@@ -144,7 +146,8 @@ async fn check(store: &PostgresStore, rows: &PostgresRows) {
     let accounts = format!("select account_id, balance, events from {schema}.accounts");
     let accounts: Vec<(String, i64, i64)> =
         sqlx::query_as(AssertSqlSafe(accounts)).fetch_all(rows.pool()).await.unwrap();
-    let accounts: BTreeMap<_, _> = accounts.into_iter().map(|(id, balance, count)| (id, (balance, count))).collect();
+    let accounts: BTreeMap<_, _> =
+        accounts.into_iter().map(|(id, balance, count)| (id, (balance, count))).collect();
     assert_eq!(accounts, expected);
     let receipts = format!("select position from {schema}.receipts order by position");
     let receipts: Vec<i64> =
@@ -192,7 +195,8 @@ async fn rows_are_there_when_a_dispatch_returns() {
         tokio::spawn(async move {
             for _ in 0..5 {
                 let name = format!("{}", at % 9);
-                let paid = in_time(till.dispatch(pay(&name, 1)).no_timeout().retry_attempts(1_000)).await.unwrap();
+                let paid =
+                    in_time(till.dispatch(pay(&name, 1)).no_timeout().retry_attempts(1_000)).await.unwrap();
                 let version = paid.version().cast_signed();
                 let (balance, events) = account(&rows, &name).await.unwrap();
                 assert!(balance >= version && events >= version, "{version}");
@@ -233,7 +237,11 @@ async fn check_refused(amount: u64, fault: Option<Fault>, is_it: impl Fn(&Inline
     till.dispatch(pay("a", 1)).await.unwrap();
     let error = refusal(in_time(till.dispatch(pay("a", amount))).await.unwrap_err());
     assert!(is_it(&error), "{error:?}");
-    assert_eq!(in_time(till.dispatch(pay("a", 2))).await.unwrap().version(), 2, "nothing was stored in between");
+    assert_eq!(
+        in_time(till.dispatch(pay("a", 2))).await.unwrap().version(),
+        2,
+        "nothing was stored in between"
+    );
     assert_eq!(account(&rows, "a").await, Some((3, 2)));
     assert_eq!(till.handlers().await.unwrap()[0].parked, 0);
     check(&store, &rows).await;
@@ -264,7 +272,8 @@ async fn a_panic_refuses_the_command() {
 
 #[tokio::test]
 async fn a_statement_that_fails_in_silence_refuses_the_command() {
-    check_refused(13, Some(Fault::FailInSilence), |error| matches!(error, InlineError::NotCommitted(_))).await;
+    check_refused(13, Some(Fault::FailInSilence), |error| matches!(error, InlineError::NotCommitted(_)))
+        .await;
 }
 
 #[tokio::test]
