@@ -121,6 +121,18 @@ pub enum StartFault {
         /// How many it is to have.
         partitions: u16,
     },
+    /// The rows of an inline projection cannot be written in the transactions of the application's store.
+    #[error(
+        "inline projection {projection:?} cannot write its rows together with events of {store}: {reason}"
+    )]
+    ForeignRows {
+        /// The projection.
+        projection: String,
+        /// The application's store.
+        store: String,
+        /// Why not.
+        reason: ForeignRows,
+    },
     /// A router is listed or included twice.
     #[error("router {name} is listed twice")]
     DuplicateRouter {
@@ -157,6 +169,21 @@ pub enum StartFault {
         /// The builder's method that takes it.
         method: &'static str,
     },
+}
+
+/// Why rows cannot share a transaction with the events of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForeignRows {
+    /// The store writes no rows in the transactions of its appends.
+    #[error("the store writes events alone")]
+    Store,
+    /// The rows are not of the store's kind, or of one that can be written in no append's transaction.
+    #[error("the rows are of another kind than the store")]
+    Kind,
+    /// The rows lie in another database.
+    #[error("the rows lie in another database")]
+    Database,
 }
 
 fn list(faults: &[StartFault]) -> String {

@@ -79,6 +79,7 @@ pub(crate) fn places_of(
     let entry = Entry {
         name: Arc::clone(&definition.name),
         strong: definition.strong,
+        is_inline: definition.inline.is_some(),
         role: definition.role,
         filter,
         parts: places.iter().map(part).collect(),

@@ -11,6 +11,7 @@ use crate::ambient::HandlerKey;
 use crate::application::builder::Parts;
 use crate::application::check::Assembly;
 use crate::application::core::Core;
+use crate::application::inline::{self, Inline};
 use crate::application::instances::Claim;
 use crate::application::places::{Place, places_of};
 use crate::application::supervisor::{Supervised, supervise};
@@ -34,10 +35,16 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
     if let Err(source) = parts.store.bind(&parts.name).await {
         return Err(StartError::Bind { application: parts.name, source });
     }
-    run(parts, assembly, claim).await
+    let inline = inline::of(&parts, &assembly).await?;
+    run(parts, assembly, inline, claim).await
 }
 
-async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StartError> {
+async fn run(
+    parts: Parts,
+    assembly: Assembly,
+    inline: Vec<Inline>,
+    claim: Claim,
+) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
@@ -105,9 +112,12 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     };
     let runners: Vec<_> = places.iter().map(runner).collect();
     let given_up = begin(&name, &runners, leases, &tasks, &stop_services).await?;
+    let key = |handler| HandlerKey { instance, name: handler };
+    let inline = inline.into_iter().map(|one| one.with(&name, &registry, config.inline_limit, key)).collect();
     let environment = Environment::new(
         Arc::clone(&name),
         Arc::clone(&parts.store),
+        inline,
         parts.snapshots,
         Arc::clone(&registry),
         Arc::new(parts.services),

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ambient::Ambient;
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, EventContext, EventSet, decode};
+use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, EventSet, decode};
 use crate::handler::reaction::Attempt;
 use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
 use crate::panics;
@@ -20,6 +20,27 @@ pub(crate) struct Failed {
     pub(crate) text: String,
     pub(crate) attempts: u32,
     pub(crate) first_failed_at: DateTime<Utc>,
+}
+
+/// The typed values of a stored event that are in a set: none, one, or several when it was upcast.
+pub(crate) fn wanted<Set: EventSet, E>(
+    registry: &EventRegistry,
+    event: &RecordedEvent,
+) -> Result<Vec<Set>, HandlerError<E>> {
+    let mut wanted = Vec::new();
+    let decoded = panics::catch(|| {
+        decode::<Set, DecodeError>(registry, event, |decoded| {
+            if let Decoded::Event(event) = decoded {
+                wanted.push(event);
+            }
+            Ok(())
+        })
+    });
+    match decoded {
+        Ok(Ok(())) => Ok(wanted),
+        Ok(Err(error)) => Err(HandlerError::Undecodable(error)),
+        Err(message) => Err(HandlerError::Panicked(message)),
+    }
 }
 
 impl HandlerRunner {
@@ -73,20 +94,7 @@ impl HandlerRunner {
         &self,
         event: &RecordedEvent,
     ) -> Result<Vec<Set>, HandlerError<E>> {
-        let mut wanted = Vec::new();
-        let decoded = panics::catch(|| {
-            decode::<Set, DecodeError>(&self.registry, event, |decoded| {
-                if let Decoded::Event(event) = decoded {
-                    wanted.push(event);
-                }
-                Ok(())
-            })
-        });
-        match decoded {
-            Ok(Ok(())) => Ok(wanted),
-            Ok(Err(error)) => Err(HandlerError::Undecodable(error)),
-            Err(message) => Err(HandlerError::Panicked(message)),
-        }
+        wanted(&self.registry, event)
     }
 
     pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {

@@ -10,7 +10,7 @@ use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
 use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
 use crate::process_manager::{Managing, ProcessManager};
-use crate::projection::ProjectionControl;
+use crate::projection::{InlineSource, ProjectionControl};
 use crate::store::EventFilter;
 
 /// A place for an event handler in an application: its type, and how to make an instance when the
@@ -81,6 +81,8 @@ pub(crate) struct HandlerDefinition {
     pub(crate) role: Role,
     /// The projection that it is, for whoever looks after it.
     pub(crate) projection: Option<Arc<dyn ProjectionControl>>,
+    /// The projection that it is, if its rows are written in the transactions of appends.
+    pub(crate) inline: Option<Arc<dyn InlineSource>>,
     /// What builds rows beside those of the projection.
     pub(crate) build: Option<Box<HandlerDefinition>>,
 }
@@ -115,6 +117,7 @@ impl HandlerDefinition {
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
+            inline: None,
             build: None,
         }
     }
@@ -137,6 +140,7 @@ impl HandlerDefinition {
             start: Arc::new(Managed::<P>(PhantomData)),
             role: Role::ProcessManager,
             projection: None,
+            inline: None,
             build: None,
         }
     }

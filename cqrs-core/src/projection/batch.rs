@@ -10,8 +10,9 @@ use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::panics;
+use crate::projection::made::Made;
 use crate::projection::projecting::{Projecting, Trouble};
-use crate::projection::{Projected, Projection, RowStore, RowTransaction};
+use crate::projection::{Projected, Projection, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::telemetry;
 
@@ -71,11 +72,18 @@ impl<P: Projection> Projecting<P> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let position = runner.position();
-        let is_new = |event: &&RecordedEvent| {
-            event.position > position && runner.subscriber.wants(event) && !self.made.contains(event)
+        let new = |made: &Made| {
+            let position = runner.position();
+            let is_new = |event: &&RecordedEvent| {
+                event.position > position && runner.subscriber.wants(event) && !made.contains(event)
+            };
+            events.iter().filter(is_new).collect::<Vec<_>>()
         };
-        let events: Vec<&RecordedEvent> = events.iter().filter(is_new).collect();
+        let mut events = new(&self.made);
+        if self.is_inline() && !events.is_empty() {
+            self.follow_appends(runner, tenure).await?;
+            events = new(&self.made);
+        }
         let partitions = self.partitions();
         let mut rest = events.as_slice();
         while !rest.is_empty() {
@@ -92,6 +100,10 @@ impl<P: Projection> Projecting<P> {
                 runner.save_if_due(tenure).await?;
             }
             tokio::task::consume_budget().await;
+        }
+        if self.is_inline() {
+            // Appends wait for what was passed over because its key is parked.
+            self.flush(runner).await;
         }
         Ok(())
     }
@@ -126,12 +138,12 @@ impl<P: Projection> Projecting<P> {
         let mut has_waited = false;
         while let Some(batch) = self.batch_of(runner, events, tenure)? {
             match self.try_batch(runner, &batch, HandlerCommit::new().position(last)).await {
-                Ok(()) => {
+                Ok(made) => {
                     if has_waited {
                         runner.set_state(HandlerState::Running);
                     }
                     if let Some(at) = &mut self.at {
-                        at.saved = last;
+                        at.saved = made;
                     }
                     runner.advance(last);
                     return Ok(());
@@ -191,48 +203,56 @@ impl<P: Projection> Projecting<P> {
         Ok(wanted.map(|wanted| wanted.into_iter().map(projected).collect()))
     }
 
-    /// Writes the rows of a batch and what is `done` by that, in one transaction.
+    /// Writes the rows of a batch and what is `done` by that, in one transaction. Tells up to where rows are made then.
     pub(crate) async fn try_batch(
         &self,
         runner: &HandlerRunner,
         batch: &Batch<'_, P::Event>,
         done: HandlerCommit,
-    ) -> Result<(), Trouble> {
+    ) -> Result<u64, Trouble> {
         let handed = batch.handed();
-        match handed.first() {
-            Some(first) => {
-                let written = self.write_batch(runner, first, &batch.projected, done);
-                telemetry::batch::observe(runner, &handed, written).await
-            }
-            None => Ok(self.commit(done).await?),
+        let written = self.write_batch(runner, &batch.projected, done);
+        match handed.is_empty() {
+            true => written.await,
+            false => telemetry::batch::observe(runner, &handed, written).await,
         }
     }
 
     async fn write_batch(
         &self,
         runner: &HandlerRunner,
-        first: &RecordedEvent,
         batch: &[Projected<P::Event>],
         done: HandlerCommit,
-    ) -> Result<(), Trouble> {
-        let Some(at) = &self.at else { return Err(Trouble::Fenced) };
-        let mut transaction = self.shared.rows().begin(&at.rows).await?;
-        let work = self.shared.projection.handle_batch(batch, transaction.connection());
-        let failed = match panics::catch_async(Box::pin(runner.ambient(first).enter(work))).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error_text(&error)),
-            Err(panic) => Some(panic),
-        };
-        if let Some(error) = failed {
-            tracing::debug!(
-                cqrs.projection = &*self.shared.name,
-                error,
-                "a batch failed, its events are projected one by one"
-            );
+    ) -> Result<u64, Trouble> {
+        let (mut transaction, from) = self.begin().await?;
+        let last = done.position.unwrap_or(u64::MAX);
+        if last <= from {
+            // Appends were first.
             transaction.roll_back().await.map_err(Trouble::Rows)?;
-            return Err(Trouble::Event);
+            return Ok(from);
         }
-        Ok(transaction.commit(at.saved, done).await?)
+        let new = &batch[batch.partition_point(|one| one.context.position() <= from)..];
+        if let Some(first) = new.first() {
+            let work = self.shared.projection.handle_batch(new, transaction.connection());
+            let work = runner.ambient(first.context.recorded()).enter(work);
+            let failed = match panics::catch_async(Box::pin(work)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error_text(&error)),
+                Err(panic) => Some(panic),
+            };
+            if let Some(error) = failed {
+                tracing::debug!(
+                    cqrs.projection = &*self.shared.name,
+                    error,
+                    "a batch failed, its events are projected one by one"
+                );
+                transaction.roll_back().await.map_err(Trouble::Rows)?;
+                return Err(Trouble::Event);
+            }
+        }
+        let position = done.position;
+        transaction.commit(from, done).await?;
+        Ok(position.unwrap_or(from))
     }
 }
 

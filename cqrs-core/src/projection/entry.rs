@@ -48,7 +48,8 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         name,
         type_name: type_name::<P>(),
         start_from: StartFrom::Origin,
-        strong: P::CONSISTENCY == HandlerConsistency::Strong,
+        // Nobody has to wait for rows that are there already.
+        strong: P::CONSISTENCY == HandlerConsistency::Strong && !P::INLINE,
         subscribe_to: P::SUBSCRIBE_TO,
         partitions: 1,
         pages: 1,
@@ -57,6 +58,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         start,
         role,
         projection: None,
+        inline: None,
         build: None,
     };
     let build_name = Arc::from(format!("{name}/build"));
@@ -70,6 +72,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
     };
     HandlerDefinition {
         projection: Some(Arc::clone(&shared) as _),
+        inline: P::INLINE.then(|| Arc::clone(&shared) as _),
         build: Some(Box::new(build)),
         ..definition(name, Role::Projection, Arc::new(StartLive(shared)))
     }

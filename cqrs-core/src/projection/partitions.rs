@@ -100,7 +100,7 @@ impl<P: Projection> Projecting<P> {
         batch: &Batch<'_, P::Event>,
     ) -> Result<(), Trouble> {
         let Some(made) = record(&batch.events) else { return Ok(()) };
-        self.try_batch(runner, batch, HandlerCommit::new().put(made)).await
+        self.try_batch(runner, batch, HandlerCommit::new().put(made)).await.map(drop)
     }
 
     /// Takes away what is said of events up to where all rows are made by now.
@@ -108,7 +108,7 @@ impl<P: Projection> Projecting<P> {
         let position = runner.position();
         let mut backoff = Backoff::new();
         while let Some(commit) = self.made.settled(position) {
-            match self.write(commit).await {
+            match self.write(commit, &tenure.parked).await {
                 Ok(()) => self.made.forget(position),
                 Err(RowError::Store(error)) => {
                     self.wait(runner, &error, &mut backoff, tenure).await?;

@@ -11,9 +11,10 @@ use crate::panics;
 use crate::projection::ProjectionPlace;
 use crate::projection::batch::BatchSize;
 use crate::projection::control::Shared;
+use crate::projection::generation::active;
 use crate::projection::made::Made;
 use crate::projection::{Claim, Generation, Projection, RowError, RowPlace, RowStore, RowTransaction};
-use crate::store::{HandlerCommit, StoreError};
+use crate::store::{HandlerCommit, HandlerRecord, StoreError};
 
 /// Has a projection make the rows of one generation.
 pub(crate) struct Projecting<P> {
@@ -27,6 +28,8 @@ pub(crate) struct Projecting<P> {
     calls: Option<watch::Receiver<u64>>,
     changes: watch::Receiver<u64>,
     is_rebuild: bool,
+    /// Whether appends write to the same rows.
+    is_inline: bool,
 }
 
 /// A generation that this node owns.
@@ -62,12 +65,18 @@ impl<P: Projection> Projecting<P> {
     pub(crate) fn new(shared: Arc<Shared<P>>, size: BatchSize, is_rebuild: bool) -> Self {
         let mut changes = shared.changes.subscribe();
         changes.mark_unchanged();
-        Self { shared, at: None, made: Made::default(), size, calls: None, changes, is_rebuild }
+        let is_inline = P::INLINE && !is_rebuild;
+        Self { shared, at: None, made: Made::default(), size, calls: None, changes, is_rebuild, is_inline }
     }
 
     /// Whether the rows are ones that nobody sees yet.
     pub(crate) fn is_rebuild(&self) -> bool {
         self.is_rebuild
+    }
+
+    /// Whether appends write to the same rows.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.is_inline
     }
 
     /// Whether something may have happened to the generations since it was asked last.
@@ -214,20 +223,56 @@ impl<P: Projection> Projecting<P> {
         Err(StoreError::Failed(fault.into()).into())
     }
 
-    /// Writes a commit without rows.
-    pub(crate) async fn write(&mut self, commit: HandlerCommit) -> Result<(), RowError> {
-        let position = commit.position;
-        self.commit(commit).await?;
-        if let (Some(at), Some(position)) = (&mut self.at, position) {
-            at.saved = position;
-        }
+    /// Goes to where appends have made the rows meanwhile.
+    pub(crate) async fn follow_appends(
+        &mut self,
+        runner: &HandlerRunner,
+        tenure: &Tenure,
+    ) -> Result<(), End> {
+        let generations = self.generations(runner, tenure).await?;
+        let Some(at) = &mut self.at else { return Err(End::Yielded) };
+        let Some(active) = active(&generations).filter(|active| active.number == at.rows.generation) else {
+            return Err(End::Yielded);
+        };
+        at.saved = at.saved.max(active.position);
+        runner.advance(at.saved);
+        runner.set_state(HandlerState::Running);
         Ok(())
     }
 
-    /// As [`Projecting::write`], without taking note of the position.
-    pub(crate) async fn commit(&self, commit: HandlerCommit) -> Result<(), RowError> {
-        let Some(at) = &self.at else { return Ok(()) };
-        self.shared.rows().begin(&at.rows).await?.commit(at.saved, commit).await
+    /// Begins a transaction on the rows, and tells up to where they are made. Where appends write to them as well, they are
+    /// kept from it until it ends.
+    pub(crate) async fn begin(&self) -> Result<(<P::Rows as RowStore>::Transaction, u64), RowError> {
+        let Some(at) = &self.at else {
+            return Err(StoreError::Failed("there are no rows".into()).into());
+        };
+        let rows = self.shared.rows();
+        match self.is_inline {
+            true => rows.begin_alone(&at.rows).await,
+            false => Ok((rows.begin(&at.rows).await?, at.saved)),
+        }
+    }
+
+    /// Writes a commit without rows; `parked` are the keys that are parked by now. What appends have projected meanwhile is
+    /// not parked any more.
+    pub(crate) async fn write(
+        &mut self,
+        mut commit: HandlerCommit,
+        parked: &ParkedKeys,
+    ) -> Result<(), RowError> {
+        let Some(known) = self.at.as_ref().map(|at| at.saved) else { return Ok(()) };
+        let (transaction, from) = self.begin().await?;
+        let Some(at) = &mut self.at else { return Ok(()) };
+        at.saved = from;
+        let is_new = |record: &HandlerRecord| record.kind == PARKED && !parked.contains_key(&record.key);
+        if from != known && commit.records.values().flatten().any(is_new) {
+            return Err(at.rows.fenced());
+        }
+        commit.position = commit.position.filter(|position| *position > from);
+        let position = commit.position;
+        transaction.commit(from, commit).await?;
+        at.saved = position.unwrap_or(from);
+        Ok(())
     }
 
     /// Notes down where the projection has come to without having had anything to write, so that it need not read that
@@ -237,7 +282,7 @@ impl<P: Projection> Projecting<P> {
         if self.at.as_ref().is_none_or(|at| at.saved >= position) {
             return;
         }
-        if let Err(error) = self.write(HandlerCommit::new().position(position)).await {
+        if let Err(error) = self.write(HandlerCommit::new().position(position), &ParkedKeys::new()).await {
             tracing::debug!(
                 cqrs.projection = &*self.shared.name,
                 error = error_text(&error),

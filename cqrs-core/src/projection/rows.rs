@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,24 @@ pub trait RowStore: Clone + fmt::Debug + Send + Sync + 'static {
     /// ([`Projection::REBUILD_PARTITIONS`](crate::projection::Projection::REBUILD_PARTITIONS)); it may have to wait for one,
     /// but not for another one of its own to be committed.
     fn begin(&self, place: &RowPlace) -> impl Future<Output = Result<Self::Transaction, RowError>> + Send;
+
+    /// Begins a transaction on the rows of a claimed generation to which nobody else writes until it ends; tells up to
+    /// where they are made. Needed only where rows are written [inline](RowStore::inline) as well.
+    fn begin_alone(
+        &self,
+        place: &RowPlace,
+    ) -> impl Future<Output = Result<(Self::Transaction, u64), RowError>> + Send {
+        async move {
+            let position = self.claim(place).await?.position;
+            Ok((self.begin(place).await?, position))
+        }
+    }
+
+    /// What a store of events that can write these rows in its appends' transactions knows them by
+    /// ([`InlineAppend`](crate::store::InlineAppend)); `None` when there is no such store.
+    fn inline(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
 
     /// Gives readers the generation that is being built, instead of the active one, which is kept. Its rows are made up
     /// to `from`, as its owner believes, and there is nothing for them up to `to`. Refused as [`RowError::Behind`] when the

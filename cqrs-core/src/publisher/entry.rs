@@ -44,6 +44,7 @@ impl HandlerDefinition {
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
+            inline: None,
             build: None,
         }
     }

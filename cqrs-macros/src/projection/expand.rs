@@ -54,6 +54,11 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
     });
+    let inline = model.inline.then(|| {
+        quote!(
+            const INLINE: bool = true;
+        )
+    });
     let subscribe_to = model.subscription.expand(krate);
     let rebuild_partitions =
         model.rebuild_partitions.as_ref().map(|number| quote!(const REBUILD_PARTITIONS: u16 = #number;));
@@ -73,6 +78,7 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             #version
             #consistency
+            #inline
             #subscribe_to
             #rebuild_partitions
             type Event = #events;

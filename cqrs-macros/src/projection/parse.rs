@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) subscription: Subscription,
     /// Whether a dispatch with strong consistency waits for the projection.
     pub(crate) strong: bool,
+    /// Whether rows are written in the transactions of appends.
+    pub(crate) inline: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
     pub(crate) rebuild_partitions: Option<LitInt>,
@@ -58,6 +60,7 @@ const SPEC: Spec = Spec {
         ("category", "category = \"account\""),
         ("stream", "stream = \"account-42\""),
         ("consistency", "consistency = strong"),
+        ("inline", "inline"),
         ("partition_by", "partition_by = account_id"),
         ("rebuild_partitions", "rebuild_partitions = 8"),
         ("error", "error = sqlx::Error"),
@@ -76,6 +79,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         events: None,
         subscription: Subscription::default(),
         strong: false,
+        inline: false,
         partition_by: None,
         rebuild_partitions: None,
         error: None,
@@ -118,6 +122,10 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "category" => model.subscription.category = Some(entry.text()?),
         "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
+        "inline" => {
+            entry.flag()?;
+            model.inline = true;
+        }
         "partition_by" => model.partition_by = Some(entry.value()?),
         "rebuild_partitions" => model.rebuild_partitions = Some(entry.value_with(partitions)?),
         "error" => model.error = Some(entry.value()?),

@@ -15,7 +15,7 @@ const BEGIN: &str = "begin; select set_config('synchronous_commit', 'on', true) 
 const CLAIM: &str = "update $schema.generations set epoch = $3 \
      where projection = $1 and generation = $2 and epoch <= $3 returning position, is_made";
 
-const RECORDS: &str = "select kind, key, position, due_at, data from $schema.records \
+pub(crate) const RECORDS: &str = "select kind, key, position, due_at, data from $schema.records \
      where projection = $1 and generation = $2";
 
 impl PostgresRows {
@@ -39,7 +39,7 @@ fn claimed(row: &PgRow, records: &[PgRow]) -> Result<Claim, Error> {
     Ok(Claim { position: unsigned(row.try_get(0)?), is_made: row.try_get(1)?, records })
 }
 
-fn record(row: &PgRow) -> Result<HandlerRecord, Error> {
+pub(crate) fn record(row: &PgRow) -> Result<HandlerRecord, Error> {
     Ok(HandlerRecord {
         kind: row.try_get::<String, _>(0)?.into(),
         key: row.try_get(1)?,

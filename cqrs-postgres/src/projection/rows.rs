@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,9 @@ use crate::projection::names::{literal, namespace, quoted};
 /// wait for each other, and for nothing else; those that have waited longer than the pool lets them are projected
 /// afterwards, one by one. So the pool needs a connection for each partition, one for rows that readers see, and those of
 /// the readers. A transaction that does nothing for 60 s, because its process stands still, is ended by the server.
+///
+/// [Inline projections](cqrs_core::projection::Projection#inline) write on connections of the log's store, with its role and
+/// its settings, which must be allowed to write to these schemas. A deferred constraint is looked at with the commit.
 ///
 /// ```no_run
 /// # async fn example(store: cqrs_postgres::PostgresStore) -> Result<(), Box<dyn std::error::Error>> {
@@ -150,6 +154,16 @@ impl RowStore for PostgresRows {
     async fn begin(&self, place: &RowPlace) -> Result<PostgresRowTransaction, RowError> {
         let transaction = self.pool.begin_with(self.begin_sql(place)).await.map_err(store_error)?;
         Ok(PostgresRowTransaction::new(self.clone(), transaction, place.clone()))
+    }
+
+    async fn begin_alone(&self, place: &RowPlace) -> Result<(PostgresRowTransaction, u64), RowError> {
+        let mut transaction = self.begin(place).await?;
+        let position = transaction.lock().await?;
+        Ok((transaction, position))
+    }
+
+    fn inline(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(Arc::new(self.clone()))
     }
 
     async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {

@@ -6,6 +6,7 @@ mod batches;
 mod domain;
 mod failures;
 mod flaky;
+mod inline;
 mod kit;
 mod owners;
 mod partitions;

@@ -3,6 +3,7 @@
 mod basics;
 mod domain;
 mod faults;
+mod inline;
 mod partitions;
 mod rebuild;
 mod versions;
