@@ -39,6 +39,7 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
 
 async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
+    init(&parts.name, &handlers).await?;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
@@ -156,6 +157,18 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         "started"
     );
     Ok(core)
+}
+
+/// Has the handlers prepare themselves, one after the other.
+async fn init(application: &str, handlers: &[HandlerDefinition]) -> Result<(), StartError> {
+    for handler in handlers {
+        handler.start.init().await.map_err(|source| StartError::Init {
+            application: application.to_owned(),
+            handler: handler.name.as_ref().to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// The projections among the handlers, by name.

@@ -102,7 +102,7 @@ impl<H: EventHandler> Reactions<H> {
         }
         let Some(first) = events.first().filter(|_| !batch.is_empty()) else { return true };
         let work = async {
-            let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
+            let work = Box::pin(runner.ambient(first).enter(self.handler.handle_batch(&batch)));
             match panics::catch_async(work).await {
                 Ok(handled) => handled.map_err(HandlerError::Failed),
                 Err(panic) => Err(HandlerError::Panicked(panic)),

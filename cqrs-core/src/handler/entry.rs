@@ -8,7 +8,10 @@ use futures_util::future::BoxFuture;
 use crate::event::{EventRegistry, EventSchema, EventSet};
 use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
+use crate::handler::start::init;
+use crate::handler::{
+    EventHandler, HandlerConsistency, HandlerRunner, InitError, KeyOf, StartFrom, SubscribeTo,
+};
 use crate::process_manager::{Managing, ProcessManager};
 use crate::projection::ProjectionControl;
 use crate::store::EventFilter;
@@ -146,6 +149,11 @@ impl fmt::Debug for HandlerDefinition {
 
 /// Runs a handler whose type is no longer known.
 pub(crate) trait StartHandler: Send + Sync {
+    /// What the handler prepares before anything runs.
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
 
@@ -167,9 +175,13 @@ impl<P: ProcessManager> StartHandler for Managed<P> {
 }
 
 impl<H: EventHandler> StartHandler for Instance<H> {
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(init(&*self.0))
+    }
+
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
-        Box::pin(async move { runner.run(&mut Reactions(handler)).await })
+        Box::pin(async move { runner.run(&mut Reactions::new(handler)).await })
     }
 
     fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {

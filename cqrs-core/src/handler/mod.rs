@@ -24,6 +24,8 @@ mod reset;
 mod runner;
 pub(crate) mod spread;
 mod standby;
+mod start;
+mod start_context;
 pub(crate) mod status;
 mod subscribe_to;
 mod tenure;
@@ -37,6 +39,8 @@ pub use failure::{ErrorAction, HandlerError, HandlerFailure};
 pub use handle::{HandlerHandle, ParkedError};
 pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
+pub use start::InitError;
+pub use start_context::StartContext;
 pub use status::{HandlerState, HandlerStatus};
 pub use subscribe_to::{InvalidSubscription, SubscribeTo};
 
@@ -186,6 +190,26 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     fn partition_by(&self, event: &Self::Event, context: &EventContext) -> String {
         let _ = event;
         context.stream_id().as_str().to_owned()
+    }
+
+    /// Prepares the handler: is called once for each application instance, on every node, when it starts, before anything
+    /// runs. Handlers are asked one after the other, in the order in which they are listed. When one fails or panics, the
+    /// application does not start ([`StartError::Init`](crate::application::StartError::Init)); what others have prepared
+    /// is left to themselves.
+    fn init(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Is called when this node is about to handle events: each time that it has become the owner of the handler, or of
+    /// one of its partitions, and once more when the handler has begun anew, before the first event. A handler with
+    /// partitions is told which one it is. When this fails or panics, it is tried again, after pauses that grow from 50 ms
+    /// to 5 s, and no event is handled before it has passed.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the application stops, and when this node is not the owner any more.
+    fn after_start(&self, context: &StartContext) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = context;
+        async { Ok(()) }
     }
 
     /// Is called before the handler begins anew ([`HandlerHandle::reset`]), to clear what it has made so far. When it

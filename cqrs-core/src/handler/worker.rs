@@ -188,7 +188,7 @@ impl HandlerRunner {
     }
 
     /// Leaves the partition to another node if it is that one's share.
-    async fn give_up_surplus(&self, tenure: &mut Tenure) -> Result<(), End> {
+    pub(crate) async fn give_up_surplus(&self, tenure: &mut Tenure) -> Result<(), End> {
         match tenure.seat.as_mut().is_some_and(Seat::is_surplus) {
             true => {
                 self.save(tenure).await?;

@@ -1,6 +1,7 @@
 use quote::ToTokens;
 
 use crate::event_handler::KIND;
+use crate::event_handler::hook::Hook;
 use crate::event_handler::parse::{Model, ON_BATCH as WANTED};
 use crate::shared::batch::{WITHOUT_EVENTS, check_batch, check_without_methods};
 use crate::shared::errors::Errors;
@@ -27,7 +28,8 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     }
     if model.error.is_none() {
         let error = agreed_error(&mut model.handlings, &KIND, errors);
-        model.error = error.or_else(|| model.on_batch.as_ref()?.error());
+        let of_batch = || model.on_batch.as_ref()?.error();
+        model.error = error.or_else(of_batch).or_else(|| model.hooks.iter().find_map(Hook::error));
     }
     model.block.check_head("event_handler", errors)
 }

@@ -58,7 +58,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
     let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
     let partition_by = partition_by(model, events);
     let partitions = model.partitions.as_ref().map(|number| quote!(const PARTITIONS: u16 = #number;));
-    let before_reset = before_reset(model);
+    let hooks = model.hooks.iter().filter_map(|hook| hook.expand(krate));
     quote! {
         #[automatically_derived]
         impl #krate::handler::EventHandler for #self_ty {
@@ -71,7 +71,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
             type Error = #error;
             #handle
             #partition_by
-            #before_reset
+            #(#hooks)*
             #on_error
         }
     }
@@ -163,18 +163,4 @@ fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
     let body = if handling.callable { handling.call() } else { quote!(::core::result::Result::Ok(())) };
     let event = if handling.callable { quote!(ref __event) } else { quote!(_) };
     quote!(#(#cfgs)* #events::#variant(#event) => { #body })
-}
-
-fn before_reset(model: &Model) -> Option<TokenStream> {
-    let before_reset = model.before_reset.as_ref().filter(|before_reset| before_reset.callable)?;
-    let (krate, cfgs) = (&model.krate, &before_reset.cfgs);
-    let wait = before_reset.is_async.then(|| quote!(.await));
-    Some(quote! {
-        #(#cfgs)*
-        async fn before_reset(
-            &self,
-        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
-            Self::before_reset(self) #wait .map_err(::core::convert::Into::into)
-        }
-    })
 }

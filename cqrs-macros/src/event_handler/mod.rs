@@ -1,8 +1,8 @@
 //! `#[event_handler]`.
 
-mod before_reset;
 mod check;
 mod expand;
+mod hook;
 mod parse;
 #[cfg(test)]
 mod tests;

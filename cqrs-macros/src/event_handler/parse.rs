@@ -5,7 +5,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
 
 use crate::event_handler::KIND;
-use crate::event_handler::before_reset::BeforeReset;
+use crate::event_handler::hook::Hook;
 use crate::shared::batch::EXCLUSIVE;
 use crate::shared::consistency::strong;
 use crate::shared::duration::duration;
@@ -41,7 +41,8 @@ pub(crate) struct Model {
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_batch: Option<Given>,
     pub(crate) on_error: Option<OnError>,
-    pub(crate) before_reset: Option<BeforeReset>,
+    /// What is called apart from events.
+    pub(crate) hooks: Vec<Hook>,
     /// The required keys that are not there at all.
     pub(crate) missing: Vec<&'static str>,
     /// Whether it could be read of each handling method which event it is for.
@@ -99,7 +100,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         handlings: Vec::new(),
         on_batch: None,
         on_error: None,
-        before_reset: None,
+        hooks: Vec::new(),
         missing: Vec::new(),
         methods_known: true,
         events_known: false,
@@ -185,8 +186,8 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
             model.on_error = Some(OnError::read(method, &KIND, "HandlerFailure", errors));
         } else if method.signature.ident == "on_batch" {
             model.on_batch = Some(on_batch(method, errors));
-        } else if method.signature.ident == "before_reset" {
-            model.before_reset = Some(BeforeReset::read(method, errors));
+        } else if Hook::is(method) {
+            model.hooks.push(Hook::read(method, errors));
         } else if handles(method, &model.interested_in) {
             let handling = Handling::read(method, &KIND, errors);
             model.methods_known &= handling.is_some();

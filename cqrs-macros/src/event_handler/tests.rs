@@ -260,3 +260,44 @@ fn the_error_is_one() {
     );
     refused(&attribute(quote!(name = "h", interested_in = [A, B, C], error = Z), block), &[]);
 }
+
+#[test]
+fn hooks_are_called_as_they_are_written() {
+    let expansion = attribute(
+        quote!(name = "h", events = AccountEvent),
+        quote! {
+            impl H {
+                fn on_batch(&self, events: &[Envelope<AccountEvent>]) {}
+                fn init(&self) -> Result<(), MailError> { Ok(()) }
+                #[cfg(feature = "warm")]
+                async fn after_start(&self, context: &StartContext) -> Result<(), MailError> { body }
+                async fn before_reset(&self) -> Result<(), MailError> { body }
+            }
+        },
+    );
+    let pretty = pretty(&expansion);
+    let (_, hooks) = pretty.split_once("::Ok(())\n").unwrap();
+    expect![[r#"
+                }
+                async fn init(
+                    &self,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::init(self).map_err(::core::convert::Into::into)
+                }
+                #[cfg(feature = "warm")]
+                async fn after_start(
+                    &self,
+                    __context: &::cqrs::handler::StartContext,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::after_start(self, __context).await.map_err(::core::convert::Into::into)
+                }
+                async fn before_reset(
+                    &self,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::before_reset(self).await.map_err(::core::convert::Into::into)
+                }
+            }
+        };
+    "#]]
+    .assert_eq(hooks);
+}

@@ -6,6 +6,7 @@ mod catch_up;
 pub mod domain;
 mod effects;
 mod errors;
+mod hooks;
 mod kit;
 mod lifecycle;
 mod names_and_start;
