@@ -49,6 +49,22 @@ pub enum StartError {
         /// How many it has now.
         now: u16,
     },
+    /// A handler is divided into another number of partitions than before, and has kept a state with each of those, which
+    /// cannot be divided.
+    #[error(
+        "handler {handler:?} of application {application:?} has {now} partitions and keeps a state in each of the {before} \
+         that it had: start it with {before}, pause and reset it, and then start it with {now}, or give it another name"
+    )]
+    PartitionedState {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// How many partitions it had; 1 if it was not divided.
+        before: u16,
+        /// How many it has now.
+        now: u16,
+    },
     /// A handler could not be prepared.
     #[error("handler {handler:?} of application {application:?} could not be prepared")]
     Init {

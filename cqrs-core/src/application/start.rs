@@ -78,6 +78,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         spread: place.spread.clone(),
         name: Arc::clone(&place.name),
         role: place.definition.role,
+        keeps_state: place.definition.keeps_state,
         application: Arc::clone(&name),
         core: Weak::new(),
         key: HandlerKey { instance, name: Arc::clone(&place.definition.name) },
@@ -220,6 +221,12 @@ fn not_divided(runner: &HandlerRunner, error: RepartitionError) -> StartError {
         RepartitionError::InUse { before, now } => {
             StartError::Partitions { application, handler: runner.handler.as_ref().to_owned(), before, now }
         }
+        RepartitionError::KeepsState { before, now } => StartError::PartitionedState {
+            application,
+            handler: runner.handler.as_ref().to_owned(),
+            before,
+            now,
+        },
         RepartitionError::Store(source) => StartError::Store { application, source },
     }
 }

@@ -64,7 +64,9 @@ pub(crate) trait Consumer: Send {
     ) -> impl Future<Output = Result<HandlerCommit, String>> + Send;
 
     /// The handler has forgotten how far it has come, and what else it keeps.
-    fn begun_anew(&mut self) {}
+    fn begun_anew(&mut self, tenure: &mut Tenure) {
+        let _ = tenure;
+    }
 
     /// Somebody may have changed what the handler keeps, on this node or another.
     fn called(&mut self) {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::kept_state::is_kept;
 use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
 use crate::handler::start::init;
@@ -75,6 +76,7 @@ pub(crate) struct HandlerDefinition {
     pub(crate) strong: bool,
     pub(crate) subscribe_to: SubscribeTo,
     pub(crate) partitions: u16,
+    pub(crate) keeps_state: bool,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
@@ -108,6 +110,7 @@ impl HandlerDefinition {
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: H::SUBSCRIBE_TO,
             partitions: H::PARTITIONS,
+            keeps_state: is_kept::<H::State>(),
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| {
                 H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
@@ -129,6 +132,7 @@ impl HandlerDefinition {
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))

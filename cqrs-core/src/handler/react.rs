@@ -30,7 +30,11 @@ impl<H: EventHandler> Consumer for Reactions<H> {
     }
 
     async fn get_ready(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<bool, End> {
-        self.try_to_start(runner, tenure).await
+        match self.try_to_start(runner, tenure).await {
+            // It may be that it is told to begin anew.
+            Err(End::Failed) => Ok(false),
+            tried => tried,
+        }
     }
 
     async fn tend(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
@@ -82,8 +86,11 @@ impl<H: EventHandler> Consumer for Reactions<H> {
         }
     }
 
-    fn begun_anew(&mut self) {
-        self.started = Started::No;
+    fn begun_anew(&mut self, tenure: &mut Tenure) {
+        Self::forget_state(tenure);
+        if self.started == Started::Yes {
+            self.started = Started::No;
+        }
     }
 }
 
@@ -93,10 +100,14 @@ impl<H: EventHandler> Reaction for Reactions<H> {
         runner: &HandlerRunner,
         event: &RecordedEvent,
         attempt: Attempt,
-        _done: HandlerCommit,
-        _tenure: &mut Tenure,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
     ) -> Result<Result<(), Failed>, End> {
-        Ok(runner.attempt(&*self.handler, event, attempt).await)
+        let mut state = tenure.state.copy();
+        if let Err(failed) = runner.attempt(&*self.handler, event, &mut state, attempt).await {
+            return Ok(Err(failed));
+        }
+        self.keep_state(state, runner, done, tenure).await.map(Ok)
     }
 
     fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::consumer::Consumer;
 use crate::handler::order::{HOLD, ORDER, Order, RESET, Round};
+use crate::handler::own_state::STATE;
 use crate::handler::parked::PARKED;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, StartFrom, Tenure};
@@ -192,9 +193,10 @@ impl HandlerRunner {
             return Ok(Err(error));
         }
         self.effects.done_with_all();
-        let done = tenure.parked.keys().fold(done.position(position), |done, key| done.remove(PARKED, key));
-        self.commit(done, tenure).await?;
-        consumer.begun_anew();
+        let done = done.position(position).remove(STATE, STATE);
+        let done = tenure.parked.keys().fold(done, |done, key| done.remove(PARKED, key));
+        self.commit_or_end(done, tenure).await?;
+        consumer.begun_anew(tenure);
         tenure.parked.clear();
         (tenure.saved, tenure.tried) = (position, position);
         self.control.forget_left();

@@ -36,6 +36,7 @@ impl HandlerDefinition {
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))

@@ -15,4 +15,5 @@ mod parking;
 mod partitions;
 mod redelivery;
 mod restart;
+mod state;
 mod subscriptions;
