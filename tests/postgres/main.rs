@@ -8,6 +8,7 @@ mod applications;
 mod bank;
 mod bank_example;
 mod domain;
+mod handler_state;
 mod nodes;
 mod outages;
 mod partitions;

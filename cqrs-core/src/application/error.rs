@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::event::RegistryFault;
-use crate::handler::{InvalidSubscription, SubscribeTo};
+use crate::handler::{InitError, InvalidSubscription, SubscribeTo};
 use crate::store::{BindError, StoreError};
 
 /// Why an application did not start.
@@ -48,6 +48,33 @@ pub enum StartError {
         before: u16,
         /// How many it has now.
         now: u16,
+    },
+    /// A handler is divided into another number of partitions than before, and has kept a state with each of those, which
+    /// cannot be divided.
+    #[error(
+        "handler {handler:?} of application {application:?} has {now} partitions and keeps a state in each of the {before} \
+         that it had: start it with {before}, pause and reset it, and then start it with {now}, or give it another name"
+    )]
+    PartitionedState {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// How many partitions it had; 1 if it was not divided.
+        before: u16,
+        /// How many it has now.
+        now: u16,
+    },
+    /// A handler could not be prepared.
+    #[error("handler {handler:?} of application {application:?} could not be prepared")]
+    Init {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// Why not.
+        #[source]
+        source: InitError,
     },
     /// The store failed.
     #[error("application {application:?} cannot read its store")]

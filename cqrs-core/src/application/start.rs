@@ -46,6 +46,7 @@ async fn run(
     claim: Claim,
 ) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
+    init(&parts.name, &handlers).await?;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
@@ -84,6 +85,7 @@ async fn run(
         spread: place.spread.clone(),
         name: Arc::clone(&place.name),
         role: place.definition.role,
+        keeps_state: place.definition.keeps_state,
         application: Arc::clone(&name),
         core: Weak::new(),
         key: HandlerKey { instance, name: Arc::clone(&place.definition.name) },
@@ -168,6 +170,18 @@ async fn run(
     Ok(core)
 }
 
+/// Has the handlers prepare themselves, one after the other.
+async fn init(application: &str, handlers: &[HandlerDefinition]) -> Result<(), StartError> {
+    for handler in handlers {
+        handler.start.init().await.map_err(|source| StartError::Init {
+            application: application.to_owned(),
+            handler: handler.name.as_ref().to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// The projections among the handlers, by name.
 fn projections(handlers: &[HandlerDefinition]) -> HashMap<Arc<str>, Arc<dyn ProjectionControl>> {
     let named = |handler: &HandlerDefinition| {
@@ -219,6 +233,12 @@ fn not_divided(runner: &HandlerRunner, error: RepartitionError) -> StartError {
         RepartitionError::InUse { before, now } => {
             StartError::Partitions { application, handler: runner.handler.as_ref().to_owned(), before, now }
         }
+        RepartitionError::KeepsState { before, now } => StartError::PartitionedState {
+            application,
+            handler: runner.handler.as_ref().to_owned(),
+            before,
+            now,
+        },
         RepartitionError::Store(source) => StartError::Store { application, source },
     }
 }

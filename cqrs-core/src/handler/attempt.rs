@@ -49,10 +49,11 @@ impl HandlerRunner {
         &self,
         handler: &H,
         event: &RecordedEvent,
+        state: &mut H::State,
         attempt: Attempt,
     ) -> Result<(), Failed> {
         let context = self.context(event, attempt.number);
-        let handled = self.try_handle(handler, event, &context);
+        let handled = self.try_handle(handler, event, state, &context);
         let handled = telemetry::handler::observe(self, event, attempt, handled);
         let Err(error) = handled.await else { return Ok(()) };
         let failure = self.failure(error, context, attempt);
@@ -113,13 +114,14 @@ impl HandlerRunner {
         &self,
         handler: &H,
         event: &RecordedEvent,
+        state: &mut H::State,
         context: &EventContext,
     ) -> Result<(), HandlerError<H::Error>> {
         let wanted = self.wanted::<H::Event, _>(event)?;
         // Boxed: a large event would otherwise lie on the stack once for each future around it.
         let work = Box::pin(self.ambient(event).enter(async {
             for event in wanted {
-                handler.handle(event, context).await?;
+                handler.handle(event, state, context).await?;
             }
             Ok(())
         }));

@@ -27,6 +27,17 @@ pub(crate) trait Consumer: Send {
         async { Ok(()) }
     }
 
+    /// Gets ready for events, unless it is; tells whether it is now. What somebody wants to be done with events waits
+    /// until then.
+    fn get_ready(
+        &mut self,
+        runner: &HandlerRunner,
+        tenure: &mut Tenure,
+    ) -> impl Future<Output = Result<bool, End>> + Send {
+        let _ = (runner, tenure);
+        async { Ok(true) }
+    }
+
     /// Handles events that follow each other in the log, leaves out those that the runner has passed or does not want,
     /// and has the runner advance.
     fn consume(
@@ -54,6 +65,11 @@ pub(crate) trait Consumer: Send {
         runner: &HandlerRunner,
         done: HandlerCommit,
     ) -> impl Future<Output = Result<HandlerCommit, String>> + Send;
+
+    /// The handler has forgotten how far it has come, and what else it keeps.
+    fn begun_anew(&mut self, tenure: &mut Tenure) {
+        let _ = tenure;
+    }
 
     /// Somebody may have changed what the handler keeps, on this node or another.
     fn called(&mut self) {}

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::kept_state::is_kept;
 use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
+use crate::handler::start::init;
+use crate::handler::{
+    EventHandler, HandlerConsistency, HandlerRunner, InitError, KeyOf, StartFrom, SubscribeTo,
+};
 use crate::process_manager::{Managing, ProcessManager};
 use crate::projection::{InlineSource, ProjectionControl};
 use crate::store::EventFilter;
@@ -74,6 +78,7 @@ pub(crate) struct HandlerDefinition {
     pub(crate) partitions: u16,
     /// How many pages of the log it reads at a time.
     pub(crate) pages: usize,
+    pub(crate) keeps_state: bool,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
@@ -110,6 +115,7 @@ impl HandlerDefinition {
             subscribe_to: H::SUBSCRIBE_TO,
             partitions: H::PARTITIONS,
             pages: 1,
+            keeps_state: is_kept::<H::State>(),
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| {
                 H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
@@ -133,6 +139,7 @@ impl HandlerDefinition {
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
             pages: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
@@ -154,6 +161,11 @@ impl fmt::Debug for HandlerDefinition {
 
 /// Runs a handler whose type is no longer known.
 pub(crate) trait StartHandler: Send + Sync {
+    /// What the handler prepares before anything runs.
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
 
@@ -175,9 +187,13 @@ impl<P: ProcessManager> StartHandler for Managed<P> {
 }
 
 impl<H: EventHandler> StartHandler for Instance<H> {
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(init(&*self.0))
+    }
+
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
-        Box::pin(async move { runner.run(&mut Reactions(handler)).await })
+        Box::pin(async move { runner.run(&mut Reactions::new(handler)).await })
     }
 
     fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {

@@ -101,7 +101,7 @@ impl HandlerRunner {
     /// what is handled twice has to find them.
     pub(crate) async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
         let position = commit.position.unwrap_or_else(|| self.position());
-        let commit = commit.position(position);
+        let commit = self.with_state(commit.position(position), tenure)?;
         let mut backoff = Backoff::new();
         loop {
             let (commit, forgotten) = self.effects.forget(commit.clone());

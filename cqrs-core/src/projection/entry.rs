@@ -53,6 +53,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         subscribe_to: P::SUBSCRIBE_TO,
         partitions: 1,
         pages: 1,
+        keeps_state: false,
         schemas: <P::Event as EventSet>::schemas,
         filter: |registry| P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>())),
         start,

@@ -37,6 +37,7 @@ impl HandlerDefinition {
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
             pages: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
