@@ -65,12 +65,7 @@ impl NextIndex {
         &self.0
     }
 
-    fn on_noted(
-        &self,
-        event: &Noted,
-        rows: &mut RowsMut<String, Vec<String>>,
-        context: &ProjectionContext,
-    ) {
+    fn on_noted(&self, event: &Noted, rows: &mut RowsMut<String, Vec<String>>, context: &ProjectionContext) {
         rows.row(event.book.clone()).push(next(context.position()));
     }
 }
@@ -243,7 +238,12 @@ async fn run_build<P: Projection + Clone>(
 ) {
     let (store, rows) = (MemoryStore::new(), Books::new());
     write_to(&store, PAST as u64).await;
-    let before = start(&MortalStore::new(&store, &Fate::kind()), "before", mended(MortalRows::new(&rows, &Fate::kind()))).await;
+    let before = start(
+        &MortalStore::new(&store, &Fate::kind()),
+        "before",
+        mended(MortalRows::new(&rows, &Fate::kind())),
+    )
+    .await;
     settle(&before).await;
     before.shutdown().await;
     let readers = Readers::new(&store, &rows);
@@ -259,7 +259,12 @@ async fn run_build<P: Projection + Clone>(
     fate.live(life).await;
     readers.look();
     mortal.let_leases_run_out().await;
-    let heir = start(&MortalStore::new(&store, &Fate::kind()), "heir", projection(MortalRows::new(&rows, &Fate::kind()))).await;
+    let heir = start(
+        &MortalStore::new(&store, &Fate::kind()),
+        "heir",
+        projection(MortalRows::new(&rows, &Fate::kind())),
+    )
+    .await;
     build(&heir, &rows).await;
     write_to(&store, WRITTEN + 1).await;
     settle(&heir).within(LIMIT).await;
