@@ -17,6 +17,9 @@ use crate::point::{BoxError, Metric, Value};
 use crate::postgres::{Contender, Course, Database, OnPostgres, Ready, Slice};
 use crate::workload::account_id;
 
+/// How long the rows of a command may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Does nothing.
 struct Idle;
 
@@ -47,9 +50,13 @@ impl Strongly {
     async fn dispatch(&self, consistency: Consistency) -> Result<Duration, BoxError> {
         let began = Instant::now();
         let deposit = Deposit { account_id: account_id(0), amount: 1 };
-        self.bank.dispatch(deposit).consistency(consistency).await?;
+        let dispatched = self.bank.dispatch(deposit).consistency(consistency).await?;
+        let took = began.elapsed();
         self.stored.fetch_add(1, Ordering::Relaxed);
-        Ok(began.elapsed())
+        // Nothing is under way when the next one begins.
+        let rows = self.bank.projection::<OneByOne>().ok_or("there is no projection")?;
+        rows.at_least(dispatched.position().unwrap_or(0), PATIENCE).await?;
+        Ok(took)
     }
 }
 
