@@ -7,7 +7,10 @@
 mod applications;
 mod bank;
 mod bank_example;
+mod crash_points;
 mod domain;
+#[path = "../support/mortal/mod.rs"]
+mod mortal;
 mod nodes;
 mod outages;
 mod partitions;

@@ -5,5 +5,5 @@ mod rows;
 mod store;
 
 pub use fate::{Fate, each_death, each_fault};
-pub use rows::{MortalRows, MortalTransaction};
+pub use rows::MortalRows;
 pub use store::MortalStore;
