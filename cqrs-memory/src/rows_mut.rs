@@ -96,6 +96,7 @@ impl<K, V> fmt::Debug for RowsMut<K, V> {
 mod tests {
     use super::*;
 
+    /// E-090
     #[test]
     fn writes_are_seen_before_they_are_made() {
         let mut before = Arc::new(BTreeMap::from([("a", 1), ("b", 2), ("c", 3)]));

@@ -144,7 +144,7 @@ fn passing_on(later: &DeskLater, limit: Duration) -> Script {
     .on_error(|_| ErrorAction::Stop)
 }
 
-// T-093, L-012
+// T-102, T-093, L-012
 #[tokio::test]
 async fn t_093_a_strong_handler_that_dispatches_strong_does_not_wait_for_itself() {
     let later = DeskLater::default();

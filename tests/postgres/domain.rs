@@ -3,8 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use cqrs::event::Metadata;
+use cqrs::id::{CommandId, CorrelationId, EventId};
+use cqrs::postgres::PostgresPool;
 use cqrs::postgres::testing::{TestSchema, TestServer};
 use cqrs::prelude::*;
+use cqrs::store::{Append, EventData, EventStore as _, ExpectedVersion, StreamId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -105,6 +109,12 @@ pub async fn store(schema: &TestSchema) -> PostgresStore {
     PostgresStore::connect(config).await.unwrap()
 }
 
+/// Connections for many stores, one after the other.
+pub async fn pool() -> PostgresPool {
+    let config = PostgresConfig::new(TestServer::shared().await.unwrap().url());
+    PostgresPool::connect(config.connections(3).user_connections(4)).await.unwrap()
+}
+
 /// A bank, and what its handler tells.
 pub async fn bank(store: PostgresStore) -> (Bank, mpsc::Receiver<(&'static str, u64)>) {
     let (told, hear) = mpsc::channel(100_000);
@@ -119,9 +129,32 @@ pub fn draw(account_id: &str, amount: u64) -> Draw {
     Draw { account_id: account_id.to_owned(), amount }
 }
 
+/// Payments as another program writes them, up to one into each of these accounts; what is there already stays. An
+/// amount is the position of its event.
+pub async fn pay_past(store: &PostgresStore, accounts: &[&str]) {
+    let head = usize::try_from(store.head().await.unwrap()).unwrap();
+    for (account, amount) in accounts.iter().zip(1_u64..).skip(head) {
+        let event = EventData {
+            event_id: EventId::new(),
+            event_type: "Paid".into(),
+            schema_version: 1,
+            data: serde_json::json!({ "account_id": account, "amount": amount }).to_string().into(),
+            metadata: Metadata::new(),
+            causation_id: CommandId::new().into(),
+            correlation_id: CorrelationId::new(),
+        };
+        let stream = StreamId::new(format!("account-{account}")).unwrap();
+        // A payment that was cut off may be under way still.
+        let id = CommandId::from_key(&format!("payment {amount}"));
+        let append = Append::to_stream(id, stream, ExpectedVersion::Any, vec![event]);
+        store.append(append).await.unwrap();
+    }
+}
+
+/// Whatever waits gives up after this time, which is far longer than it takes.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
 /// What `work` gives, which must not take for ever.
 pub async fn in_time<F: IntoFuture>(work: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), work.into_future())
-        .await
-        .expect("it takes far less than the limit")
+    tokio::time::timeout(LIMIT, work.into_future()).await.expect("it takes far less than the limit")
 }

@@ -7,8 +7,11 @@
 mod applications;
 mod bank;
 mod bank_example;
+mod crash_points;
 mod domain;
 mod handler_state;
+#[path = "../support/mortal/mod.rs"]
+mod mortal;
 mod nodes;
 mod outages;
 mod partitions;

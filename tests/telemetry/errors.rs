@@ -28,6 +28,7 @@ async fn a_refusal_is_no_failure_of_the_span_and_a_panic_is() {
     assert_eq!(told, [None, Some("rejected"), Some("panicked")]);
 }
 
+/// T-405
 #[tokio::test(start_paused = true)]
 async fn each_attempt_of_a_handler_that_fails_says_so() {
     let library = library("failures", MemoryStore::new()).start().await.unwrap();

@@ -76,6 +76,7 @@ async fn handlers_have_traces_of_their_own_that_are_linked_to_the_dispatch() {
     }
 }
 
+/// T-400
 #[tokio::test(start_paused = true)]
 async fn execute_and_append_lie_inside_the_dispatch() {
     let store = MemoryStore::new();

@@ -154,6 +154,7 @@ mod tests {
         assert_eq!(delays(policy, [10, u32::MAX]), [10_000, 10_000]);
     }
 
+    /// E-060
     #[test]
     fn e_062_other_delays_stay_the_same() {
         assert_eq!(delays(RetryPolicy::immediate(), [1, 9, u32::MAX]), [0, 0, 0]);

@@ -59,6 +59,9 @@ impl<P: Projection> Reaction for Projecting<P> {
                     return Ok(Ok(()));
                 }
                 Err(Fault::Event(error)) => {
+                    if self.is_fenced().await {
+                        return Err(End::Yielded);
+                    }
                     let Some(context) = self.context(event, attempt.number) else { return Err(End::Yielded) };
                     let failure = runner.failure(error, context, attempt);
                     let decision = self.shared.projection.on_error(&failure);
@@ -119,6 +122,12 @@ impl<P: Projection> Projecting<P> {
     pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
         let at = self.at.as_ref()?;
         Some(ProjectionContext::new(event.clone(), Arc::clone(&at.place), attempt))
+    }
+
+    /// Whether the rows are somebody else's, or gone, which is no event's fault.
+    async fn is_fenced(&self) -> bool {
+        let Some(at) = &self.at else { return true };
+        matches!(self.shared.rows().claim(&at.rows).await, Err(RowError::Fenced { .. }))
     }
 
     async fn try_one(

@@ -11,7 +11,7 @@
 //! | a running application: that a handler bears to get events again | [`redeliver_last`], [`redeliver_from`] |
 //! | what depends on the time of day, deadlines and schedules | [`TestClock`] |
 //! | what is published to a message broker | [`TestPublisher`] |
-//! | a store adapter | [`conformance`] |
+//! | a store adapter, a store of rows | [`conformance`] |
 //! | what the store can do to an application | a wrapper of a store, with [`delegate_to_store!`] |
 //!
 //! Nothing here sleeps. A test of an application waits for the work itself, so that it is as fast as the

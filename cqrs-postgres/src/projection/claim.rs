@@ -22,11 +22,11 @@ impl PostgresRows {
     pub(super) async fn claim_generation(&self, place: &RowPlace) -> Result<Claim, RowError> {
         let (projection, generation) = (place.projection.as_ref(), number(place.generation));
         let mut transaction = self.pool.begin_with(BEGIN).await.map_err(store_error)?;
-        let claim = sqlx::query(self.sql(CLAIM)).bind(projection).bind(generation).bind(signed(place.epoch));
+        let claim = self.query(CLAIM).bind(projection).bind(generation).bind(signed(place.epoch));
         let Some(row) = claim.fetch_optional(&mut *transaction).await.map_err(store_error)? else {
             return Err(place.fenced());
         };
-        let records = sqlx::query(self.sql(RECORDS)).bind(projection).bind(generation);
+        let records = self.query(RECORDS).bind(projection).bind(generation);
         let records = records.fetch_all(&mut *transaction).await.map_err(store_error)?;
         let claim = claimed(&row, &records).map_err(store_error)?;
         transaction.commit().await.map_err(store_error)?;

@@ -25,11 +25,10 @@ const ONE_BUILDING: &str = "generations_one_building";
 
 impl PostgresRows {
     pub(super) async fn list(&self, projection: &str) -> Result<Vec<Generation>, StoreError> {
-        let query = || sqlx::query(self.sql(LIST)).bind(projection.to_owned()).fetch_all(&self.pool);
-        let rows = match query().await {
-            Err(Error::Database(told)) if matches!(told.code().as_deref(), Some("42P01" | "3F000")) => {
+        let rows = match self.try_list(projection).await {
+            Err(error) if has_no_tables(&error) => {
                 self.create_tables().await?;
-                query().await
+                self.try_list(projection).await
             }
             listed => listed,
         };
@@ -43,24 +42,45 @@ impl PostgresRows {
         version: u32,
         log: &str,
     ) -> Result<u64, GenerationError> {
-        let namespace = namespace(&self.schema, projection);
-        check(&namespace)?;
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
-        let next = sqlx::query(self.sql(NEXT)).bind(projection.to_owned()).bind(namespace);
-        let next = next.fetch_one(&mut *transaction).await.map_err(store_error)?;
-        let number: i64 = next.try_get(0).map_err(store_error)?;
-        let add = sqlx::query(self.sql(ADD)).bind(projection.to_owned()).bind(number);
-        let add = add.bind(i64::from(version)).bind(log.to_owned());
-        match add.execute(&mut *transaction).await {
-            Ok(_) => {}
-            Err(Error::Database(told)) if told.constraint() == Some(ONE_BUILDING) => {
-                return Err(GenerationError::Building { projection: projection.to_owned() });
+        check(&namespace(&self.schema, projection))?;
+        let added = match self.try_add(projection, version, log).await {
+            Err(error) if has_no_tables(&error) => {
+                self.create_tables().await?;
+                self.try_add(projection, version, log).await
             }
-            Err(error) => return Err(store_error(error).into()),
-        }
-        transaction.commit().await.map_err(store_error)?;
-        Ok(unsigned(number))
+            added => added,
+        };
+        added.map(unsigned).map_err(|error| match error {
+            Error::Database(told) if told.constraint() == Some(ONE_BUILDING) => {
+                GenerationError::Building { projection: projection.to_owned() }
+            }
+            error => store_error(error).into(),
+        })
     }
+
+    /// In a transaction, like all else: behind a pooler, a statement has one connection there.
+    async fn try_list(&self, projection: &str) -> Result<Vec<PgRow>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let rows = self.query(LIST).bind(projection.to_owned()).fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+
+    async fn try_add(&self, projection: &str, version: u32, log: &str) -> Result<i64, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let next = self.query(NEXT).bind(projection.to_owned());
+        let next = next.bind(namespace(&self.schema, projection)).fetch_one(&mut *transaction).await?;
+        let number: i64 = next.try_get(0)?;
+        let add = self.query(ADD).bind(projection.to_owned()).bind(number);
+        add.bind(i64::from(version)).bind(log.to_owned()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(number)
+    }
+}
+
+/// Whether nothing was ever kept in the schema.
+fn has_no_tables(error: &Error) -> bool {
+    matches!(error, Error::Database(told) if matches!(told.code().as_deref(), Some("42P01" | "3F000")))
 }
 
 fn generation(row: &PgRow) -> Result<Generation, StoreError> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use cqrs_core::projection::{Claim, Generation, GenerationError, RowError, RowPlace, RowStore};
 use cqrs_core::store::StoreError;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -63,6 +65,7 @@ use crate::projection::names::{literal, namespace, quoted};
 pub struct PostgresRows {
     pub(crate) pool: PgPool,
     pub(crate) schema: Arc<str>,
+    is_pooled: bool,
 }
 
 /// How long a transaction may do nothing before the server ends it.
@@ -73,14 +76,23 @@ impl PostgresRows {
     /// rows begin with. Projections of two applications must not share it.
     #[must_use]
     pub fn new(pool: PgPool, schema: impl Into<String>) -> Self {
-        Self { pool, schema: Arc::from(schema.into()) }
+        Self { pool, schema: Arc::from(schema.into()), is_pooled: false }
     }
 
     /// Rows in the database of a log, on the connections for user code; the schema is that of the log with `_views`
     /// behind it.
     #[must_use]
     pub fn beside(store: &PostgresStore) -> Self {
-        Self::new(store.user_pool().clone(), format!("{}_views", store.schema().name()))
+        let rows = Self::new(store.user_pool().clone(), format!("{}_views", store.schema().name()));
+        rows.transaction_pooler(store.pool().config().is_pooled())
+    }
+
+    /// The connections go through a pooler in transaction mode, such as `PgBouncer`: no statement is prepared across
+    /// transactions. [`PostgresRows::beside`] goes by the store. Statements of user code have to say so themselves, by
+    /// `persistent(false)`.
+    #[must_use]
+    pub fn transaction_pooler(self, pooler: bool) -> Self {
+        Self { is_pooled: pooler, ..self }
     }
 
     /// The name of the schema in which readers find the rows of a projection.
@@ -100,17 +112,31 @@ impl PostgresRows {
         AssertSqlSafe(sql.replace("$schema", &quoted(&self.schema)))
     }
 
+    /// A statement with the name of the schema in it.
+    pub(crate) fn query<'q>(&self, sql: &str) -> Query<'q, Postgres, PgArguments> {
+        sqlx::query(self.sql(sql)).persistent(!self.is_pooled)
+    }
+
     /// Creates the framework's tables.
     pub(crate) async fn create_tables(&self) -> Result<(), StoreError> {
+        let created = match self.try_create_tables().await {
+            // Somebody else was first, which a transaction that began before does not see.
+            Err(sqlx::Error::Database(told)) if told.is_unique_violation() => self.try_create_tables().await,
+            created => created,
+        };
+        created.map_err(store_error)
+    }
+
+    async fn try_create_tables(&self) -> Result<(), sqlx::Error> {
         let tables = include_str!("tables.sql");
         let lock = format!(
             "set local client_min_messages = warning; select pg_advisory_xact_lock(hashtext({}));",
             literal(&self.schema)
         );
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = self.pool.begin().await?;
         let sql = self.sql(&format!("{lock} {tables}"));
-        sqlx::raw_sql(sql).execute(&mut *transaction).await.map_err(store_error)?;
-        transaction.commit().await.map_err(store_error)
+        sqlx::raw_sql(sql).execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     /// What a transaction of a projection begins with. Unqualified names are those of the generation's schema first.

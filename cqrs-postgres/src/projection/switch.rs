@@ -77,7 +77,7 @@ impl PostgresRows {
             |one: &Locked| one.generation == generation && one.state == "building" && one.epoch == epoch;
         let active = all.iter().find(|one| one.state == "active");
         let Some(active) = active.filter(|_| all.iter().any(is_own)) else { return Err(place.fenced()) };
-        let hold = sqlx::query(self.sql(HOLD)).bind(projection.to_owned()).bind(active.generation);
+        let hold = self.query(HOLD).bind(projection.to_owned()).bind(active.generation);
         let hold = hold.bind(limit.as_secs_f64()).execute(&mut *transaction);
         hold.await.map_err(store_error)?;
         transaction.commit().await.map_err(store_error)?;
@@ -115,14 +115,14 @@ impl PostgresRows {
             &mut transaction,
         )
         .await?;
-        let delete = sqlx::query(self.sql(DELETE)).bind(projection.to_owned()).bind(wanted);
+        let delete = self.query(DELETE).bind(projection.to_owned()).bind(wanted);
         delete.execute(&mut *transaction).await.map_err(store_error)?;
         transaction.commit().await.map_err(store_error)?;
         Ok(())
     }
 
     async fn lock(&self, projection: &str, connection: &mut PgConnection) -> Result<Vec<Locked>, StoreError> {
-        let rows = sqlx::query(self.sql(LOCK)).bind(projection.to_owned()).fetch_all(connection).await;
+        let rows = self.query(LOCK).bind(projection.to_owned()).fetch_all(connection).await;
         let read = |rows: Vec<sqlx::postgres::PgRow>| {
             let one = |row: &sqlx::postgres::PgRow| {
                 Ok(Locked {
@@ -173,7 +173,7 @@ impl PostgresRows {
         position: Option<i64>,
         connection: &mut PgConnection,
     ) -> Result<(), StoreError> {
-        let set = sqlx::query(self.sql(SET)).bind(projection.to_owned()).bind(generation);
+        let set = self.query(SET).bind(projection.to_owned()).bind(generation);
         set.bind(state).bind(position).execute(connection).await.map(drop).map_err(store_error)
     }
 }

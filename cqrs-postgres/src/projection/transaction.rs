@@ -56,7 +56,7 @@ impl PostgresRowTransaction {
         );
         let connection = &mut *self.transaction;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(store_error)?;
-        let made = sqlx::query(self.rows.sql(MADE)).bind(&*self.place.projection).bind(generation);
+        let made = self.rows.query(MADE).bind(&*self.place.projection).bind(generation);
         made.execute(connection).await.map(drop).map_err(store_error)
     }
 
@@ -77,8 +77,8 @@ impl PostgresRowTransaction {
         key: &str,
         record: Option<HandlerRecord>,
     ) -> Result<(), sqlx::Error> {
-        let sql = self.rows.sql(if record.is_some() { PUT } else { REMOVE });
-        let query = sqlx::query(sql).bind(&*self.place.projection).bind(number(self.place.generation));
+        let query = self.rows.query(if record.is_some() { PUT } else { REMOVE });
+        let query = query.bind(&*self.place.projection).bind(number(self.place.generation));
         let query = query.bind(kind).bind(key);
         let query = match record {
             Some(HandlerRecord { position, due_at, data, .. }) => {
@@ -101,7 +101,9 @@ impl RowTransaction for PostgresRowTransaction {
         for ((kind, key), record) in commit.records {
             self.keep(&kind, &key, record).await.map_err(not_written)?;
         }
-        let moved = sqlx::query(self.rows.sql(MOVE))
+        let moved = self
+            .rows
+            .query(MOVE)
             .bind(&*self.place.projection)
             .bind(number(self.place.generation))
             .bind(signed(self.place.epoch))

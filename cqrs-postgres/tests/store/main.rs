@@ -16,6 +16,7 @@ mod locks;
 mod migrations;
 mod names;
 mod pools;
+mod rows;
 mod streams;
 mod support;
 mod tables;

@@ -95,6 +95,7 @@ async fn ca_004_a_handler_that_cannot_read_tries_again() {
     check_catching_up(Fault::Unavailable, 5).await;
 }
 
+/// C-045
 #[tokio::test(start_paused = true)]
 async fn g10_a_handler_whose_adapter_panics_is_started_again() {
     check_catching_up(Fault::Panic, 5).await;

@@ -84,6 +84,7 @@ fn texts(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|text| text.to_string()).collect()
 }
 
+/// T-305
 #[tokio::test]
 async fn events_come_in_full_batches_in_the_order_of_the_log() {
     let store = MemoryStore::new();
@@ -100,7 +101,7 @@ async fn events_come_in_full_batches_in_the_order_of_the_log() {
     assert_eq!(store.checkpoint("batches").await.unwrap(), Some(96));
 }
 
-/// G6: a batch is acknowledged as one, and none of it before.
+/// T-311, G6: a batch is acknowledged as one, and none of it before.
 #[tokio::test]
 async fn g_006_a_batch_that_is_cut_off_comes_again_as_a_whole() {
     let store = MemoryStore::new();
@@ -123,6 +124,7 @@ async fn g_006_a_batch_that_is_cut_off_comes_again_as_a_whole() {
     desk.shutdown().await;
 }
 
+/// T-306
 #[tokio::test]
 async fn a_bad_event_does_not_keep_the_others_of_its_batch() {
     let store = MemoryStore::new();
@@ -155,7 +157,7 @@ async fn a_bad_event_does_not_keep_the_others_of_its_batch() {
     desk.shutdown().await;
 }
 
-/// The handler waits until a batch is full, or for its time.
+/// T-310: the handler waits until a batch is full, or for its time.
 #[tokio::test(start_paused = true)]
 async fn a_batch_waits_to_become_full() {
     let batches = Batches::new(|_| Ok(()));
@@ -196,4 +198,24 @@ async fn batches_and_pages_need_not_fit() {
     until_caught_up(&desk, "batches").await;
     assert_eq!(batches.texts(), texts(0..47));
     desk.shutdown().await;
+}
+
+/// T-315, L-023: what waits for a batch to become full when the handler begins anew is handled, and then all from the
+/// beginning, each event once.
+#[tokio::test(start_paused = true)]
+async fn t_315_a_reset_leaves_nothing_behind_of_a_batch_that_waits() {
+    let batches = Batches::new(|_| Ok(()));
+    let store = MemoryStore::new();
+    let desk = Desk::builder(store.clone()).event_handler(Patient(batches.clone())).start().await.unwrap();
+    for text in 0..2 {
+        desk.dispatch(note("0", text.to_string())).await.unwrap();
+    }
+    // Half of the time for which they wait.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    desk.handler("patient").unwrap().reset().await.unwrap();
+    until(async || (batches.texts().len() >= 4).then_some(())).await;
+    until_caught_up(&desk, "patient").await;
+    assert_eq!(batches.texts(), ["0", "1", "0", "1"]);
+    assert!(desk.shutdown().await.is_clean());
+    assert_eq!(store.checkpoint("patient").await.unwrap(), Some(2));
 }

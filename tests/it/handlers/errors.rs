@@ -36,7 +36,7 @@ async fn expect(attempts: &mut mpsc::Receiver<(String, u32)>, expected: &[(&str,
     assert!(attempts.try_recv().is_err(), "more than expected");
 }
 
-// T-294, E-058
+// E-057, T-294, E-058
 #[tokio::test]
 async fn t_294_retry_counts_the_attempts() {
     let (script, mut attempts) = fails_until(4);
@@ -110,7 +110,7 @@ async fn t_295_skip_counts_as_handled() {
     desk.shutdown().await;
 }
 
-// T-290, T-299, CA-002 (3)
+// E-055, C-040, T-290, T-299, CA-002 (3)
 #[tokio::test]
 async fn t_299_stop_stops_that_handler_alone() {
     let store = MemoryStore::new();
@@ -139,7 +139,7 @@ async fn t_299_stop_stops_that_handler_alone() {
     desk.shutdown().await;
 }
 
-// T-292, T-296: growing delays, ten attempts, and then its stream is parked.
+// E-067, T-292, T-296: growing delays, ten attempts, and then its stream is parked.
 #[tokio::test(start_paused = true)]
 async fn t_296_by_default_ten_attempts_with_growing_delays() {
     let moments = Arc::new(Mutex::new(Vec::new()));
@@ -313,7 +313,7 @@ async fn t_292_on_error_may_skip_an_event_that_cannot_be_decoded() {
     desk.shutdown().await;
 }
 
-// T-297
+// L-022, T-297
 #[tokio::test(start_paused = true)]
 async fn t_297_a_shutdown_does_not_wait_for_a_backoff() {
     let store = MemoryStore::new();

@@ -3,6 +3,7 @@
 mod ambient;
 mod batches;
 mod catch_up;
+mod crash_points;
 pub mod domain;
 mod effects;
 mod errors;

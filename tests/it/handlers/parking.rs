@@ -164,6 +164,7 @@ async fn the_key_may_be_a_field() {
     desk.shutdown().await;
 }
 
+/// E-066
 #[tokio::test]
 async fn a_parked_event_can_be_skipped() {
     let faults = Faults::of(["bad", "worse"]);

@@ -79,6 +79,13 @@ impl Books {
         }
     }
 
+    /// Each text once, in any order.
+    #[track_caller]
+    fn check_each_once(&self, texts: usize) {
+        self.0.lock().unwrap().values_mut().for_each(|handled| handled.sort_unstable());
+        self.check(texts);
+    }
+
     /// Each text at least once, and the first of each in order.
     #[track_caller]
     fn check_at_least_once(&self, texts: usize) {
@@ -93,7 +100,7 @@ impl Books {
     }
 }
 
-// G5
+// L-034, G5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g_005_an_event_that_takes_long_holds_up_its_own_partition_only() {
     let go_on = Arc::new(Notify::new());
@@ -130,7 +137,7 @@ async fn g_005_an_event_that_takes_long_holds_up_its_own_partition_only() {
     desk.shutdown().await;
 }
 
-// G6: behind the tail, at the tail, and across clean stops each event is handled once.
+// T-320, L-020, G6: behind the tail, at the tail, and across clean stops each event is handled once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g_006_each_event_is_handled_once_across_clean_stops() {
     let (store, books) = (MemoryStore::new(), Books::default());
@@ -150,8 +157,8 @@ async fn g_006_each_event_is_handled_once_across_clean_stops() {
     desk.shutdown().await;
 }
 
-/// A node that is gone without a word: what it had not noted down is handled again, nothing is passed over, also where
-/// partitions have gone ahead of others.
+/// T-323, L-006: a node that is gone without a word: what it had not noted down is handled again, nothing is passed over,
+/// also where partitions have gone ahead of others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g_006_nothing_is_passed_over_when_a_node_is_cut_off() {
     let (store, books) = (MemoryStore::new(), Books::default());
@@ -166,6 +173,7 @@ async fn g_006_nothing_is_passed_over_when_a_node_is_cut_off() {
     desk.shutdown().await;
 }
 
+/// T-112
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strong_dispatch_waits_for_the_partition_of_its_event() {
     let books = Books::default();
@@ -178,6 +186,7 @@ async fn a_strong_dispatch_waits_for_the_partition_of_its_event() {
     desk.shutdown().await;
 }
 
+/// E-065
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_parked_is_listed_and_tried_again_whichever_partition_keeps_it() {
     let (books, failures) = (Books::default(), Arc::new(AtomicUsize::new(0)));
@@ -264,7 +273,7 @@ impl Resettable {
     }
 }
 
-/// What was made is cleared once, when no partition makes anything, and is made again once by all.
+/// T-324: what was made is cleared once, when no partition makes anything, and is made again once by all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t_330_a_divided_handler_begins_anew_as_a_whole() {
     let (store, books) = (MemoryStore::new(), Books::default());
@@ -347,6 +356,7 @@ impl ByText {
     }
 }
 
+/// T-321
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g_005_the_order_is_that_of_the_handlers_own_keys() {
     let texts: Arc<Mutex<HashMap<String, Vec<u64>>>> = Arc::default();
@@ -361,6 +371,38 @@ async fn g_005_the_order_is_that_of_the_handlers_own_keys() {
     let texts = std::mem::take(&mut *texts.lock().unwrap());
     assert_eq!(texts.len(), 20);
     assert!(texts.values().all(|positions| positions.len() == BOOKS && positions.is_sorted()));
+    desk.shutdown().await;
+}
+
+#[derive(Clone)]
+struct Exploding(Script);
+
+impl EventHandler for Exploding {
+    const NAME: &'static str = "divided";
+    const START_FROM: StartFrom = StartFrom::Origin;
+    const PARTITIONS: u16 = 16;
+    type Event = Noted;
+    type Error = Broken;
+
+    async fn handle(&self, event: Noted, context: &EventContext) -> Result<(), Broken> {
+        self.0.run(event, context.clone()).await
+    }
+
+    fn partition_by(&self, event: &Noted, _context: &EventContext) -> String {
+        if event.text == "1" { panic!("on purpose") } else { event.book.clone() }
+    }
+}
+
+/// T-325: where the key cannot be told, it is the stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_325_a_panic_in_telling_the_key_does_not_lose_the_event() {
+    let (store, books) = (MemoryStore::new(), Books::default());
+    let builder = Desk::builder(store).event_handler(Exploding(books.script()));
+    let desk = builder.start().await.unwrap();
+    note_all(&desk, 0..1).await;
+    note_all(&desk, 1..2).await;
+    until_caught_up(&desk, "divided").await;
+    books.check_each_once(2);
     desk.shutdown().await;
 }
 

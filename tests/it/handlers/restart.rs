@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
-// G6, T-239, T-241, T-279, N-015, DEF-012
+// C-037, G6, T-239, T-241, T-279, N-015, DEF-012
 #[tokio::test]
 async fn n_015_a_clean_stop_repeats_nothing_and_skips_nothing() {
     let store = MemoryStore::new();
@@ -74,6 +74,7 @@ async fn t_334_a_stop_lets_the_handler_finish_its_event() {
     desk.shutdown().await;
 }
 
+/// E-073
 #[tokio::test]
 async fn n_015_events_that_nobody_wants_advance_the_checkpoint() {
     let store = MemoryStore::new();

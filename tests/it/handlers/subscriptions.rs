@@ -107,7 +107,7 @@ async fn pg_051_a_handler_of_a_category_gets_the_events_of_all_its_streams() {
     desk.shutdown().await;
 }
 
-// T-108: also while the handler is busy with an event of its own stream, far behind.
+// L-013, T-108: also while the handler is busy with an event of its own stream, far behind.
 #[tokio::test]
 async fn t_108_a_strong_dispatch_to_another_stream_does_not_wait() {
     let gate = Gate::shut();

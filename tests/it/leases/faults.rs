@@ -44,6 +44,7 @@ async fn check_outage(fault: Fault) {
     assert_eq!(store.checkpoint("careful").await.unwrap(), Some(3));
 }
 
+// T-333
 #[tokio::test(start_paused = true)]
 async fn ca_004_a_store_that_refuses_to_renew_for_long_stops_the_handler_until_it_is_back() {
     check_outage(Fault::Unavailable).await;

@@ -24,7 +24,7 @@ fn taking(time: Duration) -> (Script, mpsc::Receiver<u64>) {
     (script, handled)
 }
 
-// D4
+// T-107, D4
 #[tokio::test(start_paused = true)]
 async fn t_091_a_strong_dispatch_waits_for_a_handler_on_another_node() {
     const WORK: Duration = Duration::from_millis(300);

@@ -4,6 +4,7 @@ use super::domain::*;
 use cqrs::prelude::*;
 use cqrs::process_manager::ProcessPhase;
 
+/// E-089, N-020, DEF-016
 #[tokio::test]
 async fn what_was_done_is_undone_in_reverse_and_the_instance_is_gone() {
     let site = Site::new().await;

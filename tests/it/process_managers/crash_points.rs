@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::domain::*;
 use crate::support::log::{raw, sound_log, write};
-use crate::support::mortal::MortalStore;
+use crate::support::mortal::{Fate, MortalStore, each_death};
 use cqrs::MemoryStore;
 use cqrs::prelude::*;
 use cqrs::testing::{TestClock, settle};
@@ -20,17 +20,17 @@ const WORDS: [(&str, &str); 6] = [
     ("c", "start!:do=3"),
 ];
 
-async fn check_all(store: &MemoryStore, jobs: &Jobs, step: usize) {
+async fn check_all(store: &MemoryStore, jobs: &Jobs, fate: &Fate) {
     let mut of_a = done(store, "a").await;
     of_a.sort_unstable();
-    assert_eq!(of_a, ["1", "2", "3", "4", "late-t"], "cut off at step {step}");
-    assert_eq!(done(store, "b").await, ["1", "2", "-2", "-1"], "cut off at step {step}");
-    assert_eq!(done(store, "c").await, ["1", "2", "3"], "cut off at step {step}");
+    assert_eq!(of_a, ["1", "2", "3", "4", "late-t"], "{fate:?}");
+    assert_eq!(done(store, "b").await, ["1", "2", "-2", "-1"], "{fate:?}");
+    assert_eq!(done(store, "c").await, ["1", "2", "3"], "{fate:?}");
     let foreman = jobs.process_manager("foreman").unwrap();
     until(async || foreman.pending_commands(None, 10).await.unwrap().is_empty().then_some(())).await;
     let instances = foreman.instances(None, 10).await.unwrap();
     let left: Vec<_> = instances.into_iter().map(|instance| instance.instance).collect();
-    assert_eq!(left, ["a", "c"], "cut off at step {step}");
+    assert_eq!(left, ["a", "c"], "{fate:?}");
     assert!(foreman.timers(None, 10).await.unwrap().is_empty());
     sound_log(store).await;
 }
@@ -47,33 +47,25 @@ async fn settle_all(jobs: &Jobs) {
 async fn g_007_t_376_t_391_whatever_step_it_is_cut_off_at_each_command_is_carried_out_once() {
     break_it("bad");
     on_error(|_, _| ProcessAction::Compensate);
-    let mut last = 0;
-    loop {
+    let steps = each_death(async |fate| {
         let clock = TestClock::new();
         let store = MemoryStore::builder().clock(std::sync::Arc::new(clock.clone())).build();
         for (job, word) in WORDS {
             let told = raw("jobs.Told", 1, &json!({ "job": job, "word": word }));
             write(&store, &format!("job-{job}"), vec![told]).await;
         }
-        let mortal = MortalStore::new(&store, last);
+        let mortal = MortalStore::new(&store, &fate);
         let life = async {
-            let jobs =
-                Jobs::builder(mortal.clone()).node("mortal").clock(clock.clone()).start().await.unwrap();
+            let jobs = Jobs::builder(mortal).node("mortal").clock(clock.clone()).start().await.unwrap();
             settle_all(&jobs).await;
         };
-        let is_alive = tokio::select! {
-            () = life => true,
-            () = mortal.death() => false,
-        };
+        fate.live(life).await;
         // Long enough for the next one to take over.
         clock.advance(Duration::from_secs(3_600));
         let jobs = Jobs::builder(store.clone()).clock(clock.clone()).start().await.unwrap();
         settle_all(&jobs).await;
-        check_all(&store, &jobs, last).await;
-        if is_alive {
-            assert!(last > 100, "there were {last} steps only");
-            return;
-        }
-        last += 1;
-    }
+        check_all(&store, &jobs, &fate).await;
+    });
+    let steps = steps.await;
+    assert!(steps > 100, "there were {steps} steps only");
 }

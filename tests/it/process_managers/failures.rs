@@ -146,6 +146,7 @@ async fn a_command_that_was_set_aside_can_be_left_out() {
     until(async || (site.done("a").await == ["y"]).then_some(())).await;
 }
 
+/// L-007
 #[tokio::test]
 async fn t_375_a_step_that_fails_after_it_has_asked_for_commands_sends_none() {
     let site = Site::new().await;

@@ -9,5 +9,6 @@ mod looking;
 mod restart;
 mod routing;
 mod sending;
+mod several;
 mod timers;
 mod transfer;

@@ -12,6 +12,7 @@ async fn t_383_instances_go_on_after_a_restart() {
     assert_eq!(site.done("a").await, ["1", "2"]);
 }
 
+/// L-003
 #[tokio::test]
 async fn t_359_t_376_duplicate_delivery_of_everything_sends_nothing_twice() {
     let site = Site::new().await;

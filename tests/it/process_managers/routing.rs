@@ -4,6 +4,7 @@ use super::domain::*;
 use cqrs::prelude::*;
 use cqrs::process_manager::ProcessError;
 
+/// E-082, E-085, E-086, N-018, DEF-014
 #[tokio::test]
 async fn t_350_an_event_starts_an_instance_and_later_ones_go_on() {
     let site = Site::new().await;
@@ -23,6 +24,7 @@ async fn roles_that_do_not_fit_pass_by() {
     assert_eq!(site.done("b").await, ["yes"]);
 }
 
+/// E-084, L-002
 #[tokio::test]
 async fn t_352_t_360_a_stop_ends_the_instance_in_memory_or_not_and_a_start_begins_anew() {
     let site = Site::new().await;
@@ -79,6 +81,7 @@ async fn t_355_a_strict_start_fails_on_an_instance_that_is_there() {
     assert_eq!(site.done("a").await, ["one", "two"]);
 }
 
+/// L-026
 #[tokio::test]
 async fn a_strict_continue_fails_without_an_instance() {
     let site = Site::new().await;
@@ -86,7 +89,9 @@ async fn a_strict_continue_fails_without_an_instance() {
         assert!(matches!(failure.error, ProcessError::NotStarted), "{failure:?}");
         ProcessAction::Skip
     });
-    site.tell_all(&[("a", "go!:do=no"), ("a", "start"), ("a", "go!:do=one")]).await;
+    site.tell_all(&[("a", "go!:do=no")]).await;
+    assert_eq!(site.instance("a").await, None, "nothing is left behind");
+    site.tell_all(&[("a", "start"), ("a", "go!:do=one")]).await;
     assert_eq!(site.done("a").await, ["one"]);
 }
 

@@ -27,6 +27,7 @@ async fn commands_of_an_instance_are_carried_out_in_order() {
     assert_eq!(site.foreman().pending_commands(None, 10).await.unwrap(), []);
 }
 
+/// T-097, L-012
 #[tokio::test]
 async fn a_strong_dispatch_waits_until_the_commands_are_carried_out() {
     let site = Site::new().await;
@@ -56,6 +57,7 @@ async fn t_382_after_a_command_the_instance_can_end() {
     assert_eq!(seen(), ["a start:do=one:do=last", "a after one", "a after last"]);
 }
 
+/// L-004
 #[tokio::test]
 async fn t_388_an_event_behind_the_end_of_an_instance_is_handled() {
     let site = Site::new().await;

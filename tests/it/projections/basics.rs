@@ -27,8 +27,8 @@ impl Positions {
     }
 }
 
-/// T-420, T-422: events of two types lead to rows; what the projection is not interested in leads to none, and counts
-/// as projected.
+/// E-096, T-420, T-422: events of two types lead to rows; what the projection is not interested in leads to none, and
+/// counts as projected.
 #[tokio::test]
 async fn t_420_t_422_each_event_leads_to_its_rows() {
     let (positions, rows) = (Positions::default(), Books::new());
@@ -48,7 +48,7 @@ async fn t_420_t_422_each_event_leads_to_its_rows() {
     assert_eq!(rows.generations("notebooks").await.unwrap()[0].position, 4, "with what led to no rows");
 }
 
-/// N-38, T-309: after a restart the projection goes on where its rows are made, and repeats nothing.
+/// E-097, N-38, T-309: after a restart the projection goes on where its rows are made, and repeats nothing.
 #[tokio::test]
 async fn n_038_a_restart_goes_on_where_the_rows_are_made() {
     let (store, rows) = (MemoryStore::new(), Books::new());

@@ -26,7 +26,7 @@ async fn check_fault(fault: Fault) {
     desk.shutdown().await;
 }
 
-/// T-423, T-427: what fails leaves nothing, is parked by its key, and is projected when it is tried again.
+/// DEF-022, T-423, T-427: what fails leaves nothing, is parked by its key, and is projected when it is tried again.
 #[tokio::test]
 async fn t_423_t_427_an_error_undoes_the_rows_and_parks_the_key() {
     check_fault(Fault::Fail).await;

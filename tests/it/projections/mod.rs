@@ -3,6 +3,7 @@
 mod at_least;
 mod basics;
 mod batches;
+mod crash_points;
 mod domain;
 mod failures;
 mod flaky;

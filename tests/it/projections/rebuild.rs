@@ -4,7 +4,8 @@ use super::domain::*;
 use cqrs::prelude::*;
 use cqrs::projection::{GenerationError, GenerationState, RebuildError};
 
-/// EV-82: a rebuild is made beside the rows that readers see, which go on, and is given to them at once.
+/// N-025, DEF-021, EV-82: a rebuild is made beside the rows that readers see, which go on, and is given to them at
+/// once.
 #[tokio::test]
 async fn ev_082_a_rebuild_replaces_the_rows_at_once() {
     let (store, rows, faults) = (MemoryStore::new(), Books::new(), Faults::default());

@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod log;
+#[path = "../../support/mortal/mod.rs"]
 pub mod mortal;
 pub mod store;
 pub mod tally;

@@ -195,7 +195,11 @@ pub async fn cents(pool: &PgPool, schema: &str, name: &str) -> Option<i64> {
 
 /// The generations of rows: number, version and state.
 pub async fn generations(rows: &PostgresRows) -> Vec<(u64, u32, GenerationState)> {
-    let generations = rows.generations("balances").await.unwrap();
+    generations_of(rows, "balances").await
+}
+
+pub async fn generations_of(rows: &PostgresRows, projection: &str) -> Vec<(u64, u32, GenerationState)> {
+    let generations = rows.generations(projection).await.unwrap();
     generations.iter().map(|Generation { number, version, state, .. }| (*number, *version, *state)).collect()
 }
 

@@ -1,9 +1,13 @@
 //! Rows made anew beside those that readers see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs::postgres::sqlx::PgConnection;
 use cqrs::postgres::{PostgresRows, sqlx};
-use cqrs::projection::{GenerationState, RowStore as _};
+use cqrs::prelude::*;
+use cqrs::projection::{GenerationState, RebuildError, RowStore as _};
+use tokio::sync::Semaphore;
 
 use super::domain::*;
 
@@ -77,4 +81,64 @@ async fn a_rebuild_goes_on_after_a_restart() {
     until_active(&rows, 2).await;
     assert_eq!(account(&rows, "a").await, Some((1_507, 1_501)));
     second.shutdown().await;
+}
+
+/// Waits in front of its first statement while rows are built, and stops at the first failure.
+struct Payments {
+    rows: PostgresRows,
+    came: Arc<Semaphore>,
+    go: Arc<Semaphore>,
+}
+
+#[projection(name = "payments", interested_in = [Paid], consistency = strong)]
+impl Payments {
+    fn rows(&self) -> &PostgresRows {
+        &self.rows
+    }
+
+    async fn create(&self, rows: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("create table payments (amount bigint)").execute(rows).await.map(drop)
+    }
+
+    async fn on_paid(
+        &self,
+        event: &Paid,
+        rows: &mut PgConnection,
+        context: &ProjectionContext,
+    ) -> Result<(), sqlx::Error> {
+        if context.is_rebuild() {
+            self.came.add_permits(1);
+            self.go.acquire().await.unwrap().forget();
+        }
+        let insert = sqlx::query("insert into payments values ($1)").bind(event.amount.cast_signed());
+        insert.execute(rows).await.map(drop)
+    }
+
+    async fn on_error(&self, _failure: &ProjectionFailure<sqlx::Error>) -> ErrorAction {
+        ErrorAction::Stop
+    }
+}
+
+/// That the tables are gone is not the fault of an event that was to be written to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_discarded_while_they_are_built_fail_no_event() {
+    let schema = schema().await;
+    let store = store(&schema).await;
+    let rows = PostgresRows::beside(&store);
+    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let till = till(&store, Payments { rows: rows.clone(), came: came.clone(), go: go.clone() }).await;
+    pay_all(&till, &[("a", 1)]).await;
+    let payments = till.projection::<Payments>().unwrap();
+    let discarded = payments.rebuild().await.unwrap();
+    arrival(&came).await;
+    // As another node would: this one is not told.
+    rows.discard("payments", discarded.generation()).await.unwrap();
+    go.add_permits(1);
+    // The batch has failed; its event is tried by itself.
+    arrival(&came).await;
+    go.add_permits(10);
+    let gone = in_time(discarded.switched()).await;
+    assert!(matches!(gone, Err(RebuildError::Discarded { .. })), "{gone:?}");
+    in_time(payments.rebuild().await.unwrap().switched()).await.unwrap();
+    till.shutdown().await;
 }

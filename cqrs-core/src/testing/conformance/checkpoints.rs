@@ -11,7 +11,7 @@ async fn checkpoint(store: &Arc<dyn Store>, handler: &str) -> Option<u64> {
     store.checkpoint(handler).await.expect("checkpoints can be read")
 }
 
-/// A handler that never ran has none; 0 is one.
+/// E-094: a handler that never ran has none; 0 is one.
 pub async fn a_handler_that_never_ran_has_no_checkpoint(store: Arc<dyn Store>) {
     assert_eq!(checkpoint(&store, "balances").await, None);
     store.save("balances", 0).await;

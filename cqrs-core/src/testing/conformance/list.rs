@@ -270,6 +270,67 @@ macro_rules! audit_conformance {
     };
 }
 
+/// Runs the cases of [`RowStore`](crate::projection::RowStore) on a store of rows. The expression gives fresh, empty
+/// [`TestRows`](crate::testing::conformance::TestRows).
+#[macro_export]
+macro_rules! row_conformance {
+    ($fresh:expr $(,)?) => {
+        $crate::__store_conformance_tests! { run_with_rows; $fresh;
+            generations {
+                a_projection_begins_without_generations
+                a_generation_can_be_begun_at_once
+                a_generation_describes_itself
+                one_generation_is_built_at_a_time
+                numbers_are_given_once
+                what_readers_do_not_see_can_be_discarded
+                what_is_discarded_takes_no_commits
+                the_way_back_leads_to_what_was_kept_last
+                rows_that_are_given_back_go_on
+            }
+            row_owners {
+                an_owner_finds_what_is_made
+                an_earlier_epoch_cannot_claim
+                an_unknown_generation_cannot_be_claimed
+                t_429_an_owner_that_was_followed_cannot_commit
+                t_429_what_an_earlier_owner_wrote_is_undone
+                an_earlier_owner_makes_no_rows
+                of_concurrent_owners_the_latest_stays
+            }
+            row_transactions {
+                rows_position_and_records_are_committed_together
+                a_commit_without_a_position_keeps_it
+                records_are_replaced_and_removed
+                writes_are_seen_by_others_when_they_are_committed
+                t_427_what_is_rolled_back_leaves_nothing
+                t_427_what_is_dropped_leaves_nothing
+                a_commit_from_another_position_is_refused
+                of_concurrent_commits_from_one_position_one_wins
+                a_making_that_is_undone_makes_nothing
+                making_drops_what_was_there
+                many_rows_and_large_positions_are_kept
+            }
+            activation {
+                readers_see_rows_when_they_are_active
+                ev_082_new_rows_take_the_place_of_the_active_ones
+                rows_that_are_behind_are_not_activated
+                an_activation_needs_the_owner_and_the_position
+                an_activation_leaves_no_owner
+                a_write_that_is_under_way_at_the_switch_is_undone
+                of_a_commit_and_an_activation_at_once_one_wins
+                active_rows_stand_still_for_the_next_ones
+                rows_go_on_when_the_time_has_passed
+                rows_stand_still_for_the_owner_of_the_next_ones_only
+            }
+            row_projections {
+                t_428_projections_do_not_mix
+                projections_are_built_side_by_side
+                names_are_taken_literally
+                clones_lead_to_the_same_rows
+            }
+        }
+    };
+}
+
 /// One module per group, one test per case.
 #[doc(hidden)]
 #[macro_export]
@@ -322,6 +383,12 @@ mod tests {
             include_str!("bad_input.rs"),
             include_str!("hard_deletion.rs"),
             include_str!("isolation.rs"),
+            include_str!("records.rs"),
+            include_str!("generations.rs"),
+            include_str!("row_owners.rs"),
+            include_str!("row_transactions.rs"),
+            include_str!("activation.rs"),
+            include_str!("row_projections.rs"),
         ];
         for source in groups {
             for line in source.lines() {

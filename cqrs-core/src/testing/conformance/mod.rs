@@ -25,12 +25,20 @@
 //! cqrs_core::audit_conformance!(|| async { MemoryStore::new() });
 //! ```
 //!
+//! A store of rows says how a test writes to its connections ([`TestRows`]), and runs the cases of
+//! [`RowStore`](crate::projection::RowStore):
+//!
+//! ```ignore
+//! cqrs_core::row_conformance!(|| async { MyTestRows::new() });
+//! ```
+//!
 //! A case is an `async fn` over `Arc<dyn Store>` that panics when the store fails it; it can be called
 //! without the macro too. Cases begin with an empty store, use several threads, and never sleep. Names that
 //! begin with a letter and a number refer to the scenarios from which the suite was collected.
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a case fails, and the only way")]
 
+pub mod activation;
 pub mod append;
 pub mod append_all;
 pub mod audit;
@@ -39,6 +47,7 @@ pub mod checkpoints;
 pub mod concurrency;
 pub mod deletion;
 pub mod filters;
+pub mod generations;
 pub mod hard_deletion;
 pub mod idempotency;
 pub mod identity;
@@ -50,18 +59,26 @@ pub mod multi_stream;
 pub mod read_log;
 pub mod read_stream;
 pub mod records;
+pub mod row_owners;
+pub mod row_projections;
+pub mod row_transactions;
 pub mod snapshots;
 pub mod state;
 pub mod tail;
 
 mod fixture;
 mod list;
+mod rows;
 mod run;
 
 #[doc(hidden)]
-pub use run::{run, run_with_audit, run_with_two};
+pub use run::{run, run_with_audit, run_with_rows, run_with_two};
+
+pub use rows::{RowConnection, TestRows};
 
 #[doc(inline)]
 pub use crate::audit_conformance;
+#[doc(inline)]
+pub use crate::row_conformance;
 #[doc(inline)]
 pub use crate::store_conformance;

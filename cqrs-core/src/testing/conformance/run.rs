@@ -5,6 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::audit::AuditStore;
 use crate::store::Store;
+use crate::testing::conformance::TestRows;
 
 /// How long a case may take: far longer than any needs, so that only one that hangs is ended by it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -41,6 +42,14 @@ pub fn run_with_audit<S: AuditStore, Fresh: Future<Output = S>, Case: Future<Out
         let store: Arc<dyn AuditStore> = Arc::new(fresh().await);
         case(store).await;
     }));
+}
+
+/// Runs a case on fresh rows.
+pub fn run_with_rows<R: TestRows, Fresh: Future<Output = R>, Case: Future<Output = ()>>(
+    fresh: impl FnOnce() -> Fresh,
+    case: impl FnOnce(R) -> Case,
+) {
+    runtime().block_on(within_the_limit(async { case(fresh().await).await }));
 }
 
 fn runtime() -> Runtime {

@@ -1,4 +1,4 @@
-//! Batches come to one method, as a set of events.
+//! T-269, T-307: batches come to one method, as a set of events.
 
 use cqrs::handler::Envelope;
 use cqrs::prelude::*;

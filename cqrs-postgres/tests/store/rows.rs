@@ -1,0 +1,79 @@
+//! The conformance suite of rows, wherever they lie: beside the log, in another database, behind a pooler.
+
+use std::collections::BTreeMap;
+
+use cqrs_core::testing::conformance::TestRows;
+use cqrs_postgres::testing::{TestDatabase, TestServer};
+use cqrs_postgres::{PostgresRows, PostgresStore};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+mod beside {
+    cqrs_core::row_conformance!(|| async {
+        crate::rows::Tables::beside(&crate::support::fresh(|schema| schema).await)
+    });
+}
+
+mod elsewhere {
+    cqrs_core::row_conformance!(|| async { crate::rows::Tables::elsewhere().await });
+}
+
+/// `pg_126`, H5
+mod pg_126_pooled {
+    cqrs_core::row_conformance!(|| async {
+        crate::rows::Tables::beside(&crate::support::fresh_pooled(|schema| schema).await)
+    });
+}
+
+/// A table in each generation.
+struct Tables(PostgresRows);
+
+impl Tables {
+    fn beside(store: &PostgresStore) -> Self {
+        Self(PostgresRows::beside(store))
+    }
+
+    async fn elsewhere() -> Self {
+        let database = TestDatabase::new(TestServer::shared().await.unwrap()).await.unwrap();
+        let database = Box::leak(Box::new(database));
+        Self(PostgresRows::new(PgPool::connect(database.url()).await.unwrap(), "Views"))
+    }
+}
+
+impl TestRows for Tables {
+    type Store = PostgresRows;
+
+    fn store(&self, _projection: &str) -> PostgresRows {
+        self.0.clone()
+    }
+
+    async fn create(&self, connection: &mut PgConnection) {
+        let create = "create table facts (key text primary key, value text not null)";
+        sqlx::raw_sql(create).execute(connection).await.unwrap();
+    }
+
+    async fn put(&self, connection: &mut PgConnection, key: &str, value: &str) {
+        let put = "insert into facts (key, value) values ($1, $2) \
+             on conflict (key) do update set value = excluded.value";
+        sqlx::query(put).persistent(false).bind(key).bind(value).execute(connection).await.unwrap();
+    }
+
+    async fn written(&self, connection: &mut PgConnection) -> BTreeMap<String, String> {
+        let rows: Vec<_> = sqlx::query_as("select key, value from facts")
+            .persistent(false)
+            .fetch_all(connection)
+            .await
+            .unwrap();
+        rows.into_iter().collect()
+    }
+
+    async fn read(&self, projection: &str) -> BTreeMap<String, String> {
+        let sql = format!("select key, value from \"{}\".facts", self.0.schema_of(projection));
+        // In a transaction, for the sake of the pooler.
+        let mut transaction = self.0.pool().begin().await.unwrap();
+        match sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *transaction).await {
+            Ok(rows) => rows.into_iter().collect(),
+            Err(sqlx::Error::Database(told)) if told.code().as_deref() == Some("42P01") => BTreeMap::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
