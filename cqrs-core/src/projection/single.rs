@@ -11,7 +11,9 @@ use crate::handler::worker::End;
 use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
 use crate::panics;
 use crate::projection::projecting::Projecting;
-use crate::projection::{Claim, Projected, Projection, ProjectionContext, RowError, RowTransaction};
+use crate::projection::{
+    Claim, Projected, Projection, ProjectionContext, RowError, RowStore as _, RowTransaction,
+};
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 use crate::telemetry::{self, ErrorType};
 

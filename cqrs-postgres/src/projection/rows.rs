@@ -139,18 +139,13 @@ impl PostgresRows {
         transaction.commit().await
     }
 
-    /// What a transaction of a projection begins with. Unqualified names are those of the generation's schema first.
+    /// What a transaction of a projection begins with.
     fn begin_sql(&self, place: &RowPlace) -> AssertSqlSafe<String> {
         let (projection, generation) = (literal(&place.projection), place.generation);
         self.sql(&format!(
             "begin isolation level read committed; \
              set local idle_in_transaction_session_timeout = '{IDLE}'; \
-             select set_config('synchronous_commit', case g.state when 'building' then 'off' \
-               else current_setting('synchronous_commit') end, true), \
-             set_config('search_path', quote_ident(case g.state when 'active' then p.namespace \
-               else p.namespace || '_g' || g.generation end) || ', ' || current_setting('search_path'), true) \
-             from $schema.generations g join $schema.projections p using (projection) \
-             where projection = {projection} and generation = {generation}"
+             select $schema.enter({projection}, {generation})"
         ))
     }
 }
