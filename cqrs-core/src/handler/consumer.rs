@@ -5,6 +5,9 @@ use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 /// What becomes of the events that a runner reads: the part in which event handlers, projections and process managers
 /// differ.
 pub(crate) trait Consumer: Send {
+    /// Whether many events at once cost it less than one after the other.
+    const TAKES_MANY: bool = true;
+
     /// Waits until this node may become the owner.
     ///
     /// # Cancel safety

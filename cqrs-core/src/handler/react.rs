@@ -14,6 +14,8 @@ use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 pub(crate) struct Reactions<H>(pub(crate) Arc<H>);
 
 impl<H: EventHandler> Consumer for Reactions<H> {
+    const TAKES_MANY: bool = H::BATCH_SIZE > 1;
+
     async fn consume(
         &mut self,
         runner: &HandlerRunner,

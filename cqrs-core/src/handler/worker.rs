@@ -106,7 +106,11 @@ impl HandlerRunner {
             self.check(tenure)?;
             self.follow_orders(consumer, tenure).await?;
             consumer.tend(self, tenure).await?;
-            match self.tail.after(self.position()) {
+            let buffered = match C::TAKES_MANY {
+                true => self.tail.page_after(self.position()),
+                false => self.tail.after(self.position()),
+            };
+            match buffered {
                 Buffered::Batch(batch) => {
                     consumer.consume(self, &batch.events, tenure).await?;
                     self.advance(batch.last);

@@ -25,6 +25,8 @@ pub(crate) struct Lane {
     head: Arc<Head>,
     channel: Arc<str>,
     session: Option<Session>,
+    /// How many batches were carried since the connection was had.
+    carried: usize,
 }
 
 type Outcome = Result<Vec<Appended>, AppendError>;
@@ -39,6 +41,7 @@ impl Lane {
             head: Arc::clone(&store.head),
             channel: Arc::clone(&store.channel),
             session: None,
+            carried: 0,
         }
     }
 
@@ -46,6 +49,7 @@ impl Lane {
     pub(crate) async fn carry(mut self, batch: Batch) -> Self {
         let (units, replies): (Vec<_>, Vec<_>) =
             batch.into_requests().into_iter().map(|request| (request.unit, request.reply)).unzip();
+        self.carried += 1;
         let outcomes = self.write(&units.iter().collect::<Vec<_>>(), Sent::now()).await;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // Whoever does not wait any more finds the outcome under the append's id.
@@ -58,9 +62,14 @@ impl Lane {
         self.session.is_some()
     }
 
+    /// Whether so many batches were carried with the connection.
+    pub(crate) fn has_carried(&self, batches: usize) -> bool {
+        self.carried >= batches
+    }
+
     /// Gives the connection back.
     pub(crate) fn rest(&mut self) {
-        self.session = None;
+        (self.session, self.carried) = (None, 0);
     }
 
     /// Writes units, and finds out what became of each.
