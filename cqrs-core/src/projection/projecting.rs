@@ -161,7 +161,8 @@ impl<P: Projection> Projecting<P> {
         Ok(())
     }
 
-    /// Reads again how far the rows are made, however long it takes.
+    /// Reads again how far the rows are made, however long it takes. Where that is less than it was, since a server has
+    /// forgotten what it had not brought to disk, the tenure ends: the next one begins there.
     pub(crate) async fn claim(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<Claim, End> {
         let mut backoff = Backoff::new();
         loop {
@@ -174,6 +175,7 @@ impl<P: Projection> Projecting<P> {
             let error = match claimed {
                 Ok(claim) => {
                     match parked_keys(&claim).and_then(|parked| Ok((parked, Made::of_claim(&claim)?))) {
+                        Ok(_) if claim.position < at.saved => return Err(End::Yielded),
                         Ok((parked, made)) => {
                             at.saved = claim.position;
                             self.made = made;

@@ -101,7 +101,13 @@ impl<P: Projection> Reaction for Projecting<P> {
         let mut backoff = Backoff::new();
         loop {
             match self.write(beside.clone(), &tenure.parked).await {
-                Ok(()) => break,
+                Ok(()) if !self.is_rebuild() => break,
+                // The commit has not waited for the disk, but what is read back is there.
+                Ok(()) => {
+                    if has(&self.claim(runner, tenure).await?, &beside) {
+                        break;
+                    }
+                }
                 Err(RowError::Store(error)) => {
                     self.wait(runner, &error, &mut backoff, tenure).await?;
                     self.claim(runner, tenure).await?;

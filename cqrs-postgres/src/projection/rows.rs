@@ -43,7 +43,7 @@ use crate::projection::names::{literal, namespace, quoted};
 /// A projection uses one connection of the pool while it writes, and one more while rows are being built, or as many as it
 /// has [`REBUILD_PARTITIONS`](cqrs_core::projection::Projection::REBUILD_PARTITIONS). With fewer connections its partitions
 /// wait for each other, and for nothing else; those that have waited longer than the pool lets them are projected
-/// afterwards, one by one. So the pool needs a connection for each partition, one for rows that readers see, and those of
+/// afterwards, in order. So the pool needs a connection for each partition, one for rows that readers see, and those of
 /// the readers. A transaction that does nothing for 60 s, because its process stands still, is ended by the server.
 ///
 /// [Inline projections](cqrs_core::projection::Projection#inline) write on connections of the log's store, with its role and

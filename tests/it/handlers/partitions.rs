@@ -382,9 +382,10 @@ impl EventHandler for Exploding {
     const START_FROM: StartFrom = StartFrom::Origin;
     const PARTITIONS: u16 = 16;
     type Event = Noted;
+    type State = ();
     type Error = Broken;
 
-    async fn handle(&self, event: Noted, context: &EventContext) -> Result<(), Broken> {
+    async fn handle(&self, event: Noted, _state: &mut (), context: &EventContext) -> Result<(), Broken> {
         self.0.run(event, context.clone()).await
     }
 

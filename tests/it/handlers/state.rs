@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::domain::*;
 use crate::applications::faulty_store::{Call, Fault, FaultyStore};
-use crate::support::mortal::MortalStore;
+use crate::support::mortal::{MortalStore, each_death};
 use cqrs::MemoryStore;
 use cqrs::application::{Config, StartError};
 use cqrs::handler::{Envelope, EventHandler, HandlerState};
@@ -189,8 +189,7 @@ async fn t_323_events_that_come_again_do_not_count_again() {
 /// Cut off at each step that it takes, one after the other: each note is counted once.
 #[tokio::test]
 async fn g_006_whatever_step_it_is_cut_off_at_each_event_changes_the_state_once() {
-    let mut last = 0;
-    loop {
+    let steps = each_death(async |fate| {
         let clock = TestClock::new();
         let store = MemoryStore::builder().clock(Arc::new(clock.clone())).build();
         write_notes(&store, "raw-1", &["1", "2", "3"]).await;
@@ -201,10 +200,10 @@ async fn g_006_whatever_step_it_is_cut_off_at_each_event_changes_the_state_once(
             let config = Config::new().checkpoint_every(2);
             Desk::builder(store.clone()).config(config).event_handler(counter.clone())
         };
-        let mortal = MortalStore::new(&store, last);
+        let mortal = MortalStore::new(&store, &fate);
         let life = async {
             let config = Config::new().checkpoint_every(2);
-            let desk = Desk::builder(mortal.clone()).node("mortal").config(config);
+            let desk = Desk::builder(mortal).node("mortal").config(config);
             let desk = desk.event_handler(counter.clone()).start().await.unwrap();
             until_caught_up(&desk, "counter").await;
             is_mended.store(true, Ordering::SeqCst);
@@ -213,10 +212,7 @@ async fn g_006_whatever_step_it_is_cut_off_at_each_event_changes_the_state_once(
             until(async || handler.parked(None, 9).await.unwrap().is_empty().then_some(())).await;
             desk.shutdown().await;
         };
-        let is_alive = tokio::select! {
-            () = life => true,
-            () = mortal.death() => false,
-        };
+        fate.live(life).await;
         // Long enough for the next one to take over.
         clock.advance(Duration::from_secs(3_600));
         is_mended.store(true, Ordering::SeqCst);
@@ -229,13 +225,10 @@ async fn g_006_whatever_step_it_is_cut_off_at_each_event_changes_the_state_once(
         }
         desk.shutdown().await;
         let expected = json!({ "1": 1, "2": 1, "3": 1, "bad 4": 1, "5": 1, "6": 1, "7": 1, "8": 1 });
-        assert_eq!(kept(&desk).await, Some(expected), "cut off at step {last}");
-        if is_alive {
-            assert!(last > 30, "there were {last} steps only");
-            return;
-        }
-        last += 1;
-    }
+        assert_eq!(kept(&desk).await, Some(expected), "{fate:?}");
+    });
+    let steps = steps.await;
+    assert!(steps > 30, "there were {steps} steps only");
 }
 
 /// A store that fails now and then, and a node that loses its lease and gets it back: the state is that of the position.

@@ -200,7 +200,7 @@ async fn events_behind_a_parked_one_are_left_out_of_later_stretches() {
     let (store, rows, faults) = (MemoryStore::new(), Books::new(), Faults::default());
     ten_books(&store, 1..=3_000).await;
     let builder = |projection| {
-        let config = cqrs::application::Config::new().tail_page(250);
+        let config = Config::new().tail_page(250);
         Desk::builder(store.clone()).config(config).projection(projection)
     };
     let divided = Divided::<4>(Notebooks::on(&rows).with_faults(&faults));
@@ -246,7 +246,7 @@ async fn g7_each_event_takes_effect_once_whatever_happens_to_partitions() {
         let (store, rows) = (MemoryStore::new(), Books::new());
         ten_books(&store, 1..=1_500).await;
         let divided = Divided::<4>(Notebooks::on(&rows));
-        let config = cqrs::application::Config::new().tail_page(100);
+        let config = Config::new().tail_page(100);
         let desk = Desk::builder(store.clone()).config(config).projection(divided.clone()).start();
         let desk = desk.await.unwrap();
         until_caught_up(&desk, "notebooks").await;
@@ -256,6 +256,51 @@ async fn g7_each_event_takes_effect_once_whatever_happens_to_partitions() {
         assert_eq!(status(&desk, "notebooks").await.parked, 0, "{glitches:?}");
         desk.shutdown().await;
     }
+}
+
+/// G7: what a server forgets that was said to be committed is made again in a rebuild that is not divided as well.
+#[tokio::test(start_paused = true)]
+async fn g7_what_a_server_forgets_is_made_again() {
+    use Glitch::{CommitLost, Forgotten, None, Unreachable};
+    for glitches in [
+        vec![Forgotten],
+        vec![Forgotten, Unreachable],
+        vec![None, Forgotten, CommitLost],
+        vec![None, Forgotten, None, Unreachable],
+    ] {
+        let (store, rows) = (MemoryStore::new(), Books::new());
+        ten_books(&store, 1..=500).await;
+        let undivided = Divided::<1>(Notebooks::on(&rows));
+        let config = Config::new().tail_page(100);
+        let desk = Desk::builder(store.clone()).config(config).projection(undivided.clone()).start();
+        let desk = desk.await.unwrap();
+        until_caught_up(&desk, "notebooks").await;
+        undivided.0.rows.then(glitches);
+        rebuild::<1>(&desk).await;
+        check(&rows, &store).await;
+        desk.shutdown().await;
+    }
+}
+
+/// G7: nor is it forgotten that a key is parked.
+#[tokio::test(start_paused = true)]
+async fn g7_what_a_server_forgets_of_parked_keys_is_written_again() {
+    let (store, rows, faults) = (MemoryStore::new(), Books::new(), Faults::default());
+    ten_books(&store, 1..=200).await;
+    let undivided = Divided::<1>(Notebooks::on(&rows).with_faults(&faults));
+    let desk = desk(&store, undivided.clone()).await;
+    until_caught_up(&desk, "notebooks").await;
+    faults.set("1", Fault::Fail);
+    // The batch, the event that fails, and what is written of its key.
+    undivided.0.rows.then([Glitch::None, Glitch::None, Glitch::Forgotten]);
+    rebuild::<1>(&desk).await;
+    assert!(book(&rows, "1").is_empty());
+    faults.mend("1");
+    let handle = desk.handler("notebooks").unwrap();
+    until(async || handle.retry_parked("book-1").await.ok()).await;
+    until(async || (book(&rows, "1").len() == 20).then_some(())).await;
+    check(&rows, &store).await;
+    desk.shutdown().await;
 }
 
 /// T-429: a node that stands still in a partition is followed, and what it wrote of that is undone when it comes back.
