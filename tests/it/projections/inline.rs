@@ -1,5 +1,7 @@
 //! Rows that are written in the transaction of the events: whoever was answered finds them.
 
+#![expect(clippy::disallowed_methods, reason = "a test joins what it spawns")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
