@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs_core::projection::{InlineError, InlineProjection};
@@ -109,7 +110,7 @@ impl InlineAppending<'_> {
         let mut session = pool.inline_session().await?;
         let limits = self.projections.iter().map(|(projection, _)| projection.limit());
         // A server that does not answer in time never may: the connection can be dead without either end knowing.
-        let limit = limits.fold(pool.config().patience(), |all, one| all.saturating_add(one));
+        let limit = limits.fold(pool.config().patience(), Duration::saturating_add);
         let tried = timeout(limit, self.attempt(&mut session, is_open, progress)).await;
         let tried = tried.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()));
         if progress.is_hung {
