@@ -22,7 +22,7 @@ pub use crate::{
     dispatch::Consistency::{self, Eventual, Strong},
     dispatch::{DispatchError, Dispatched},
     event::{EventContext, RawEvent},
-    handler::{ErrorAction, HandlerFailure, RetryPolicy},
+    handler::{ErrorAction, HandlerFailure, RetryPolicy, StartContext},
     middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt},
     process_manager::{Interest, Process, ProcessAction, ProcessError, ProcessFailure, SentCommand},
     projection::{Projected, ProjectionContext, ProjectionFailure},

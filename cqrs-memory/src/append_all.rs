@@ -1,8 +1,9 @@
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use cqrs_core::clock::Clock;
 use cqrs_core::id::CommandId;
-use cqrs_core::store::{Append, AppendError, Appended, StoredState, StreamId, StreamWrite};
+use cqrs_core::store::{Append, AppendError, Appended, RecordedEvent, StoredState, StreamId, StreamWrite};
 
 use crate::contents::Contents;
 use crate::stream::Stream;
@@ -15,15 +16,51 @@ struct Made {
     states: Vec<(StreamId, Option<StoredState>)>,
 }
 
+/// What several appends would write.
+pub(crate) struct Trial {
+    pub(crate) now: DateTime<Utc>,
+    /// The position before their events.
+    pub(crate) head: u64,
+    pub(crate) events: Vec<RecordedEvent>,
+}
+
+impl Trial {
+    /// The position of their last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.events.last().map_or(self.head, |event| event.position)
+    }
+}
+
 impl Contents {
     /// Makes several appends, all or none.
     pub(crate) fn append_all(
         &mut self,
         appends: Vec<Append>,
-        clock: &dyn Clock,
+        now: DateTime<Utc>,
     ) -> Result<Vec<Appended>, AppendError> {
+        self.make_all(appends, now).map(|(appended, _)| appended)
+    }
+
+    /// What several appends would write if they were made now; nothing is changed.
+    pub(crate) fn try_append_all(
+        &mut self,
+        appends: &[Append],
+        clock: &dyn Clock,
+    ) -> Result<Trial, AppendError> {
+        let (now, head) = (clock.now(), self.log.head());
+        let (_, made) = self.make_all(appends.to_vec(), now)?;
+        let events = (head + 1..=self.log.head()).filter_map(|position| self.log.get(position).cloned());
+        let events = events.collect();
+        self.take_back(made);
+        Ok(Trial { now, head, events })
+    }
+
+    fn make_all(
+        &mut self,
+        appends: Vec<Append>,
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Appended>, Made), AppendError> {
         self.check_ids(&appends)?;
-        let now = clock.now();
         let mut made =
             Made { head: self.log.head(), ids: Vec::with_capacity(appends.len()), states: Vec::new() };
         let mut outcomes = Vec::with_capacity(appends.len());
@@ -40,7 +77,7 @@ impl Contents {
             }
             outcomes.push(self.make(append, now));
         }
-        Ok(outcomes)
+        Ok((outcomes, made))
     }
 
     fn check_ids(&self, appends: &[Append]) -> Result<(), AppendError> {

@@ -32,6 +32,8 @@ pub(crate) struct Contents {
     pub(crate) audit: BTreeMap<AuditId, AuditRecord>,
     pub(crate) leases: HashMap<Box<str>, Lease>,
     pub(crate) max_events: Option<u64>,
+    /// Whether nobody may append but the one for whose append rows are being written.
+    pub(crate) is_reserved: bool,
     owner: Option<Box<str>>,
 }
 
@@ -41,7 +43,7 @@ impl Contents {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.max_events);
+        *self = Self { is_reserved: self.is_reserved, ..Self::new(self.max_events) };
     }
 
     pub(crate) fn bind(&mut self, application: &str) -> Result<(), BindError> {

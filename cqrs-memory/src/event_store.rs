@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use cqrs_core::id::CommandId;
 use cqrs_core::store::{
     Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
-    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+    InlineAppend, Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use tokio::sync::watch;
 
@@ -23,27 +23,11 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let (appended, watched) = {
-            let mut contents = self.lock();
-            let appended = contents.append(append, self.clock())?;
-            (appended, self.note_head(&contents))
-        };
-        if watched {
-            self.announce();
-        }
-        Ok(appended)
+        self.append_in_turn(|contents| contents.append(append, self.clock())).await
     }
 
     async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let (appended, watched) = {
-            let mut contents = self.lock();
-            let appended = contents.append_all(appends, self.clock())?;
-            (appended, self.note_head(&contents))
-        };
-        if watched {
-            self.announce();
-        }
-        Ok(appended)
+        self.append_in_turn(|contents| contents.append_all(appends, self.clock().now())).await
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
@@ -103,5 +87,9 @@ impl EventStore for MemoryStore {
 
     async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError> {
         Ok(self.lock().states.get(stream_id).cloned())
+    }
+
+    fn inline(&self) -> Option<&dyn InlineAppend> {
+        Some(self)
     }
 }

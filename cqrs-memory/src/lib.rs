@@ -58,6 +58,8 @@ mod contents;
 mod delete;
 mod event_store;
 mod id_hash;
+mod inline;
+mod inline_rows;
 mod lease;
 mod link;
 mod log;

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +9,18 @@ use cqrs_core::projection::{
     Claim, Generation, GenerationError, GenerationState, RowError, RowPlace, RowStore, RowTransaction,
 };
 use cqrs_core::store::{HandlerCommit, StoreError};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use crate::inline_rows::InlineRows;
 use crate::rows_mut::RowsMut;
 use crate::tables::{Table, Tables};
 
 /// The rows of a projection, in memory: a map that queries read and that the projection alone writes to.
 ///
 /// Clones are handles to the same rows. A projection's writes become visible all at once, with its position, so that no
-/// reader ever sees half of a batch or of a rebuild.
+/// reader ever sees half of a batch or of a rebuild. Of two transactions that are made side by side and write to the same
+/// row, the later one is refused.
 ///
 /// The rows belong to the process and are made anew when it starts. Of several nodes only the one that runs the
 /// projection has them: for nodes in processes of their own, take a database.
@@ -31,6 +35,8 @@ use crate::tables::{Table, Tables};
 /// ```
 pub struct MemoryRows<K, V> {
     tables: Arc<Mutex<Tables<K, V>>>,
+    /// Held by whoever writes to the rows that readers see, where both appends and their owner do.
+    alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl<K, V> MemoryRows<K, V> {
@@ -83,20 +89,24 @@ impl<K: Ord + Clone, V: Clone> MemoryRows<K, V> {
 }
 
 impl<K, V> MemoryRows<K, V> {
-    fn lock(&self) -> MutexGuard<'_, Tables<K, V>> {
+    pub(crate) async fn alone(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.alone).lock_owned().await
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tables<K, V>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K, V> Clone for MemoryRows<K, V> {
     fn clone(&self) -> Self {
-        Self { tables: Arc::clone(&self.tables) }
+        Self { tables: Arc::clone(&self.tables), alone: Arc::clone(&self.alone) }
     }
 }
 
 impl<K, V> Default for MemoryRows<K, V> {
     fn default() -> Self {
-        Self { tables: Arc::default() }
+        Self { tables: Arc::default(), alone: Arc::default() }
     }
 }
 
@@ -117,6 +127,11 @@ pub struct MemoryRowTransaction<K, V> {
     place: RowPlace,
     is_made: bool,
     changes: RowsMut<K, V>,
+    /// How many commits there were when it began.
+    began: u64,
+    /// Says that it is open.
+    _open: Arc<()>,
+    _alone: Option<OwnedMutexGuard<()>>,
 }
 
 impl<K, V> RowStore for MemoryRows<K, V>
@@ -162,7 +177,15 @@ where
 
     async fn make(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
         let changes = RowsMut::new(Arc::default());
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: true, changes })
+        Ok(MemoryRowTransaction {
+            rows: self.clone(),
+            place: place.clone(),
+            is_made: true,
+            changes,
+            began: 0,
+            _open: Arc::default(),
+            _alone: None,
+        })
     }
 
     async fn begin(&self, place: &RowPlace) -> Result<MemoryRowTransaction<K, V>, RowError> {
@@ -171,7 +194,27 @@ where
             return Err(place.fenced());
         };
         let changes = RowsMut::new(Arc::clone(&table.rows));
-        Ok(MemoryRowTransaction { rows: self.clone(), place: place.clone(), is_made: false, changes })
+        Ok(MemoryRowTransaction {
+            rows: self.clone(),
+            place: place.clone(),
+            is_made: false,
+            changes,
+            began: table.commits,
+            _open: Arc::clone(&table.open),
+            _alone: None,
+        })
+    }
+
+    async fn begin_alone(&self, place: &RowPlace) -> Result<(MemoryRowTransaction<K, V>, u64), RowError> {
+        let alone = self.alone().await;
+        let position = self.lock().info(place.generation).map(|info| info.position);
+        let transaction = self.begin(place).await?;
+        let position = position.ok_or_else(|| place.fenced())?;
+        Ok((MemoryRowTransaction { _alone: Some(alone), ..transaction }, position))
+    }
+
+    fn inline(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(Arc::new(InlineRows(Box::new(self.clone()))))
     }
 
     async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {
@@ -249,7 +292,7 @@ where
     }
 
     async fn commit(self, from: u64, commit: HandlerCommit) -> Result<(), RowError> {
-        let Self { rows, place, is_made, changes } = self;
+        let Self { rows, place, is_made, changes, began, _alone, .. } = self;
         let mut tables = rows.lock();
         let is_there = !tables.is_held(place.generation)
             && tables.info(place.generation).is_some_and(|info| info.position == from);
@@ -261,6 +304,11 @@ where
         if is_made {
             *table = Table { epoch: place.epoch, is_made, ..Table::default() };
         }
+        if table.has_written(began, changes.changed()) {
+            let fault = "another transaction has written to the same row meanwhile";
+            return Err(RowError::Refused(StoreError::Failed(fault.into())));
+        }
+        table.note_written(changes.changed());
         changes.apply(&mut table.rows);
         for (key, record) in commit.records {
             match record {

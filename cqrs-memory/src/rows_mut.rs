@@ -59,6 +59,11 @@ impl<K: Ord + Clone, V: Clone> RowsMut<K, V> {
         merged.into_iter()
     }
 
+    /// The rows that were written.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &K> {
+        self.changes.keys()
+    }
+
     /// Makes the changes in `rows`, which are those from before unless somebody else has written.
     pub(crate) fn apply(self, rows: &mut Arc<BTreeMap<K, V>>) {
         let Self { before, changes } = self;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cqrs_core::clock::Clock;
 use cqrs_core::store::StoreIdentity;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::MemoryStoreBuilder;
 use crate::contents::Contents;
@@ -28,6 +28,10 @@ struct Shared {
     watch: watch::Sender<u64>,
     /// How many leases were given back.
     releases: watch::Sender<u64>,
+    /// Held while rows are written for an append: one after the other.
+    turn: tokio::sync::Mutex<()>,
+    /// Wakes those who wait to append.
+    free: Notify,
     /// Whether anybody ever watched the head. Written and read under the lock of `contents`.
     watched: AtomicBool,
 }
@@ -59,6 +63,8 @@ impl MemoryStore {
                 head: AtomicU64::new(0),
                 watch: watch::Sender::new(0),
                 releases: watch::Sender::new(0),
+                turn: tokio::sync::Mutex::default(),
+                free: Notify::new(),
                 watched: AtomicBool::new(false),
             }),
         }
@@ -107,6 +113,15 @@ impl MemoryStore {
     pub(crate) fn note_head(&self, contents: &MutexGuard<'_, Contents>) -> bool {
         self.shared.head.store(contents.log.head(), Ordering::Release);
         self.shared.watched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.turn.lock().await
+    }
+
+    /// Wakes those who wait to append.
+    pub(crate) fn free(&self) -> &Notify {
+        &self.shared.free
     }
 
     /// Wakes whoever watches the leases. To be called without the lock.

@@ -22,6 +22,35 @@ pub(crate) struct Table<K, V> {
     pub(crate) records: BTreeMap<(Cow<'static, str>, String), HandlerRecord>,
     pub(crate) epoch: u64,
     pub(crate) is_made: bool,
+    /// Counts the commits.
+    pub(crate) commits: u64,
+    /// By which of them each row was written, of those that were made while another transaction was open.
+    pub(crate) written: BTreeMap<K, u64>,
+    /// Each open transaction has one.
+    pub(crate) open: Arc<()>,
+}
+
+impl<K: Ord + Clone, V> Table<K, V> {
+    /// Whether one of these rows was written since that many commits, by a transaction beside this one.
+    pub(crate) fn has_written<'a>(&self, since: u64, mut keys: impl Iterator<Item = &'a K>) -> bool
+    where
+        K: 'a,
+    {
+        keys.any(|key| self.written.get(key).is_some_and(|commit| *commit > since))
+    }
+
+    /// These rows are written. That is remembered for the transactions that are open besides this one.
+    pub(crate) fn note_written<'a>(&mut self, keys: impl Iterator<Item = &'a K>)
+    where
+        K: 'a,
+    {
+        self.commits += 1;
+        if Arc::strong_count(&self.open) > 2 {
+            self.written.extend(keys.map(|key| (key.clone(), self.commits)));
+        } else {
+            self.written.clear();
+        }
+    }
 }
 
 impl<K, V> Tables<K, V> {
@@ -110,6 +139,14 @@ impl<K, V> Default for Tables<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: Arc::default(), records: BTreeMap::new(), epoch: 0, is_made: false }
+        Self {
+            rows: Arc::default(),
+            records: BTreeMap::new(),
+            epoch: 0,
+            is_made: false,
+            commits: 0,
+            written: BTreeMap::new(),
+            open: Arc::default(),
+        }
     }
 }

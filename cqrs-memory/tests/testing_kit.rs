@@ -217,9 +217,10 @@ struct Welcomer(Arc<OnceLock<Bank>>);
 impl EventHandler for Welcomer {
     const NAME: &'static str = "welcomer";
     type Event = Opened;
+    type State = ();
     type Error = Refused;
 
-    async fn handle(&self, _: Opened, context: &EventContext) -> Result<(), Refused> {
+    async fn handle(&self, _: Opened, _: &mut (), context: &EventContext) -> Result<(), Refused> {
         let bank = self.0.get().ok_or(Refused)?;
         tokio::task::yield_now().await;
         let welcome = Welcome(context.aggregate_id().to_owned());
@@ -241,9 +242,10 @@ struct Tally {
 impl EventHandler for Tally {
     const NAME: &'static str = "tally";
     type Event = Welcomed;
+    type State = ();
     type Error = Refused;
 
-    async fn handle(&self, _: Welcomed, _: &EventContext) -> Result<(), Refused> {
+    async fn handle(&self, _: Welcomed, _: &mut (), _: &EventContext) -> Result<(), Refused> {
         let permit = self.permits.acquire().await.map_err(|_| Refused)?;
         permit.forget();
         tokio::task::yield_now().await;

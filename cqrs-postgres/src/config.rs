@@ -18,7 +18,8 @@ use crate::{ConnectError, Schema};
 /// ```
 ///
 /// The store has connections of its own, which user code cannot exhaust; those of [`PostgresConfig::user_connections`]
-/// are for user code. Both open as they are needed. One more connection listens for what other processes announce.
+/// are for user code. Both open as they are needed. One more connection listens for what other processes announce, and
+/// one for each store runs [inline projections](cqrs_core::projection::Projection#inline), where there are any.
 #[derive(Clone)]
 pub struct PostgresConfig {
     address: Address,
@@ -163,6 +164,11 @@ impl PostgresConfig {
         self
     }
 
+    /// What each transaction begins with in which the store's statements come first, and the code of projections then.
+    pub(crate) fn begin_inline(&self) -> String {
+        format!("{}; set local idle_in_transaction_session_timeout = '{INLINE_IDLE}'", self.begin())
+    }
+
     /// The driver's options for a connection of the store.
     pub(crate) fn options(&self) -> Result<PgConnectOptions, ConnectError> {
         let options = self.plain_options()?;
@@ -227,6 +233,16 @@ impl PostgresConfig {
 
 /// How much longer than the server a client waits for a statement.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long a transaction that holds the log's lock may do nothing, because its process stands still, before the server
+/// ends it.
+const INLINE_IDLE: &str = "10s";
+
+/// Takes back, for the rest of a transaction, what [`PostgresConfig::begin`] sets for the store's statements alone.
+pub(crate) fn leave_settings() -> String {
+    let settings = ["plan_cache_mode", "lock_timeout"].into_iter().chain(BY_INDEX);
+    settings.map(|setting| format!("set local {setting} to default")).collect::<Vec<_>>().join("; ")
+}
 
 /// What is switched off for the store's own statements. Every one of them goes by an index; a plan that was made while
 /// the tables were small, without statistics, would otherwise be kept when they are large.

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 /// The connections of a store, lent one by one.
 ///
 /// The pool beneath lends the one that has rested longest, and asks the server a question whenever it gets one back.
-/// So the one that was given back last is kept here and lent first: whoever reads page after page prepares and plans the
-/// statement once, instead of once for each connection of the pool.
+/// So those that are given back are kept here, and the one that came last is lent first: whoever reads page after page
+/// prepares and plans the statement once, instead of once for each connection of the pool.
 ///
-/// **Invariant**: a connection is taken from the pool only under a permit and while none is kept here, so that the pool
-/// always has one left for whoever asks it.
+/// **Invariant**: whoever asks the pool has a permit, and while somebody asks it, none is kept here: so the pool always has
+/// one left.
 #[derive(Clone)]
 pub(crate) struct Connections {
     pool: PgPool,
@@ -33,14 +33,20 @@ pub(crate) struct Loan {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The connection that was given back last.
-struct Kept(Mutex<Place>);
+/// The connections that were given back.
+struct Kept(Mutex<Shelf>);
 
-enum Place {
-    Free,
-    Taken(PoolConnection<Postgres>),
-    Closed,
+#[derive(Default)]
+struct Shelf {
+    /// The one that came last at the end.
+    connections: Vec<PoolConnection<Postgres>>,
+    /// How many ask the pool for one.
+    asking: usize,
+    is_closed: bool,
 }
+
+/// Asks the pool, until it is dropped.
+struct Asking<'a>(&'a Kept);
 
 impl Connections {
     /// Lends the connections of `pool`, which are all taken here.
@@ -48,7 +54,7 @@ impl Connections {
         let options = pool.options();
         Self {
             permits: Arc::new(Semaphore::new(options.get_max_connections() as usize)),
-            kept: Arc::new(Kept(Mutex::new(Place::Free))),
+            kept: Arc::new(Kept(Mutex::default())),
             acquire_timeout: options.get_acquire_timeout(),
             pool,
         }
@@ -58,8 +64,8 @@ impl Connections {
         let permit = timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         let connection = match self.kept.take() {
-            Some(connection) => connection,
-            None => self.pool.acquire().await?,
+            Ok(connection) => connection,
+            Err(_asking) => self.pool.acquire().await?,
         };
         let (connection, kept) = (Some(connection), Arc::clone(&self.kept));
         Ok(Loan { connection, is_in_order: false, kept, _permit: permit })
@@ -75,15 +81,15 @@ impl Connections {
         self.pool.size()
     }
 
-    /// Hands the connection that is kept to the pool from time to time, which closes those that have rested or lived for
-    /// too long.
+    /// Hands those that are kept to the pool from time to time, which closes those that have rested or lived for too
+    /// long.
     pub(crate) fn tidy_up(&self, every: Duration) -> impl Future<Output = ()> + Send + 'static {
         let kept = Arc::downgrade(&self.kept);
         async move {
             loop {
                 tokio::time::sleep(every).await;
                 let Some(kept) = kept.upgrade() else { return };
-                drop(kept.take());
+                drop(kept.take_all());
             }
         }
     }
@@ -135,41 +141,47 @@ impl Drop for Loan {
 }
 
 impl Kept {
-    fn take(&self) -> Option<PoolConnection<Postgres>> {
-        let mut place = self.lock();
-        match mem::replace(&mut *place, Place::Free) {
-            Place::Taken(connection) => Some(connection),
-            other => {
-                *place = other;
-                None
-            }
-        }
+    /// The one that came last; when there is none, those that come are left to the pool, until the pool was asked.
+    fn take(&self) -> Result<PoolConnection<Postgres>, Asking<'_>> {
+        let mut shelf = self.lock();
+        shelf.connections.pop().ok_or_else(|| {
+            shelf.asking += 1;
+            Asking(self)
+        })
     }
 
     /// Keeps a connection, or lets it go to the pool.
     fn put(&self, connection: PoolConnection<Postgres>) {
-        let mut place = self.lock();
-        if matches!(*place, Place::Free) {
-            *place = Place::Taken(connection);
+        let mut shelf = self.lock();
+        if shelf.asking == 0 && !shelf.is_closed {
+            shelf.connections.push(connection);
         }
     }
 
-    fn close(&self) -> Option<PoolConnection<Postgres>> {
-        match mem::replace(&mut *self.lock(), Place::Closed) {
-            Place::Taken(connection) => Some(connection),
-            Place::Free | Place::Closed => None,
-        }
+    fn take_all(&self) -> Vec<PoolConnection<Postgres>> {
+        mem::take(&mut self.lock().connections)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Place> {
+    fn close(&self) -> Vec<PoolConnection<Postgres>> {
+        self.lock().is_closed = true;
+        self.take_all()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.lock().asking -= 1;
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         // To go back to the pool takes a runtime, and there may be none any more.
-        if let Some(connection) = self.close() {
+        for connection in self.close() {
             drop(connection.detach());
         }
     }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use cqrs_core::id::{CausationId, CommandId};
 use cqrs_core::store::{
     Append, AppendError, Appended, BindError, Deletion, Direction, EventFilter, EventStore, ExpectedVersion,
-    Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
+    InlineAppend, Link, LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
 use sqlx::Row as _;
 use tokio::sync::{oneshot, watch};
@@ -116,6 +116,10 @@ impl EventStore for PostgresStore {
             },
         )
         .await
+    }
+
+    fn inline(&self) -> Option<&dyn InlineAppend> {
+        Some(self)
     }
 }
 

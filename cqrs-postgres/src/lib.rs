@@ -37,6 +37,7 @@ mod delete;
 mod error;
 mod event_store;
 mod head;
+mod inline;
 mod lease;
 mod link;
 mod listen;

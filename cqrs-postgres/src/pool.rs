@@ -35,6 +35,9 @@ pub struct PostgresPool {
 struct Shared {
     /// What the store itself does.
     own: Connections,
+    /// Appends in whose transactions the code of projections runs. There are no such connections until there are such
+    /// projections.
+    inline: Connections,
     /// What user code does.
     user: PgPool,
     config: PostgresConfig,
@@ -58,6 +61,8 @@ impl PostgresPool {
         // The store copes with a connection that broke while it was idle; asking each time costs a round trip.
         let own = options().max_connections(config.connections).test_before_acquire(false);
         let own = Connections::of(own.connect_lazy_with(config.options()?));
+        let inline = options().max_connections(config.connections).test_before_acquire(false);
+        let inline = Connections::of(inline.connect_lazy_with(config.plain_options()?));
         let user =
             options().max_connections(config.user_connections).connect_lazy_with(config.plain_options()?);
         if let Err(error) = own.acquire().await {
@@ -69,6 +74,7 @@ impl PostgresPool {
         let announcer = Announcer::new(own.clone(), begin.clone());
         let shared = Shared {
             own,
+            inline,
             user,
             begin,
             listener,
@@ -80,6 +86,8 @@ impl PostgresPool {
         };
         shared.tasks.spawn(shared.announcer.run(shared.stop.clone()));
         let tidy_up = shared.own.tidy_up(shared.config.idle_timeout);
+        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(tidy_up));
+        let tidy_up = shared.inline.tidy_up(shared.config.idle_timeout);
         shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(tidy_up));
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -130,12 +138,19 @@ impl PostgresPool {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.user.close().await;
+        self.shared.inline.close().await;
         self.shared.own.close().await;
     }
 
     /// A connection for the store itself.
     pub(crate) async fn session(&self) -> Result<Session, sqlx::Error> {
         Session::acquire(&self.shared.own, self.shared.begin.clone()).await
+    }
+
+    /// A connection for an append in whose transaction the code of projections runs.
+    pub(crate) async fn inline_session(&self) -> Result<Session, sqlx::Error> {
+        let begin = self.shared.config.begin_inline();
+        Session::acquire(&self.shared.inline, Some(begin.into())).await
     }
 
     /// A connection that answers. Those that broke while they were idle are thrown away, however many they are, so

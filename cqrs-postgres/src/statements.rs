@@ -125,6 +125,7 @@ pub(crate) struct Statements {
     pub(crate) names: Arc<str>,
     pub(crate) streams: Arc<str>,
     pub(crate) head: Arc<str>,
+    pub(crate) log_between: Arc<str>,
     pub(crate) bind: Arc<str>,
     pub(crate) owner: Arc<str>,
     pub(crate) store_id: Arc<str>,
@@ -230,6 +231,11 @@ impl Statements {
                    where erased_at is null and name > $1 and name >= $2 and name < $3 order by name limit $5) w \
                  where strpos(name, $4) > 0 or place = $5 order by name limit $6"),
             head: sql(&format!("select {HEAD}")),
+            log_between: sql(
+                "select $event, (select s.name from $s.streams s where s.stream_id = e.stream_id) from $s.events e \
+                 where e.position > $1 and e.position <= $2 and ($3::text[] is null or e.type = any($3)) \
+                 order by e.position limit $4",
+            ),
             bind: sql("update $s.log set application = $1 where application is null"),
             owner: sql("select application from $s.log"),
             store_id: sql("select store_id from $s.log"),

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) head: Arc<Head>,
     pub(crate) channel: Arc<str>,
     pub(crate) requests: mpsc::Sender<Request>,
+    /// Held by an append in whose transaction the code of projections runs: one after the other.
+    pub(crate) inline: tokio::sync::Mutex<()>,
     identity: StoreIdentity,
 }
 
@@ -42,6 +44,12 @@ const QUEUE: usize = 4_096;
 /// How often outcomes that are kept no longer are removed, and how many at a time.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 const FORGET_AT_ONCE: i64 = 10_000;
+
+impl Shared {
+    pub(crate) fn identity(&self) -> &StoreIdentity {
+        &self.identity
+    }
+}
 
 impl PostgresStore {
     /// Connects to a database, and creates or checks the tables of the schema, as [`Schema::migrate`] says.
@@ -73,6 +81,7 @@ impl PostgresStore {
             head: Head::new(),
             channel: schema.channel().into(),
             requests,
+            inline: tokio::sync::Mutex::default(),
             identity: StoreIdentity::new(&format!("postgres:{id}")),
             schema,
             pool,

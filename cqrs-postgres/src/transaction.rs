@@ -19,6 +19,8 @@ use crate::store::committed;
 /// `READ COMMITTED`, and must not be joined by a second one of the same task that appends too: they would wait for
 /// each other until that timeout.
 ///
+/// Inline projections are not asked: their rows follow a moment later, or with the next command.
+///
 /// Dropping it undoes everything.
 ///
 /// ```no_run

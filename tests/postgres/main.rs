@@ -9,6 +9,7 @@ mod bank;
 mod bank_example;
 mod crash_points;
 mod domain;
+mod handler_state;
 #[path = "../support/mortal/mod.rs"]
 mod mortal;
 mod nodes;

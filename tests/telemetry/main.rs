@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 #![expect(unreachable_pub, reason = "test domains read like those of an application")]
 
+mod batches;
 mod collector;
 mod domain;
 mod errors;

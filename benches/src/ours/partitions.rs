@@ -36,9 +36,15 @@ impl<const PARTITIONS: u16> EventHandler for Waiting<PARTITIONS> {
     const NAME: &'static str = "waiting";
     const PARTITIONS: u16 = PARTITIONS;
     type Event = MoneyDeposited;
+    type State = ();
     type Error = std::convert::Infallible;
 
-    async fn handle(&self, event: MoneyDeposited, context: &EventContext) -> Result<(), Self::Error> {
+    async fn handle(
+        &self,
+        event: MoneyDeposited,
+        _: &mut (),
+        context: &EventContext,
+    ) -> Result<(), Self::Error> {
         let version = context.stream_version();
         let earlier = {
             let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);

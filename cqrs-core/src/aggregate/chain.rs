@@ -7,6 +7,7 @@ use crate::aggregate::instance::{Instance, Loaded};
 use crate::aggregate::{Aggregate, AggregateRuntime, Job, Order};
 use crate::dispatch::DispatchError;
 use crate::panics;
+use crate::projection::{InlineError, RowsNotReady};
 use crate::store::{Append, AppendError, Appended, StoreError, StreamId, StreamWrite};
 use crate::telemetry::append::Appending;
 
@@ -45,6 +46,8 @@ pub(crate) enum Fate {
 pub(crate) enum Failure {
     /// Nothing is stored.
     Unavailable(SharedError),
+    /// Nothing is stored, since the rows of an inline projection are not ready.
+    NotReady(String, RowsNotReady),
     /// It may be stored.
     Unknown(SharedError),
 }
@@ -113,7 +116,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let sent = panics::catch_async(self.send(stream_id, chain)).await;
         let fate =
             sent.unwrap_or_else(|message| Fate::Failed(Failure::Unknown(BoxError::from(message).into())));
-        if let Fate::NotStored | Fate::Overtaken(_) | Fate::Failed(Failure::Unavailable(_)) = fate {
+        if let Fate::NotStored
+        | Fate::Overtaken(_)
+        | Fate::Failed(Failure::Unavailable(_) | Failure::NotReady(..)) = fate
+        {
             chain.orders().for_each(|order| order.progress.nothing_stored());
         }
         fate
@@ -127,7 +133,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
         let events = chain.links.iter().map(|link| link.events.len()).sum();
         let dispatches = chain.links.iter().map(|link| &link.job.order.span);
         let appending = Appending::of_many::<A>(&self.environment, stream_id, events, dispatches);
-        match appending.observe(self.append_all(std::mem::take(&mut chain.appends))).await {
+        match appending.observe(self.environment.append_all(std::mem::take(&mut chain.appends))).await {
             Ok(appended) => Fate::Stored(appended),
             Err(AppendError::WrongExpectedVersion { actual, .. }) => {
                 tracing::debug!(
@@ -141,20 +147,12 @@ impl<A: Aggregate> AggregateRuntime<A> {
             Err(AppendError::Store(StoreError::Unavailable(source))) => {
                 Fate::Failed(Failure::Unavailable(source.into()))
             }
+            Err(AppendError::NotProjected { projection, source }) => match *source {
+                InlineError::NotReady(reason) => Fate::Failed(Failure::NotReady(projection, reason)),
+                // Whose events it is that cannot be projected shows when each goes by itself.
+                _ => Fate::NotStored,
+            },
             Err(_) => Fate::NotStored,
-        }
-    }
-
-    async fn append_all(&self, mut appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let store = &self.environment.store;
-        if appends.len() > 1 {
-            return store.append_all(appends).await;
-        }
-        let Some(append) = appends.pop() else { return Ok(Vec::new()) };
-        let append_id = append.id;
-        match store.append(append).await? {
-            appended if appended.repeated => Err(AppendError::AlreadyAppended { append_id }),
-            appended => Ok(vec![appended]),
         }
     }
 
@@ -184,6 +182,10 @@ impl Failure {
             Self::Unavailable(source) => {
                 let error = StoreError::Unavailable(Box::new(Arc::clone(source)));
                 store_error(order.command_id, stream_id, error.into())
+            }
+            Self::NotReady(projection, reason) => {
+                let (projection, source) = (projection.clone(), Box::new(reason.clone().into()));
+                store_error(order.command_id, stream_id, AppendError::NotProjected { projection, source })
             }
             Self::Unknown(source) => unknown(order, stream_id, Box::new(Arc::clone(source))),
         }

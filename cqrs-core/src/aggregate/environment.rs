@@ -11,12 +11,15 @@ use crate::application::Config;
 use crate::clock::Clock;
 use crate::event::EventRegistry;
 use crate::memory_pressure::LiveBound;
+use crate::projection::InlineProjection;
 use crate::store::{EventStore, SnapshotStore};
 
 /// What the aggregates of one application instance share.
 pub(crate) struct Environment {
     pub(crate) application: Arc<str>,
     pub(crate) store: Arc<dyn EventStore>,
+    /// The projections whose rows are written with the appends; in the order of their names.
+    pub(crate) inline: Vec<Arc<InlineProjection>>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) services: Arc<Services>,
@@ -44,6 +47,7 @@ impl Environment {
     pub(crate) fn new(
         application: Arc<str>,
         store: Arc<dyn EventStore>,
+        inline: Vec<Arc<InlineProjection>>,
         snapshots: Arc<dyn SnapshotStore>,
         registry: Arc<EventRegistry>,
         services: Arc<Services>,
@@ -56,6 +60,7 @@ impl Environment {
         Self {
             application,
             store,
+            inline,
             snapshots,
             registry,
             services,

@@ -31,7 +31,8 @@ impl<A: Aggregate> AggregateRuntime<A> {
             outcome,
             Err(DispatchError::Rejected(_)
                 | DispatchError::WrongExpectedVersion { .. }
-                | DispatchError::TooManyAttempts { .. })
+                | DispatchError::TooManyAttempts { .. }
+                | DispatchError::NotProjected { .. })
         );
         // Another node may have carried out this very command since the store was asked, and what it wrote may
         // be the reason of the refusal.
@@ -123,7 +124,7 @@ impl<A: Aggregate> AggregateRuntime<A> {
                 return Err(abandoned(order));
             }
             let appending = Appending::of_one::<A>(&self.environment, stream_id, events.len());
-            match appending.observe(self.environment.store.append(append)).await {
+            match appending.observe(self.environment.append(append)).await {
                 Ok(appended) if appended.repeated => {
                     return self.repeated(stream_id, command_id, appended).await;
                 }
@@ -164,6 +165,10 @@ impl<A: Aggregate> AggregateRuntime<A> {
                     self.follow(stream_id, current, actual).await.map_err(replay_failed)?;
                     fresh = true;
                     attempt += 1;
+                }
+                Err(error @ AppendError::NotProjected { .. }) => {
+                    order.progress.nothing_stored();
+                    return Err(store_error(command_id, stream_id, error));
                 }
                 Err(error) => {
                     // What the store has now is not known for sure; the next command reads it.

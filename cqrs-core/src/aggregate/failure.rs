@@ -72,6 +72,9 @@ pub(crate) fn store_error<E>(
         AppendError::TooLarge { bytes, limit, .. } => {
             DispatchError::TooLarge { command_id, stream_id, size: bytes, limit }
         }
+        AppendError::NotProjected { projection, source } => {
+            DispatchError::NotProjected { command_id, stream_id, projection, source }
+        }
         AppendError::OutcomeUnknown { .. } => DispatchError::OutcomeUnknown { command_id, stream_id, source },
         _ => DispatchError::Store { command_id, stream_id, source },
     }

@@ -5,6 +5,7 @@
 //! ([`At`]). The rest is the runtime: an instance of an aggregate is a value with a bounded queue of jobs and, while
 //! there are jobs, one task that runs them. An idle instance has no task.
 
+mod append;
 mod at;
 mod chain;
 mod decide;

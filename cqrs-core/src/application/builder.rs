@@ -199,12 +199,13 @@ impl<A: Application> Builder<A> {
         self
     }
 
-    /// Starts the instance: first the store is claimed, then the handlers start where they had come to, then
-    /// commands are taken.
+    /// Starts the instance: first the store is claimed, then the handlers prepare themselves
+    /// ([`EventHandler::init`]) and start where they had come to, then commands are taken.
     ///
     /// # Errors
     /// When the application is put together wrongly, with all faults listed; when an instance of this name
-    /// runs on the store in this process already; when the store belongs to another application or fails.
+    /// runs on the store in this process already; when the store belongs to another application or fails; when a
+    /// handler cannot be prepared.
     ///
     /// # Cancel safety
     /// When the future is dropped, nothing is left running.

@@ -80,6 +80,12 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
             let (name, partitions) = (handler.name.as_ref().to_owned(), handler.partitions);
             faults.push(StartFault::InvalidPartitions { name, partitions });
         }
+        let rebuild_partitions =
+            handler.projection.as_ref().map(|projection| projection.rebuild_partitions());
+        if let Some(partitions) = rebuild_partitions.filter(|partitions| !(1..=MOST).contains(partitions)) {
+            let name = handler.name.as_ref().to_owned();
+            faults.push(StartFault::InvalidRebuildPartitions { name, partitions });
+        }
         if handler.name.is_empty() {
             faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });
         } else if let Some(first) = by_name.insert(&handler.name, handler.type_name) {

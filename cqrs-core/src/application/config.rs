@@ -19,6 +19,7 @@ pub struct Config {
     pub(crate) ignores_memory: bool,
     pub(crate) replay_page: usize,
     pub(crate) commands_per_append: usize,
+    pub(crate) inline_limit: Duration,
     pub(crate) tail_page: usize,
     pub(crate) tail_buffer: usize,
     pub(crate) poll_interval: Duration,
@@ -43,6 +44,7 @@ impl Default for Config {
             ignores_memory: false,
             replay_page: 1_000,
             commands_per_append: 64,
+            inline_limit: Duration::from_secs(2),
             tail_page: 1_000,
             tail_buffer: 16 * 1024 * 1024,
             poll_interval: Duration::from_secs(1),
@@ -116,8 +118,17 @@ impl Config {
         self
     }
 
+    /// How long an [inline projection](crate::projection::Projection#inline) may take for the events of one append, all
+    /// others of which wait meanwhile; 2 s unless set. Less than the time that a dispatch may take, so that the caller
+    /// learns the reason.
+    pub fn inline_limit(mut self, limit: Duration) -> Self {
+        self.inline_limit = limit;
+        self
+    }
+
     /// How many events handlers read at a time, at least 1; 1,000 unless set. Pages are bounded in events, not
-    /// in bytes: with large events, choose fewer.
+    /// in bytes: with large events, choose fewer. A rebuild that is divided reads up to 16 times as many, see
+    /// [`Projection::REBUILD_PARTITIONS`](crate::projection::Projection::REBUILD_PARTITIONS).
     pub fn tail_page(mut self, events: usize) -> Self {
         self.tail_page = events.max(1);
         self

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::event::RegistryFault;
-use crate::handler::{InvalidSubscription, SubscribeTo};
+use crate::handler::{InitError, InvalidSubscription, SubscribeTo};
 use crate::store::{BindError, StoreError};
 
 /// Why an application did not start.
@@ -48,6 +48,33 @@ pub enum StartError {
         before: u16,
         /// How many it has now.
         now: u16,
+    },
+    /// A handler is divided into another number of partitions than before, and has kept a state with each of those, which
+    /// cannot be divided.
+    #[error(
+        "handler {handler:?} of application {application:?} has {now} partitions and keeps a state in each of the {before} \
+         that it had: start it with {before}, pause and reset it, and then start it with {now}, or give it another name"
+    )]
+    PartitionedState {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// How many partitions it had; 1 if it was not divided.
+        before: u16,
+        /// How many it has now.
+        now: u16,
+    },
+    /// A handler could not be prepared.
+    #[error("handler {handler:?} of application {application:?} could not be prepared")]
+    Init {
+        /// The application's name.
+        application: String,
+        /// The handler's name.
+        handler: String,
+        /// Why not.
+        #[source]
+        source: InitError,
     },
     /// The store failed.
     #[error("application {application:?} cannot read its store")]
@@ -113,6 +140,26 @@ pub enum StartFault {
         /// How many it is to have.
         partitions: u16,
     },
+    /// A rebuild is divided among too many transactions, or among none.
+    #[error("projection {name:?} has {partitions} rebuild partitions: 1 to 1,024 are possible")]
+    InvalidRebuildPartitions {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        partitions: u16,
+    },
+    /// The rows of an inline projection cannot be written in the transactions of the application's store.
+    #[error(
+        "inline projection {projection:?} cannot write its rows together with events of {store}: {reason}"
+    )]
+    ForeignRows {
+        /// The projection.
+        projection: String,
+        /// The application's store.
+        store: String,
+        /// Why not.
+        reason: ForeignRows,
+    },
     /// A router is listed or included twice.
     #[error("router {name} is listed twice")]
     DuplicateRouter {
@@ -149,6 +196,21 @@ pub enum StartFault {
         /// The builder's method that takes it.
         method: &'static str,
     },
+}
+
+/// Why rows cannot share a transaction with the events of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForeignRows {
+    /// The store writes no rows in the transactions of its appends.
+    #[error("the store writes events alone")]
+    Store,
+    /// The rows are not of the store's kind, or of one that can be written in no append's transaction.
+    #[error("the rows are of another kind than the store")]
+    Kind,
+    /// The rows lie in another database.
+    #[error("the rows lie in another database")]
+    Database,
 }
 
 fn list(faults: &[StartFault]) -> String {

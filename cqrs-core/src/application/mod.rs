@@ -10,6 +10,7 @@ mod core;
 mod definition;
 mod error;
 mod health;
+mod inline;
 mod instances;
 mod places;
 mod running;
@@ -19,7 +20,7 @@ mod supervisor;
 pub use builder::Builder;
 pub use config::Config;
 pub use definition::{Application, Definition};
-pub use error::{ShutdownReport, StartError, StartFault};
+pub use error::{ForeignRows, ShutdownReport, StartError, StartFault};
 pub use health::{ApplicationState, Health};
 pub use running::{AggregateState, Running, StateError};
 

@@ -34,7 +34,7 @@ pub(crate) fn places_of(
 ) -> (Entry, Vec<Place>) {
     let filter = (definition.filter)(registry);
     let count = definition.partitions;
-    let (store, size) = (Arc::clone(&parts.store), parts.config.tail_page);
+    let (store, size) = (Arc::clone(&parts.store), parts.config.tail_page.saturating_mul(definition.pages));
     let pages = Arc::new(Pages::new(store, filter.clone(), size, usize::from(count)));
     let effects = |name: &Arc<str>| Arc::new(Effects::new(Arc::clone(name), Arc::clone(&parts.checkpoints)));
     let partitioner = || {
@@ -79,6 +79,7 @@ pub(crate) fn places_of(
     let entry = Entry {
         name: Arc::clone(&definition.name),
         strong: definition.strong,
+        is_inline: definition.inline.is_some(),
         role: definition.role,
         filter,
         parts: places.iter().map(part).collect(),

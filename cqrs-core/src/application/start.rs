@@ -11,6 +11,7 @@ use crate::ambient::HandlerKey;
 use crate::application::builder::Parts;
 use crate::application::check::Assembly;
 use crate::application::core::Core;
+use crate::application::inline::{self, Inline};
 use crate::application::instances::Claim;
 use crate::application::places::{Place, places_of};
 use crate::application::supervisor::{Supervised, supervise};
@@ -34,11 +35,18 @@ pub(crate) async fn start(mut parts: Parts) -> Result<Arc<Core>, StartError> {
     if let Err(source) = parts.store.bind(&parts.name).await {
         return Err(StartError::Bind { application: parts.name, source });
     }
-    run(parts, assembly, claim).await
+    let inline = inline::of(&parts, &assembly).await?;
+    run(parts, assembly, inline, claim).await
 }
 
-async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>, StartError> {
+async fn run(
+    parts: Parts,
+    assembly: Assembly,
+    inline: Vec<Inline>,
+    claim: Claim,
+) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
+    init(&parts.name, &handlers).await?;
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let name: Arc<str> = Arc::from(parts.name.as_str());
@@ -77,6 +85,7 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
         spread: place.spread.clone(),
         name: Arc::clone(&place.name),
         role: place.definition.role,
+        keeps_state: place.definition.keeps_state,
         application: Arc::clone(&name),
         core: Weak::new(),
         key: HandlerKey { instance, name: Arc::clone(&place.definition.name) },
@@ -105,9 +114,12 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     };
     let runners: Vec<_> = places.iter().map(runner).collect();
     let given_up = begin(&name, &runners, leases, &tasks, &stop_services).await?;
+    let key = |handler| HandlerKey { instance, name: handler };
+    let inline = inline.into_iter().map(|one| one.with(&name, &registry, config.inline_limit, key)).collect();
     let environment = Environment::new(
         Arc::clone(&name),
         Arc::clone(&parts.store),
+        inline,
         parts.snapshots,
         Arc::clone(&registry),
         Arc::new(parts.services),
@@ -158,6 +170,18 @@ async fn run(parts: Parts, assembly: Assembly, claim: Claim) -> Result<Arc<Core>
     Ok(core)
 }
 
+/// Has the handlers prepare themselves, one after the other.
+async fn init(application: &str, handlers: &[HandlerDefinition]) -> Result<(), StartError> {
+    for handler in handlers {
+        handler.start.init().await.map_err(|source| StartError::Init {
+            application: application.to_owned(),
+            handler: handler.name.as_ref().to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// The projections among the handlers, by name.
 fn projections(handlers: &[HandlerDefinition]) -> HashMap<Arc<str>, Arc<dyn ProjectionControl>> {
     let named = |handler: &HandlerDefinition| {
@@ -184,9 +208,11 @@ async fn begin(
         tasks.spawn(async move { supervise("leases", stop, task).await });
     }
     let begun = async {
-        for first in runners.iter().filter(|runner| runner.partition.index == 0) {
-            repartition(first).await.map_err(|error| not_divided(first, error))?;
-        }
+        let first = runners.iter().filter(|runner| runner.partition.index == 0);
+        let divided =
+            first.map(async |first| repartition(first).await.map_err(|error| not_divided(first, error)));
+        // Each one is awaited to its end: a division that is cut off would have to be begun again.
+        join_all(divided).await.into_iter().collect::<Result<(), _>>()?;
         let begun = runners.iter().filter(|runner| runner.role != Role::Build).map(HandlerRunner::begin);
         let begun = join_all(begun).await.into_iter().collect::<Result<(), _>>();
         begun.map_err(|source| StartError::Store { application: application.to_owned(), source })
@@ -207,6 +233,12 @@ fn not_divided(runner: &HandlerRunner, error: RepartitionError) -> StartError {
         RepartitionError::InUse { before, now } => {
             StartError::Partitions { application, handler: runner.handler.as_ref().to_owned(), before, now }
         }
+        RepartitionError::KeepsState { before, now } => StartError::PartitionedState {
+            application,
+            handler: runner.handler.as_ref().to_owned(),
+            before,
+            now,
+        },
         RepartitionError::Store(source) => StartError::Store { application, source },
     }
 }

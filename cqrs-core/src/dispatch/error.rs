@@ -9,6 +9,7 @@ use crate::command::{InvalidIdentity, ValidationErrors};
 use crate::handler::HandlerState;
 use crate::id::CommandId;
 use crate::middleware::{DispatchOutcome, FailureKind};
+use crate::projection::InlineError;
 use crate::store::{AppendError, StreamId};
 
 /// Why a dispatch failed. `E` is the aggregate's own error.
@@ -159,6 +160,21 @@ pub enum DispatchError<E> {
         /// Why not.
         #[source]
         source: Box<AppendError>,
+    },
+    /// An inline projection did not take the events, and nothing was stored.
+    #[error(
+        "command {command_id}: inline projection {projection:?} did not take the events of stream {stream_id:?}"
+    )]
+    NotProjected {
+        /// The command's id.
+        command_id: CommandId,
+        /// The stream of the aggregate.
+        stream_id: StreamId,
+        /// The projection.
+        projection: String,
+        /// Why not.
+        #[source]
+        source: Box<InlineError>,
     },
     /// The store lost sight of the events: they may be written or not. Dispatching the command again with
     /// the same id is safe and tells.
@@ -355,6 +371,7 @@ impl<E> DispatchError<E> {
             Self::Replay { .. } | Self::Store { .. } | Self::OutcomeUnknown { .. } | Self::Untold { .. } => {
                 FailureKind::Store
             }
+            Self::NotProjected { .. } => FailureKind::NotProjected,
             Self::NotHandled { .. } => FailureKind::NotHandled,
             Self::NotRunning { .. } => FailureKind::NotRunning,
         }
@@ -399,6 +416,9 @@ impl<E> DispatchError<E> {
             }
             Self::Store { command_id, stream_id, source } => {
                 DispatchError::Store { command_id, stream_id, source }
+            }
+            Self::NotProjected { command_id, stream_id, projection, source } => {
+                DispatchError::NotProjected { command_id, stream_id, projection, source }
             }
             Self::OutcomeUnknown { command_id, stream_id, source } => {
                 DispatchError::OutcomeUnknown { command_id, stream_id, source }

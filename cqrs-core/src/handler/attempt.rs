@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ambient::Ambient;
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, EventContext, EventSet, decode};
+use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, EventSet, decode};
 use crate::handler::reaction::Attempt;
 use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, HandlerRunner, HandlerState};
 use crate::panics;
@@ -22,16 +22,38 @@ pub(crate) struct Failed {
     pub(crate) first_failed_at: DateTime<Utc>,
 }
 
+/// The typed values of a stored event that are in a set: none, one, or several when it was upcast.
+pub(crate) fn wanted<Set: EventSet, E>(
+    registry: &EventRegistry,
+    event: &RecordedEvent,
+) -> Result<Vec<Set>, HandlerError<E>> {
+    let mut wanted = Vec::new();
+    let decoded = panics::catch(|| {
+        decode::<Set, DecodeError>(registry, event, |decoded| {
+            if let Decoded::Event(event) = decoded {
+                wanted.push(event);
+            }
+            Ok(())
+        })
+    });
+    match decoded {
+        Ok(Ok(())) => Ok(wanted),
+        Ok(Err(error)) => Err(HandlerError::Undecodable(error)),
+        Err(message) => Err(HandlerError::Panicked(message)),
+    }
+}
+
 impl HandlerRunner {
     /// Tries to handle an event once; when that fails, the handler decides what becomes of it.
     pub(crate) async fn attempt<H: EventHandler>(
         &self,
         handler: &H,
         event: &RecordedEvent,
+        state: &mut H::State,
         attempt: Attempt,
     ) -> Result<(), Failed> {
         let context = self.context(event, attempt.number);
-        let handled = self.try_handle(handler, event, &context);
+        let handled = self.try_handle(handler, event, state, &context);
         let handled = telemetry::handler::observe(self, event, attempt, handled);
         let Err(error) = handled.await else { return Ok(()) };
         let failure = self.failure(error, context, attempt);
@@ -73,20 +95,7 @@ impl HandlerRunner {
         &self,
         event: &RecordedEvent,
     ) -> Result<Vec<Set>, HandlerError<E>> {
-        let mut wanted = Vec::new();
-        let decoded = panics::catch(|| {
-            decode::<Set, DecodeError>(&self.registry, event, |decoded| {
-                if let Decoded::Event(event) = decoded {
-                    wanted.push(event);
-                }
-                Ok(())
-            })
-        });
-        match decoded {
-            Ok(Ok(())) => Ok(wanted),
-            Ok(Err(error)) => Err(HandlerError::Undecodable(error)),
-            Err(message) => Err(HandlerError::Panicked(message)),
-        }
+        wanted(&self.registry, event)
     }
 
     pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> EventContext {
@@ -105,13 +114,14 @@ impl HandlerRunner {
         &self,
         handler: &H,
         event: &RecordedEvent,
+        state: &mut H::State,
         context: &EventContext,
     ) -> Result<(), HandlerError<H::Error>> {
         let wanted = self.wanted::<H::Event, _>(event)?;
         // Boxed: a large event would otherwise lie on the stack once for each future around it.
         let work = Box::pin(self.ambient(event).enter(async {
             for event in wanted {
-                handler.handle(event, context).await?;
+                handler.handle(event, state, context).await?;
             }
             Ok(())
         }));

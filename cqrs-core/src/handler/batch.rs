@@ -8,7 +8,7 @@ use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::End;
 use crate::handler::{Envelope, EventHandler, HandlerError, HandlerRunner, Tenure};
 use crate::panics;
-use crate::store::RecordedEvent;
+use crate::store::{HandlerCommit, RecordedEvent};
 use crate::subscription::Buffered;
 use crate::telemetry;
 
@@ -24,7 +24,7 @@ impl<H: EventHandler> Reactions<H> {
         take_wanted(runner, events, runner.position(), &mut queue);
         while !queue.is_empty() {
             self.fill(runner, &mut queue, tenure).await?;
-            let later = queue.split_off(queue.len().min(H::BATCH_SIZE));
+            let later = queue.split_off(batch_size::<H>(&queue, tenure));
             let batch = std::mem::replace(&mut queue, later);
             runner.check(tenure)?;
             self.handle_together(runner, &batch, tenure).await?;
@@ -73,7 +73,7 @@ impl<H: EventHandler> Reactions<H> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        if self.try_together(runner, events, tenure).await {
+        if self.try_together(runner, events, tenure).await? {
             for event in events {
                 runner.effects.done_with(event.position);
                 runner.advance(event.position);
@@ -90,32 +90,52 @@ impl<H: EventHandler> Reactions<H> {
     }
 
     /// Whether all went well.
-    async fn try_together(&self, runner: &HandlerRunner, events: &[RecordedEvent], tenure: &Tenure) -> bool {
-        let mut batch = Vec::with_capacity(events.len());
+    async fn try_together(
+        &self,
+        runner: &HandlerRunner,
+        events: &[RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<bool, End> {
+        let (mut handed, mut batch) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             if self.waits(runner, event, tenure) {
                 runner.control.leave(event.position);
                 continue;
             }
-            let Ok(wanted) = runner.wanted::<H::Event, H::Error>(event) else { return false };
+            let Ok(wanted) = runner.wanted::<H::Event, H::Error>(event) else { return Ok(false) };
+            if !wanted.is_empty() {
+                handed.push(event);
+            }
             batch.extend(wanted.into_iter().map(|typed| Envelope::new(typed, runner.context(event, 1))));
         }
-        let Some(first) = events.first().filter(|_| !batch.is_empty()) else { return true };
+        let (Some(first), Some(last)) = (handed.first(), events.last()) else { return Ok(true) };
+        let mut state = tenure.state.copy();
         let work = async {
-            let work = Box::pin(runner.ambient(first).enter(self.0.handle_batch(&batch)));
+            let work = Box::pin(runner.ambient(first).enter(self.handler.handle_batch(&batch, &mut state)));
             match panics::catch_async(work).await {
                 Ok(handled) => handled.map_err(HandlerError::Failed),
                 Err(panic) => Err(HandlerError::Panicked(panic)),
             }
         };
-        let handed: Vec<_> = events.iter().collect();
-        let Err(error) = telemetry::batch::observe(runner, &handed, work).await else { return true };
+        let Err(error) = telemetry::batch::observe(runner, &handed, work).await else {
+            let done = HandlerCommit::new().position(last.position);
+            return self.keep_state(state, runner, done, tenure).await.map(|()| true);
+        };
         tracing::debug!(
             cqrs.handler = &*runner.name,
             error = error_text(&error),
             "a batch failed, its events are handled one by one"
         );
-        false
+        Ok(false)
+    }
+}
+
+/// How many events go together: those that have changed the handler's state, and are handled again, by themselves.
+fn batch_size<H: EventHandler>(queue: &[RecordedEvent], tenure: &Tenure) -> usize {
+    let size = queue.len().min(H::BATCH_SIZE);
+    match queue[..size].partition_point(|event| tenure.state.has_seen(event.position)) {
+        0 => size,
+        seen => seen,
     }
 }
 

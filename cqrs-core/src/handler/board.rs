@@ -33,6 +33,8 @@ pub(crate) struct HandlerBoard {
 pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     pub(crate) strong: bool,
+    /// Whether it has handled the events of a dispatch by the time that they are stored.
+    pub(crate) is_inline: bool,
     pub(crate) role: Role,
     pub(crate) filter: EventFilter,
     /// Its partitions, by their index; a handler that is not divided is one.
@@ -89,7 +91,7 @@ impl HandlerBoard {
         for entry in handlers.iter().map(|index| &self.entries[*index]) {
             let is_interested = entry.filter.includes(awaited.stream_id)
                 && awaited.event_types.iter().any(|name| entry.filter.accepts(name));
-            if !is_interested {
+            if !is_interested || entry.is_inline {
                 continue;
             }
             let reached = entry.reach(awaited.last);

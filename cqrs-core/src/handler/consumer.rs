@@ -5,6 +5,9 @@ use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 /// What becomes of the events that a runner reads: the part in which event handlers, projections and process managers
 /// differ.
 pub(crate) trait Consumer: Send {
+    /// Whether many events at once cost it less than one after the other.
+    const TAKES_MANY: bool = true;
+
     /// Waits until this node may become the owner.
     ///
     /// # Cancel safety
@@ -22,6 +25,17 @@ pub(crate) trait Consumer: Send {
     ) -> impl Future<Output = Result<(), End>> + Send {
         let _ = (runner, tenure);
         async { Ok(()) }
+    }
+
+    /// Gets ready for events, unless it is; tells whether it is now. What somebody wants to be done with events waits
+    /// until then.
+    fn get_ready(
+        &mut self,
+        runner: &HandlerRunner,
+        tenure: &mut Tenure,
+    ) -> impl Future<Output = Result<bool, End>> + Send {
+        let _ = (runner, tenure);
+        async { Ok(true) }
     }
 
     /// Handles events that follow each other in the log, leaves out those that the runner has passed or does not want,
@@ -51,6 +65,11 @@ pub(crate) trait Consumer: Send {
         runner: &HandlerRunner,
         done: HandlerCommit,
     ) -> impl Future<Output = Result<HandlerCommit, String>> + Send;
+
+    /// The handler has forgotten how far it has come, and what else it keeps.
+    fn begun_anew(&mut self, tenure: &mut Tenure) {
+        let _ = tenure;
+    }
 
     /// Somebody may have changed what the handler keeps, on this node or another.
     fn called(&mut self) {}

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::{EventRegistry, EventSchema, EventSet};
+use crate::handler::kept_state::is_kept;
 use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
-use crate::handler::{EventHandler, HandlerConsistency, HandlerRunner, KeyOf, StartFrom, SubscribeTo};
+use crate::handler::start::init;
+use crate::handler::{
+    EventHandler, HandlerConsistency, HandlerRunner, InitError, KeyOf, StartFrom, SubscribeTo,
+};
 use crate::process_manager::{Managing, ProcessManager};
-use crate::projection::ProjectionControl;
+use crate::projection::{InlineSource, ProjectionControl};
 use crate::store::EventFilter;
 
 /// A place for an event handler in an application: its type, and how to make an instance when the
@@ -72,6 +76,9 @@ pub(crate) struct HandlerDefinition {
     pub(crate) strong: bool,
     pub(crate) subscribe_to: SubscribeTo,
     pub(crate) partitions: u16,
+    /// How many pages of the log it reads at a time.
+    pub(crate) pages: usize,
+    pub(crate) keeps_state: bool,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
     /// The events that it is interested in: those of its types in the streams that it is subscribed to.
     pub(crate) filter: fn(&EventRegistry) -> EventFilter,
@@ -79,6 +86,8 @@ pub(crate) struct HandlerDefinition {
     pub(crate) role: Role,
     /// The projection that it is, for whoever looks after it.
     pub(crate) projection: Option<Arc<dyn ProjectionControl>>,
+    /// The projection that it is, if its rows are written in the transactions of appends.
+    pub(crate) inline: Option<Arc<dyn InlineSource>>,
     /// What builds rows beside those of the projection.
     pub(crate) build: Option<Box<HandlerDefinition>>,
 }
@@ -105,6 +114,8 @@ impl HandlerDefinition {
             strong: H::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: H::SUBSCRIBE_TO,
             partitions: H::PARTITIONS,
+            pages: 1,
+            keeps_state: is_kept::<H::State>(),
             schemas: <H::Event as EventSet>::schemas,
             filter: |registry| {
                 H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
@@ -112,6 +123,7 @@ impl HandlerDefinition {
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
+            inline: None,
             build: None,
         }
     }
@@ -126,6 +138,8 @@ impl HandlerDefinition {
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
+            pages: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
@@ -133,6 +147,7 @@ impl HandlerDefinition {
             start: Arc::new(Managed::<P>(PhantomData)),
             role: Role::ProcessManager,
             projection: None,
+            inline: None,
             build: None,
         }
     }
@@ -146,6 +161,11 @@ impl fmt::Debug for HandlerDefinition {
 
 /// Runs a handler whose type is no longer known.
 pub(crate) trait StartHandler: Send + Sync {
+    /// What the handler prepares before anything runs.
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
 
@@ -167,9 +187,13 @@ impl<P: ProcessManager> StartHandler for Managed<P> {
 }
 
 impl<H: EventHandler> StartHandler for Instance<H> {
+    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(init(&*self.0))
+    }
+
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let handler = Arc::clone(&self.0);
-        Box::pin(async move { runner.run(&mut Reactions(handler)).await })
+        Box::pin(async move { runner.run(&mut Reactions::new(handler)).await })
     }
 
     fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {

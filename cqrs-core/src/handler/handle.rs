@@ -1,7 +1,10 @@
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::application::Core;
 use crate::handler::order::{ORDER, Order, Round};
+use crate::handler::own_state::STATE;
 use crate::handler::parked::PARKED;
 use crate::handler::{Entry, HandlerStatus, ParkedKey, Part};
 use crate::store::{HandlerCommit, StoreError};
@@ -139,6 +142,27 @@ impl<'a> HandlerHandle<'a> {
             statuses.push(self.core.with_lag(part.status(head), &self.entry.filter).await);
         }
         Ok(statuses)
+    }
+
+    /// The states that the handler keeps ([`EventHandler::State`]), one for each of its partitions, in their order; `None`
+    /// where there is none, or not yet. It is what the store has, on whichever node the handler runs: what was handled
+    /// since the last checkpoint is not in it.
+    ///
+    /// [`EventHandler::State`]: crate::handler::EventHandler::State
+    ///
+    /// # Errors
+    /// When the store cannot be reached, or what it keeps is no JSON.
+    pub async fn states(&self) -> Result<Vec<Option<Value>>, StoreError> {
+        let mut states = Vec::new();
+        for part in &self.entry.parts {
+            let record = self.core.checkpoints.record(&part.name, STATE, STATE).await?;
+            let state = record.map(|record| serde_json::from_slice(&record.data)).transpose();
+            states.push(state.map_err(|fault| {
+                let handler = &part.name;
+                StoreError::Corrupt(format!("the state of handler {handler:?} is no JSON: {fault}").into())
+            })?);
+        }
+        Ok(states)
     }
 
     async fn begin_anew(&self, to: Option<u64>) -> Result<(), StoreError> {

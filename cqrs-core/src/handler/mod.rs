@@ -10,9 +10,11 @@ mod entry;
 mod envelope;
 mod failure;
 mod handle;
+mod kept_state;
 mod lag;
 mod order;
 mod orders;
+mod own_state;
 mod park;
 pub(crate) mod parked;
 pub(crate) mod partition;
@@ -21,9 +23,12 @@ mod react;
 pub(crate) mod reaction;
 pub(crate) mod repartition;
 mod reset;
+mod retry;
 mod runner;
 pub(crate) mod spread;
 mod standby;
+mod start;
+mod start_context;
 pub(crate) mod status;
 mod subscribe_to;
 mod tenure;
@@ -35,8 +40,11 @@ pub use entry::HandlerEntry;
 pub use envelope::Envelope;
 pub use failure::{ErrorAction, HandlerError, HandlerFailure};
 pub use handle::{HandlerHandle, ParkedError};
+pub use kept_state::KeptState;
 pub use parked::ParkedKey;
 pub use policy::RetryPolicy;
+pub use start::InitError;
+pub use start_context::StartContext;
 pub use status::{HandlerState, HandlerStatus};
 pub use subscribe_to::{InvalidSubscription, SubscribeTo};
 
@@ -49,9 +57,11 @@ pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 #[cfg(feature = "testing")]
 pub(crate) use order::ORDER;
 pub(crate) use order::Order;
+pub(crate) use own_state::OwnState;
 pub(crate) use parked::{PARKED, storable};
 pub(crate) use partition::{KeyOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
+pub(crate) use retry::Retry;
 pub(crate) use runner::HandlerRunner;
 pub(crate) use status::HandlerProgress;
 pub(crate) use tenure::{LastTenure, Tenure};
@@ -91,8 +101,8 @@ pub enum HandlerConsistency {
 /// Each event is handled at least once, in the order of the log, one at a time; a handler that fails or is
 /// slow delays no other. Of several nodes one runs the handler; events that it had handled and not noted down when it
 /// was cut off are handled again by the next. Commands that it dispatches are caused by the event and belong together with it.
-/// The instance is given to the application's builder, or made by `Default`; its fields are its state, which
-/// lasts as long as the application runs.
+/// The instance is given to the application's builder, or made by `Default`; what its fields keep lasts as long as the
+/// application runs. What is to last longer is its [`State`](EventHandler::State).
 ///
 /// # By hand
 /// ```
@@ -108,9 +118,10 @@ pub enum HandlerConsistency {
 /// impl EventHandler for WelcomeEmail {
 ///     const NAME: &'static str = "welcome-email";
 ///     type Event = Opened;
+///     type State = ();
 ///     type Error = std::io::Error;
 ///
-///     async fn handle(&self, _event: Opened, context: &EventContext) -> Result<(), Self::Error> {
+///     async fn handle(&self, _: Opened, _: &mut (), context: &EventContext) -> Result<(), Self::Error> {
 ///         println!("welcome, {}", context.aggregate_id());
 ///         Ok(())
 ///     }
@@ -143,7 +154,9 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     /// dispatch waits for all of them. `max_parked` holds for each.
     ///
     /// When the number is changed, the nodes that run the handler are to be stopped first: a start is refused otherwise.
-    /// All begin where the one had come to that was behind the others, so that some events are handled again.
+    /// All begin where the one had come to that was behind the others, so that some events are handled again. A handler
+    /// with a [state](EventHandler::State) cannot be divided anew, since nobody can tell which part of a state is whose:
+    /// pause and reset it before, with the number that it has.
     const PARTITIONS: u16 = 1;
 
     /// How many events it is given at once, at most.
@@ -155,13 +168,27 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     /// The events that it is interested in.
     type Event: EventSet;
 
+    /// What it keeps between events; `()` if nothing. It is the store that keeps it, and each event changes it once,
+    /// however often that is handled.
+    ///
+    /// It begins as its default, belongs to the handler (of one with partitions, each has its own), and is written, as
+    /// JSON, together with the position in the log: with the checkpoint, up to 1,000 events or a second later. An attempt
+    /// at an event changes a copy, which counts when it has passed. What was parked and is tried again changes the state
+    /// of that day. When the handler begins anew, so does its state.
+    ///
+    /// The whole state is copied for each event and written with each checkpoint: what grows with the log belongs
+    /// into a [projection](crate::projection::Projection). A state that cannot be read, because its type has changed, stops
+    /// the handler before it handles anything; new fields need `#[serde(default)]`.
+    type State: KeptState;
+
     /// Why it fails.
     type Error: Error + Send + Sync + 'static;
 
-    /// Reacts to one event.
+    /// Reacts to one event. What it makes of `state` counts if it passes.
     fn handle(
         &self,
         event: Self::Event,
+        state: &mut Self::State,
         context: &EventContext,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -172,10 +199,11 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     fn handle_batch(
         &self,
         events: &[Envelope<Self::Event>],
+        state: &mut Self::State,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async move {
             for envelope in events {
-                self.handle(envelope.event.clone(), &envelope.context).await?;
+                self.handle(envelope.event.clone(), state, &envelope.context).await?;
             }
             Ok(())
         }
@@ -186,6 +214,26 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     fn partition_by(&self, event: &Self::Event, context: &EventContext) -> String {
         let _ = event;
         context.stream_id().as_str().to_owned()
+    }
+
+    /// Prepares the handler: is called once for each application instance, on every node, when it starts, before anything
+    /// runs. Handlers are asked one after the other, in the order in which they are listed. When one fails or panics, the
+    /// application does not start ([`StartError::Init`](crate::application::StartError::Init)); what others have prepared
+    /// is left to themselves.
+    fn init(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Is called when this node is about to handle events: each time that it has become the owner of the handler, or of
+    /// one of its partitions, and once more when the handler has begun anew, before the first event. A handler with
+    /// partitions is told which one it is. When this fails or panics, it is tried again, after pauses that grow from 50 ms
+    /// to 5 s, and no event is handled before it has passed.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the application stops, and when this node is not the owner any more.
+    fn after_start(&self, context: &StartContext) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = context;
+        async { Ok(()) }
     }
 
     /// Is called before the handler begins anew ([`HandlerHandle::reset`]), to clear what it has made so far. When it

@@ -107,6 +107,13 @@ impl HandlerRunner {
                 }
                 Ok(Order::ResetOthers { to, round }) => self.reset_others(to, &round, done, tenure).await?,
                 Ok(Order::Redeliver { after }) => self.redeliver(after, done, tenure).await?,
+                Ok(order @ (Order::RetryParked { .. } | Order::SkipParked { .. }))
+                    if !consumer.get_ready(self, tenure).await? =>
+                {
+                    tracing::debug!(cqrs.handler = &*self.name, ?order, "waits until the handler is ready");
+                    tenure.has_open_orders = true;
+                    Ok(())
+                }
                 Ok(Order::RetryParked { key }) => {
                     consumer.retry_parked(self, &key, true, done, tenure).await?
                 }
@@ -124,6 +131,9 @@ impl HandlerRunner {
             tenure.is_paused = is_paused;
             tracing::info!(cqrs.handler = &*self.name, cqrs.paused = is_paused, "handler paused or resumed");
             self.set_state(if is_paused { HandlerState::Paused } else { HandlerState::Running });
+        } else if is_paused {
+            // What was tried again meanwhile has said otherwise.
+            self.set_state(HandlerState::Paused);
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use crate::backoff::Backoff;
 use crate::handler::attempt::Failed;
 use crate::handler::parked::{PARKED, ParkedKeys};
-use crate::handler::reaction::{Attempt, Reaction};
+use crate::handler::reaction::Reaction;
 use crate::handler::worker::End;
-use crate::handler::{ErrorAction, HandlerRunner, HandlerState, ParkedKey, Tenure};
+use crate::handler::{HandlerRunner, HandlerState, ParkedKey, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError, all_records};
 
 impl HandlerRunner {
@@ -97,89 +97,11 @@ impl HandlerRunner {
         self.set_state(HandlerState::Running);
     }
 
-    /// Tries the events of a parked key again, in their order, up to where the handler has come. The first one that
-    /// fails is parked again. What was `done` by that is written together with it.
-    pub(crate) async fn retry_parked<R: Reaction>(
-        &self,
-        reaction: &mut R,
-        key: &str,
-        with_first: bool,
-        done: HandlerCommit,
-        tenure: &mut Tenure,
-    ) -> Result<Result<(), StoreError>, End> {
-        let Some(parked) = tenure.parked.get(key).cloned() else {
-            self.commit(done, tenure).await?;
-            return Ok(Ok(()));
-        };
-        let until = self.position();
-        let mut position = parked.position - 1;
-        if !with_first {
-            self.control.make_up(parked.position);
-            self.effects.done_with(parked.position);
-            position = parked.position;
-        }
-        while position < until {
-            let page = tokio::select! {
-                biased;
-                page = self.store.read_log(position, &self.subscriber.filter, self.page) => page,
-                () = tenure.lease.over() => return Err(End::Over),
-            };
-            let page = match page {
-                Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
-            };
-            if page.read_to <= position {
-                break;
-            }
-            for event in page.events.iter().take_while(|event| event.position <= until) {
-                if reaction.key_of(self, event) != key {
-                    continue;
-                }
-                self.check(tenure)?;
-                let earlier = (event.position == parked.position).then_some(&parked);
-                let attempt = Attempt {
-                    number: earlier.map_or(0, |parked| parked.attempts).saturating_add(1),
-                    first_failed_at: earlier.map(|parked| parked.first_failed_at),
-                };
-                // If this is the last that is done, the next retry begins behind it.
-                let behind = ParkedKey { position: event.position + 1, ..parked.clone() };
-                let made_up = HandlerCommit::new().put(behind.record());
-                let failed = match reaction.attempt(self, event, attempt, made_up, tenure).await? {
-                    Ok(()) | Err(Failed { action: ErrorAction::Skip, .. }) => {
-                        self.control.make_up(event.position);
-                        self.effects.done_with(event.position);
-                        continue;
-                    }
-                    Err(failed) => failed,
-                };
-                let again = ParkedKey {
-                    position: event.position,
-                    error: failed.text,
-                    attempts: failed.attempts,
-                    first_failed_at: failed.first_failed_at,
-                    parked_at: parked.parked_at,
-                    ..parked
-                };
-                reaction.keep(self, done.put(again.record()), tenure).await?;
-                tenure.parked.insert(key.to_owned(), again);
-                self.set_state(HandlerState::Running);
-                return Ok(Ok(()));
-            }
-            position = page.read_to;
-        }
-        reaction.keep(self, done.remove(PARKED, key), tenure).await?;
-        tenure.parked.remove(key);
-        self.set_parked(tenure);
-        self.set_state(HandlerState::Running);
-        tracing::info!(cqrs.handler = &*self.name, cqrs.key = key, "parked events handled");
-        Ok(Ok(()))
-    }
-
     /// Writes records, however long it takes the store. The checkpoint goes with them, since results of effects do, and
     /// what is handled twice has to find them.
     pub(crate) async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
         let position = commit.position.unwrap_or_else(|| self.position());
-        let commit = commit.position(position);
+        let commit = self.with_state(commit.position(position), tenure)?;
         let mut backoff = Backoff::new();
         loop {
             let (commit, forgotten) = self.effects.forget(commit.clone());

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{HandlerRecord, StoreError};
+use crate::store::{HandlerRecord, RecordedEvent, StoreError};
 
 /// The kind of the records that say which keys are parked.
 pub(crate) const PARKED: &str = "parked";
@@ -46,6 +46,11 @@ struct Data {
 }
 
 impl ParkedKey {
+    /// What is known of earlier attempts at an event: those at the first that waits.
+    pub(crate) fn earlier(&self, event: &RecordedEvent) -> Option<&Self> {
+        (event.position == self.position).then_some(self)
+    }
+
     pub(crate) fn record(&self) -> HandlerRecord {
         let Self { key, position, error, attempts, first_failed_at, parked_at, retry_at } = self.clone();
         let data = Data { error: storable(error), attempts, first_failed_at, parked_at };

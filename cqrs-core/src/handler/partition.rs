@@ -1,4 +1,3 @@
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -117,12 +116,6 @@ impl Partitioner {
         let index = Partition::of_key(&(self.key_of)(event), self.count).index;
         self.recent[place].store(event.position << 16 | u64::from(index), Ordering::Relaxed);
         index
-    }
-}
-
-impl fmt::Debug for Partitioner {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Partitioner").field("count", &self.count).finish_non_exhaustive()
     }
 }
 

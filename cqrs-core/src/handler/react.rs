@@ -5,15 +5,44 @@ use crate::handler::attempt::Failed;
 use crate::handler::consumer::Consumer;
 use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
+use crate::handler::start::Started;
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
 use crate::panics;
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 
 /// Has an event handler react to events, one after the other.
-pub(crate) struct Reactions<H>(pub(crate) Arc<H>);
+pub(crate) struct Reactions<H> {
+    pub(super) handler: Arc<H>,
+    pub(super) started: Started,
+}
+
+impl<H> Reactions<H> {
+    pub(crate) fn new(handler: Arc<H>) -> Self {
+        Self { handler, started: Started::No }
+    }
+}
 
 impl<H: EventHandler> Consumer for Reactions<H> {
+    const TAKES_MANY: bool = H::BATCH_SIZE > 1;
+
+    async fn begin(&mut self, _runner: &HandlerRunner, _tenure: &mut Tenure) -> Result<(), End> {
+        self.started = Started::No;
+        Ok(())
+    }
+
+    async fn get_ready(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<bool, End> {
+        match self.try_to_start(runner, tenure).await {
+            // It may be that it is told to begin anew.
+            Err(End::Failed) => Ok(false),
+            tried => tried,
+        }
+    }
+
+    async fn tend(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
+        self.start_up(runner, tenure).await
+    }
+
     async fn consume(
         &mut self,
         runner: &HandlerRunner,
@@ -52,10 +81,17 @@ impl<H: EventHandler> Consumer for Reactions<H> {
         _runner: &HandlerRunner,
         done: HandlerCommit,
     ) -> Result<HandlerCommit, String> {
-        match panics::catch_async(self.0.before_reset()).await {
+        match panics::catch_async(self.handler.before_reset()).await {
             Ok(Ok(())) => Ok(done),
             Ok(Err(error)) => Err(error_text(&error)),
             Err(panic) => Err(format!("before_reset panicked: {panic}")),
+        }
+    }
+
+    fn begun_anew(&mut self, tenure: &mut Tenure) {
+        Self::forget_state(tenure);
+        if self.started == Started::Yes {
+            self.started = Started::No;
         }
     }
 }
@@ -66,15 +102,19 @@ impl<H: EventHandler> Reaction for Reactions<H> {
         runner: &HandlerRunner,
         event: &RecordedEvent,
         attempt: Attempt,
-        _done: HandlerCommit,
-        _tenure: &mut Tenure,
+        done: HandlerCommit,
+        tenure: &mut Tenure,
     ) -> Result<Result<(), Failed>, End> {
-        Ok(runner.attempt(&*self.0, event, attempt).await)
+        let mut state = tenure.state.copy();
+        if let Err(failed) = runner.attempt(&*self.handler, event, &mut state, attempt).await {
+            return Ok(Err(failed));
+        }
+        self.keep_state(state, runner, done, tenure).await.map(Ok)
     }
 
     fn key_of(&self, runner: &HandlerRunner, event: &RecordedEvent) -> String {
         let context = || runner.context(event, 1);
-        key_of::<H::Event>(&runner.registry, event, |typed| self.0.partition_by(typed, &context()))
+        key_of::<H::Event>(&runner.registry, event, |typed| self.handler.partition_by(typed, &context()))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::effects::EFFECT;
 use crate::handler::order::{ORDER, Order};
+use crate::handler::own_state::STATE;
 use crate::handler::parked::PARKED;
 use crate::handler::reset::HELD;
 use crate::handler::{HandlerRunner, Partition, Role};
@@ -22,6 +23,11 @@ struct Known {
 pub(crate) enum RepartitionError {
     /// Another node runs it as it was divided before.
     InUse {
+        before: u16,
+        now: u16,
+    },
+    /// The old partitions have states of their own, which cannot be divided.
+    KeepsState {
         before: u16,
         now: u16,
     },
@@ -55,6 +61,9 @@ pub(crate) async fn repartition(first: &HandlerRunner) -> Result<(), Repartition
     let (Some(old), Some(new)) = (lease_all(first, before).await?, lease_all(first, now).await?) else {
         return Err(RepartitionError::InUse { before, now });
     };
+    if first.keeps_state && has_states(first, before).await? {
+        return Err(RepartitionError::KeepsState { before, now });
+    }
     let kept = Kept::of(first, &old).await?;
     for (partition, lease) in Partition::all(now).zip(&new) {
         clear(first, partition).await?;
@@ -113,10 +122,20 @@ async fn lease_all(first: &HandlerRunner, count: u16) -> Result<Option<Vec<Lease
     Ok(Some(leases))
 }
 
+/// Whether any of so many partitions has a state.
+async fn has_states(first: &HandlerRunner, count: u16) -> Result<bool, StoreError> {
+    for partition in Partition::all(count) {
+        if first.checkpoints.record(&partition.name(&first.handler), STATE, STATE).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn clear(first: &HandlerRunner, partition: Partition) -> Result<(), StoreError> {
     let name = partition.name(&first.handler);
     let mut gone = HandlerCommit::new();
-    for kind in [PARKED, EFFECT, ORDER, HELD] {
+    for kind in [PARKED, EFFECT, ORDER, HELD, STATE] {
         for record in all_records(&*first.checkpoints, &name, kind).await? {
             gone = gone.remove(kind, record.key);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::consumer::Consumer;
 use crate::handler::order::{HOLD, ORDER, Order, RESET, Round};
+use crate::handler::own_state::STATE;
 use crate::handler::parked::PARKED;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, StartFrom, Tenure};
@@ -50,7 +51,7 @@ impl HandlerRunner {
         tenure: &mut Tenure,
     ) -> Result<Result<bool, StoreError>, End> {
         if self.partition.index > 0 {
-            return self.begin_anew_with_others(to, &round, done, tenure).await;
+            return self.begin_anew_with_others(consumer, to, &round, done, tenure).await;
         }
         match self.hold_others(&round).await {
             Ok(true) => {}
@@ -84,10 +85,10 @@ impl HandlerRunner {
             },
         };
         if self.partition.count == 1 {
-            return Ok(self.forget(position, cleared, tenure).await?.map(|()| true));
+            return Ok(self.forget(consumer, position, cleared, tenure).await?.map(|()| true));
         }
         let next = Order::ResetOthers { to: Some(position), round: round.clone() };
-        if let Err(error) = self.forget(position, cleared.put(next.record()), tenure).await? {
+        if let Err(error) = self.forget(consumer, position, cleared.put(next.record()), tenure).await? {
             return Ok(Err(error));
         }
         let done = HandlerCommit::new().remove(ORDER, RESET);
@@ -128,8 +129,9 @@ impl HandlerRunner {
     }
 
     /// The first partition has begun anew, or begins anew for the second time: only what was held for it counts.
-    async fn begin_anew_with_others(
+    async fn begin_anew_with_others<C: Consumer>(
         &self,
+        consumer: &mut C,
         to: Option<u64>,
         round: &Round,
         done: HandlerCommit,
@@ -138,7 +140,7 @@ impl HandlerRunner {
         match self.is_held(&self.name, round).await {
             Ok(true) => {
                 let done = done.remove(ORDER, HOLD).remove(HELD, HELD);
-                Ok(self.forget(to.unwrap_or_default(), done, tenure).await?.map(|()| true))
+                Ok(self.forget(consumer, to.unwrap_or_default(), done, tenure).await?.map(|()| true))
             }
             Ok(false) => {
                 self.commit(done, tenure).await?;
@@ -180,8 +182,9 @@ impl HandlerRunner {
 
     /// Forgets how far the handler has come, what is parked and what effects were made. When this is interrupted, it is
     /// done again: the order goes last.
-    async fn forget(
+    async fn forget<C: Consumer>(
         &self,
+        consumer: &mut C,
         position: u64,
         done: HandlerCommit,
         tenure: &mut Tenure,
@@ -190,8 +193,10 @@ impl HandlerRunner {
             return Ok(Err(error));
         }
         self.effects.done_with_all();
-        let done = tenure.parked.keys().fold(done.position(position), |done, key| done.remove(PARKED, key));
-        self.commit(done, tenure).await?;
+        let done = done.position(position).remove(STATE, STATE);
+        let done = tenure.parked.keys().fold(done, |done, key| done.remove(PARKED, key));
+        self.commit_or_end(done, tenure).await?;
+        consumer.begun_anew(tenure);
         tenure.parked.clear();
         (tenure.saved, tenure.tried) = (position, position);
         self.control.forget_left();

@@ -28,6 +28,8 @@ pub(crate) struct HandlerRunner {
     /// That of the partition: what it keeps, it keeps under this name.
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
+    /// Whether it keeps a state, which goes with its position.
+    pub(crate) keeps_state: bool,
     pub(crate) application: Arc<str>,
     /// Set when the handler is spawned; weak, since the application owns the handler.
     pub(crate) core: Weak<Core>,

@@ -161,7 +161,8 @@ impl HandlerRunner {
         self.progress.send_modify(|progress| {
             progress.position = match self.role {
                 // Nobody came in between: what was handled since the checkpoint is not handled again.
-                Role::Handler if is_next => progress.position.max(saved),
+                // Unless something was kept with it, which is what the store has.
+                Role::Handler if is_next && !self.keeps_state => progress.position.max(saved),
                 // What came of it is nowhere but in the store.
                 Role::Handler | Role::ProcessManager => saved,
                 // Known when the rows were asked.

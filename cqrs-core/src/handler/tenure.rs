@@ -1,6 +1,7 @@
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::handler::OwnState;
 use crate::handler::parked::ParkedKeys;
 use crate::handler::spread::Seat;
 use crate::lease::Lease;
@@ -15,6 +16,9 @@ pub(crate) struct Tenure {
     pub(crate) tried: u64,
     pub(crate) tried_at: Instant,
     pub(crate) parked: ParkedKeys,
+    pub(crate) state: OwnState,
+    /// It is not known whether something was written: nothing more is.
+    pub(crate) is_cut_off: bool,
     pub(crate) is_paused: bool,
     /// It waits until it is known whether the handler begins anew.
     pub(crate) is_held: bool,
@@ -42,6 +46,8 @@ impl Tenure {
             tried: saved,
             tried_at: now,
             parked,
+            state: OwnState::default(),
+            is_cut_off: false,
             is_paused: false,
             is_held: false,
             has_open_orders: false,

@@ -106,7 +106,11 @@ impl HandlerRunner {
             self.check(tenure)?;
             self.follow_orders(consumer, tenure).await?;
             consumer.tend(self, tenure).await?;
-            match self.tail.after(self.position()) {
+            let buffered = match C::TAKES_MANY {
+                true => self.tail.page_after(self.position()),
+                false => self.tail.after(self.position()),
+            };
+            match buffered {
                 Buffered::Batch(batch) => {
                     consumer.consume(self, &batch.events, tenure).await?;
                     self.advance(batch.last);
@@ -188,7 +192,7 @@ impl HandlerRunner {
     }
 
     /// Leaves the partition to another node if it is that one's share.
-    async fn give_up_surplus(&self, tenure: &mut Tenure) -> Result<(), End> {
+    pub(crate) async fn give_up_surplus(&self, tenure: &mut Tenure) -> Result<(), End> {
         match tenure.seat.as_mut().is_some_and(Seat::is_surplus) {
             true => {
                 self.save(tenure).await?;
@@ -220,11 +224,12 @@ impl HandlerRunner {
     /// events are handled again. When another node has taken the handler over, the tenure ends.
     pub(crate) async fn save(&self, tenure: &mut Tenure) -> Result<(), End> {
         let position = self.position();
-        if position == tenure.saved {
+        if position == tenure.saved || tenure.is_cut_off {
             return Ok(());
         }
         (tenure.tried, tenure.tried_at) = (position, Instant::now());
-        let (commit, forgotten) = self.effects.forget(HandlerCommit::new().position(position));
+        let commit = self.with_state(HandlerCommit::new().position(position), tenure)?;
+        let (commit, forgotten) = self.effects.forget(commit);
         let saved = tokio::select! {
             biased;
             saved = self.write(commit, tenure) => saved,
@@ -255,7 +260,12 @@ impl HandlerRunner {
             Some(position) if commit.records.is_empty() => {
                 self.checkpoints.save_checkpoint(&self.name, position, epoch).await
             }
-            _ => self.checkpoints.commit(&self.name, epoch, commit).await,
+            _ => {
+                // It holds the state, if that has changed, or begins it anew.
+                self.checkpoints.commit(&self.name, epoch, commit).await?;
+                tenure.state.written();
+                Ok(())
+            }
         }
     }
 

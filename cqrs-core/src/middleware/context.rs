@@ -233,6 +233,8 @@ pub enum FailureKind {
     Panicked,
     /// The store failed, or what it holds cannot be read.
     Store,
+    /// An inline projection did not take the events.
+    NotProjected,
     /// The events are stored, but handlers did not handle them in time.
     NotHandled,
     /// The application is not running.
@@ -251,6 +253,7 @@ impl FailureKind {
             Self::Halted => "halted",
             Self::Panicked => "panicked",
             Self::Store => "store",
+            Self::NotProjected => "not_projected",
             Self::NotHandled => "not_handled",
             Self::NotRunning => "not_running",
         }

@@ -226,8 +226,11 @@ impl<P: ProcessManager> Managing<P> {
 
 /// Whether the store is to blame, so that the same command will be carried out when it answers again.
 pub(crate) fn is_transient(error: &DispatchError<Rejection>) -> bool {
-    matches!(
-        error,
-        DispatchError::Store { .. } | DispatchError::OutcomeUnknown { .. } | DispatchError::NotRunning { .. }
-    )
+    match error {
+        DispatchError::Store { .. }
+        | DispatchError::OutcomeUnknown { .. }
+        | DispatchError::NotRunning { .. } => true,
+        DispatchError::NotProjected { source, .. } => source.is_transient(),
+        _ => false,
+    }
 }

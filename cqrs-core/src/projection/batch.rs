@@ -1,6 +1,5 @@
 //! Several events in one transaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,8 +10,9 @@ use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::panics;
+use crate::projection::made::Made;
 use crate::projection::projecting::{Projecting, Trouble};
-use crate::projection::{Projected, Projection, ProjectionContext, RowStore, RowTransaction};
+use crate::projection::{Projected, Projection, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::telemetry;
 
@@ -41,6 +41,29 @@ impl BatchSize {
     }
 }
 
+/// Events that are projected in one transaction.
+pub(crate) struct Batch<'a, E> {
+    pub(crate) events: Vec<&'a RecordedEvent>,
+    /// What they were decoded to.
+    pub(crate) projected: Vec<Projected<E>>,
+}
+
+impl<E> Batch<'_, E> {
+    /// The events that lead to something.
+    fn handed(&self) -> Vec<&RecordedEvent> {
+        let mut handed: Vec<_> = self.projected.iter().map(|one| one.context.recorded()).collect();
+        // One that was upcast to several comes once.
+        handed.dedup_by_key(|event| event.position);
+        handed
+    }
+}
+
+impl<E> Default for Batch<'_, E> {
+    fn default() -> Self {
+        Self { events: Vec::new(), projected: Vec::new() }
+    }
+}
+
 impl<P: Projection> Projecting<P> {
     /// Projects events that follow each other in the log, in transactions of several.
     pub(crate) async fn consume_all(
@@ -49,23 +72,58 @@ impl<P: Projection> Projecting<P> {
         events: &[RecordedEvent],
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        let position = runner.position();
-        let is_new = |event: &&RecordedEvent| event.position > position && runner.subscriber.wants(event);
-        let events: Vec<&RecordedEvent> = events.iter().filter(is_new).collect();
+        let new = |made: &Made| {
+            let position = runner.position();
+            let is_new = |event: &&RecordedEvent| {
+                event.position > position && runner.subscriber.wants(event) && !made.contains(event)
+            };
+            events.iter().filter(is_new).collect::<Vec<_>>()
+        };
+        let mut events = new(&self.made);
+        if self.is_inline() && !events.is_empty() {
+            self.follow_appends(runner, tenure).await?;
+            events = new(&self.made);
+        }
+        let partitions = self.partitions();
         let mut rest = events.as_slice();
         while !rest.is_empty() {
             runner.check(tenure)?;
-            let (batch, later) = rest.split_at(rest.len().min(self.size.events));
+            let (stretch, later) = rest.split_at(rest.len().min(self.size.events * partitions));
             let began = Instant::now();
-            self.project(runner, batch, tenure).await?;
-            self.size.learn(batch.len(), began.elapsed());
+            if partitions > 1 {
+                self.project_partitions(runner, stretch, tenure).await?;
+            }
+            self.project_in_order(runner, stretch, tenure).await?;
+            self.size.learn(stretch.len().div_ceil(partitions), began.elapsed());
             rest = later;
             if !self.is_rebuild() {
                 runner.save_if_due(tenure).await?;
             }
             tokio::task::consume_budget().await;
         }
+        if self.is_inline() {
+            // Appends wait for what was passed over because its key is parked.
+            self.flush(runner).await;
+        }
         Ok(())
+    }
+
+    /// Projects those events of a stretch of which no rows are made, one batch after the other.
+    async fn project_in_order(
+        &mut self,
+        runner: &HandlerRunner,
+        stretch: &[&RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
+        let left: Vec<_> = stretch.iter().copied().filter(|event| !self.made.contains(event)).collect();
+        for batch in left.chunks(self.size.events) {
+            runner.check(tenure)?;
+            self.project(runner, batch, tenure).await?;
+        }
+        if let Some(last) = stretch.last() {
+            runner.advance(last.position);
+        }
+        self.settle(runner, tenure).await
     }
 
     /// Projects a batch, however long it takes until the rows can be reached.
@@ -78,12 +136,14 @@ impl<P: Projection> Projecting<P> {
         let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
         let mut backoff = Backoff::new();
         let mut has_waited = false;
-        loop {
-            let tried = self.try_batch(runner, events, last, tenure);
-            match telemetry::batch::observe(runner, events, tried).await {
-                Ok(()) => {
+        while let Some(batch) = self.batch_of(runner, events, tenure)? {
+            match self.try_batch(runner, &batch, HandlerCommit::new().position(last)).await {
+                Ok(made) => {
                     if has_waited {
                         runner.set_state(HandlerState::Running);
+                    }
+                    if let Some(at) = &mut self.at {
+                        at.saved = made;
                     }
                     runner.advance(last);
                     return Ok(());
@@ -111,31 +171,71 @@ impl<P: Projection> Projecting<P> {
         Ok(())
     }
 
-    async fn try_batch(
-        &mut self,
+    /// The events that do not wait behind parked ones; `None` when one of them cannot be decoded.
+    fn batch_of<'a>(
+        &self,
         runner: &HandlerRunner,
-        events: &[&RecordedEvent],
-        last: u64,
+        events: &[&'a RecordedEvent],
         tenure: &Tenure,
-    ) -> Result<(), Trouble> {
-        let Some(at) = self.at.clone() else { return Err(Trouble::Fenced) };
-        let mut batch = Vec::with_capacity(events.len());
+    ) -> Result<Option<Batch<'a, P::Event>>, End> {
+        let mut batch = Batch::default();
         for event in events {
             if self.waits(runner, event, tenure) {
                 runner.control.leave(event.position);
                 continue;
             }
-            let wanted = runner.wanted::<P::Event, P::Error>(event).map_err(|_| Trouble::Event)?;
-            batch.extend(wanted.into_iter().map(|typed| {
-                let context = ProjectionContext::new(RecordedEvent::clone(event), Arc::clone(&at.place), 1);
-                Projected::new(typed, context)
-            }));
+            let Some(projected) = self.projected(runner, event)? else { return Ok(None) };
+            batch.projected.extend(projected);
+            batch.events.push(event);
         }
-        let rows = self.shared.rows();
-        let mut transaction = rows.begin(&at.rows).await?;
-        if let (Some(first), false) = (events.first(), batch.is_empty()) {
-            let work = self.shared.projection.handle_batch(&batch, transaction.connection());
-            let failed = match panics::catch_async(Box::pin(runner.ambient(first).enter(work))).await {
+        Ok(Some(batch))
+    }
+
+    /// What an event is decoded to; `None` when it cannot be.
+    pub(crate) fn projected(
+        &self,
+        runner: &HandlerRunner,
+        event: &RecordedEvent,
+    ) -> Result<Option<Vec<Projected<P::Event>>>, End> {
+        let Some(context) = self.context(event, 1) else { return Err(End::Yielded) };
+        let wanted = runner.wanted::<P::Event, P::Error>(event).ok();
+        let projected = |typed| Projected::new(typed, context.clone());
+        Ok(wanted.map(|wanted| wanted.into_iter().map(projected).collect()))
+    }
+
+    /// Writes the rows of a batch and what is `done` by that, in one transaction. Tells up to where rows are made then.
+    pub(crate) async fn try_batch(
+        &self,
+        runner: &HandlerRunner,
+        batch: &Batch<'_, P::Event>,
+        done: HandlerCommit,
+    ) -> Result<u64, Trouble> {
+        let handed = batch.handed();
+        let written = self.write_batch(runner, &batch.projected, done);
+        match handed.is_empty() {
+            true => written.await,
+            false => telemetry::batch::observe(runner, &handed, written).await,
+        }
+    }
+
+    async fn write_batch(
+        &self,
+        runner: &HandlerRunner,
+        batch: &[Projected<P::Event>],
+        done: HandlerCommit,
+    ) -> Result<u64, Trouble> {
+        let (mut transaction, from) = self.begin().await?;
+        let last = done.position.unwrap_or(u64::MAX);
+        if last <= from {
+            // Appends were first.
+            transaction.roll_back().await.map_err(Trouble::Rows)?;
+            return Ok(from);
+        }
+        let new = &batch[batch.partition_point(|one| one.context.position() <= from)..];
+        if let Some(first) = new.first() {
+            let work = self.shared.projection.handle_batch(new, transaction.connection());
+            let work = runner.ambient(first.context.recorded()).enter(work);
+            let failed = match panics::catch_async(Box::pin(work)).await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error_text(&error)),
                 Err(panic) => Some(panic),
@@ -150,11 +250,9 @@ impl<P: Projection> Projecting<P> {
                 return Err(Trouble::Event);
             }
         }
-        transaction.commit(at.saved, HandlerCommit::new().position(last)).await?;
-        if let Some(at) = &mut self.at {
-            at.saved = last;
-        }
-        Ok(())
+        let position = done.position;
+        transaction.commit(from, done).await?;
+        Ok(position.unwrap_or(from))
     }
 }
 

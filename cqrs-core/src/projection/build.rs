@@ -151,8 +151,10 @@ impl<P: Projection> Consumer for Build<P> {
                 return Err(End::Yielded);
             }
         }
+        self.projecting.settle(runner, tenure).await?;
         let is_near = !matches!(runner.tail.after(runner.position()), Buffered::Behind);
-        if is_near && Instant::now() >= self.switch_at {
+        // Readers of rows that are further than their position would see events twice.
+        if is_near && self.projecting.made.is_empty() && Instant::now() >= self.switch_at {
             self.switch(runner, tenure).await?;
         }
         Ok(())

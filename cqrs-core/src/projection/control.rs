@@ -23,6 +23,7 @@ pub(crate) struct Shared<P> {
 /// A projection whose type is no longer known, for whoever looks after it.
 pub(crate) trait ProjectionControl: Send + Sync {
     fn version(&self) -> u32;
+    fn rebuild_partitions(&self) -> u16;
     fn generations(&self) -> BoxFuture<'_, Result<Vec<Generation>, StoreError>>;
     fn rebuild(&self, log: String) -> BoxFuture<'_, Result<u64, GenerationError>>;
     fn roll_back(&self) -> BoxFuture<'_, Result<u64, GenerationError>>;
@@ -56,6 +57,10 @@ impl<P: Projection> Shared<P> {
 impl<P: Projection> ProjectionControl for Shared<P> {
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn rebuild_partitions(&self) -> u16 {
+        P::REBUILD_PARTITIONS
     }
 
     fn generations(&self) -> BoxFuture<'_, Result<Vec<Generation>, StoreError>> {

@@ -36,6 +36,9 @@ impl ProjectionEntry {
     }
 }
 
+/// How many pages of the log are read at a time at most, for partitions to be worth a transaction.
+const MOST_PAGES: usize = 16;
+
 /// A projection with its instance, as the handlers that it consists of: one for the rows that readers see, and one that
 /// builds rows beside them.
 pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefinition {
@@ -45,24 +48,32 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         name,
         type_name: type_name::<P>(),
         start_from: StartFrom::Origin,
-        strong: P::CONSISTENCY == HandlerConsistency::Strong,
+        // Nobody has to wait for rows that are there already.
+        strong: P::CONSISTENCY == HandlerConsistency::Strong && !P::INLINE,
         subscribe_to: P::SUBSCRIBE_TO,
         partitions: 1,
+        pages: 1,
+        keeps_state: false,
         schemas: <P::Event as EventSet>::schemas,
         filter: |registry| P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>())),
         start,
         role,
         projection: None,
+        inline: None,
         build: None,
     };
     let build_name = Arc::from(format!("{name}/build"));
-    let build = definition(
-        build_name,
-        Role::Build,
-        Arc::new(StartBuild(Arc::clone(&shared))) as Arc<dyn StartHandler>,
-    );
+    let build = HandlerDefinition {
+        pages: usize::from(P::REBUILD_PARTITIONS).clamp(1, MOST_PAGES),
+        ..definition(
+            build_name,
+            Role::Build,
+            Arc::new(StartBuild(Arc::clone(&shared))) as Arc<dyn StartHandler>,
+        )
+    };
     HandlerDefinition {
         projection: Some(Arc::clone(&shared) as _),
+        inline: P::INLINE.then(|| Arc::clone(&shared) as _),
         build: Some(Box::new(build)),
         ..definition(name, Role::Projection, Arc::new(StartLive(shared)))
     }

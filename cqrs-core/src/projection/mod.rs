@@ -6,6 +6,7 @@
 //! | where its rows lie | [`RowStore`], [`RowTransaction`] |
 //! | what it is told about an event | [`ProjectionContext`], [`Projected`] |
 //! | rows made anew beside those that readers see | [`Generation`], [`Rebuild`] |
+//! | rows that are written in the transaction of the events | [`Projection::INLINE`], [`InlineProjection`], [`InlineError`] |
 //! | waiting for rows, rebuilding, going back | [`ProjectionHandle`] |
 
 mod batch;
@@ -15,7 +16,10 @@ mod control;
 mod entry;
 mod generation;
 mod handle;
+mod inline;
 mod live;
+mod made;
+mod partitions;
 mod progress;
 mod projecting;
 mod rebuild;
@@ -26,6 +30,7 @@ pub use context::{Projected, ProjectionContext};
 pub use entry::ProjectionEntry;
 pub use generation::{Generation, GenerationError, GenerationState};
 pub use handle::{AtLeastError, ProjectionHandle};
+pub use inline::{InlineError, InlineProjection, RowsNotReady};
 pub use progress::RebuildProgress;
 pub use rebuild::{Rebuild, RebuildError};
 pub use rows::{Claim, RowError, RowPlace, RowStore, RowTransaction};
@@ -33,6 +38,7 @@ pub use rows::{Claim, RowError, RowPlace, RowStore, RowTransaction};
 pub(crate) use context::ProjectionPlace;
 pub(crate) use control::ProjectionControl;
 pub(crate) use entry::definition;
+pub(crate) use inline::InlineSource;
 pub(crate) use projecting::Trouble;
 
 use std::error::Error;
@@ -59,6 +65,30 @@ pub type ProjectionFailure<E> = HandlerFailure<E, ProjectionContext>;
 /// once when they have caught up. The old rows are kept, for [`ProjectionHandle::roll_back`], until they are
 /// [discarded](ProjectionHandle::discard). Until the switch, nodes that still run the old code go on with the old rows;
 /// where none does, the old rows stay as they are, and readers see them like that.
+///
+/// # Inline
+/// Ordinarily rows follow the events, a moment later. With [`Projection::INLINE`] they are written in the very transaction
+/// in which the application's commands append the events: when a dispatch has returned, the rows hold its events. Rows
+/// that cannot share a transaction with the application's store are refused when it starts.
+///
+/// - A command whose events cannot be projected is refused, as
+///   [`DispatchError::NotProjected`](crate::dispatch::DispatchError::NotProjected): when the projection fails, panics or
+///   takes longer than [`Config::inline_limit`](crate::application::Config::inline_limit). Nothing is stored, nothing is
+///   parked, and [`Projection::on_error`] is not asked.
+/// - Events that are written in another way, such as by another program or while the projection was not inline, are
+///   projected as ordinarily, and at the latest by the next command whose events the projection wants: up to 500 of them
+///   in its transaction. When more are missing, when an event among them cannot be projected, or the rows are about to be
+///   replaced by ones that were built beside them, commands wait for up to 2 s and are then refused.
+/// - Events of a key that is parked refuse their commands until the key is tried again or skipped.
+/// - Commands are refused as well while readers see rows of another version. To deploy a new version, start a node of it
+///   that is given no commands yet; it builds the new rows while nodes of the old version go on. From the moment when
+///   readers see them, nodes of the new version take commands, and those of the old one refuse them.
+///
+/// **The cost**: appends of a store happen one after the other. One with inline projections keeps all others waiting for
+/// as long as the projection's writes take, and does not share its transaction with them: hundreds of commands a second
+/// where there would be tens of thousands. Choose it where a reader must never see less than what was answered and cannot
+/// tell what it wants to see; where the writer reads for itself, wait for its position
+/// ([`ProjectionHandle::at_least`]), or dispatch with strong consistency, both of which slow down nobody else.
 ///
 /// # By hand
 /// ```
@@ -110,8 +140,26 @@ pub trait Projection: Send + Sync + Sized + 'static {
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
 
+    /// Whether its rows are written in the transaction in which events are appended. A dispatch never waits for it then.
+    const INLINE: bool = false;
+
     /// The streams whose events it is interested in.
     const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
+
+    /// Among how many transactions, 1 to 1,024, the events of a stretch of the log are divided by their keys
+    /// ([`Projection::partition_by`]) while rows are built beside those that readers see. The transactions are made side by
+    /// side, each on a connection of its own as far as there are any.
+    ///
+    /// More than 1 says that rows of different keys do not depend on each other: the events of a key keep their order, those
+    /// of different keys do not. A row that several keys write to has to be written by statements that may come in any
+    /// order, such as `set total = total + 1`, and shows what was built at the end. Where two transactions lock such rows
+    /// crosswise, the database ends one of them, whose events are projected again.
+    ///
+    /// It takes a stretch of at least 100 events, and pays where the rows are written to a database: as a first guess, as
+    /// many as the database has cores. A page of the log is as many times
+    /// [`Config::tail_page`](crate::application::Config::tail_page), 16 times at most. The number can be changed at any
+    /// time, also in the middle of a rebuild.
+    const REBUILD_PARTITIONS: u16 = 1;
 
     /// The events that it is interested in.
     type Event: EventSet;

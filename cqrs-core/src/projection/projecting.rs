@@ -11,19 +11,25 @@ use crate::panics;
 use crate::projection::ProjectionPlace;
 use crate::projection::batch::BatchSize;
 use crate::projection::control::Shared;
+use crate::projection::generation::active;
+use crate::projection::made::Made;
 use crate::projection::{Claim, Generation, Projection, RowError, RowPlace, RowStore, RowTransaction};
-use crate::store::{HandlerCommit, StoreError};
+use crate::store::{HandlerCommit, HandlerRecord, StoreError};
 
 /// Has a projection make the rows of one generation.
 pub(crate) struct Projecting<P> {
     pub(crate) shared: Arc<Shared<P>>,
     /// Where it writes, once there is a generation.
     pub(crate) at: Option<At>,
+    /// What is made beyond that.
+    pub(crate) made: Made,
     pub(crate) size: BatchSize,
     /// Changes when another node may have done something to the generations.
     calls: Option<watch::Receiver<u64>>,
     changes: watch::Receiver<u64>,
     is_rebuild: bool,
+    /// Whether appends write to the same rows.
+    is_inline: bool,
 }
 
 /// A generation that this node owns.
@@ -59,12 +65,18 @@ impl<P: Projection> Projecting<P> {
     pub(crate) fn new(shared: Arc<Shared<P>>, size: BatchSize, is_rebuild: bool) -> Self {
         let mut changes = shared.changes.subscribe();
         changes.mark_unchanged();
-        Self { shared, at: None, size, calls: None, changes, is_rebuild }
+        let is_inline = P::INLINE && !is_rebuild;
+        Self { shared, at: None, made: Made::default(), size, calls: None, changes, is_rebuild, is_inline }
     }
 
     /// Whether the rows are ones that nobody sees yet.
     pub(crate) fn is_rebuild(&self) -> bool {
         self.is_rebuild
+    }
+
+    /// Whether appends write to the same rows.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.is_inline
     }
 
     /// Whether something may have happened to the generations since it was asked last.
@@ -160,15 +172,18 @@ impl<P: Projection> Projecting<P> {
                 () = tenure.lease.over() => return Err(End::Over),
             };
             let error = match claimed {
-                Ok(claim) => match parked_keys(&claim) {
-                    Ok(parked) => {
-                        at.saved = claim.position;
-                        tenure.parked = parked;
-                        runner.set_parked(tenure);
-                        return Ok(claim);
+                Ok(claim) => {
+                    match parked_keys(&claim).and_then(|parked| Ok((parked, Made::of_claim(&claim)?))) {
+                        Ok((parked, made)) => {
+                            at.saved = claim.position;
+                            self.made = made;
+                            tenure.parked = parked;
+                            runner.set_parked(tenure);
+                            return Ok(claim);
+                        }
+                        Err(error) => error,
                     }
-                    Err(error) => error,
-                },
+                }
                 Err(RowError::Store(error)) => error,
                 Err(_) => return Err(End::Yielded),
             };
@@ -208,13 +223,55 @@ impl<P: Projection> Projecting<P> {
         Err(StoreError::Failed(fault.into()).into())
     }
 
-    /// Writes a commit without rows.
-    pub(crate) async fn write(&mut self, commit: HandlerCommit) -> Result<(), RowError> {
+    /// Goes to where appends have made the rows meanwhile.
+    pub(crate) async fn follow_appends(
+        &mut self,
+        runner: &HandlerRunner,
+        tenure: &Tenure,
+    ) -> Result<(), End> {
+        let generations = self.generations(runner, tenure).await?;
+        let Some(at) = &mut self.at else { return Err(End::Yielded) };
+        let Some(active) = active(&generations).filter(|active| active.number == at.rows.generation) else {
+            return Err(End::Yielded);
+        };
+        at.saved = at.saved.max(active.position);
+        runner.advance(at.saved);
+        runner.set_state(HandlerState::Running);
+        Ok(())
+    }
+
+    /// Begins a transaction on the rows, and tells up to where they are made. Where appends write to them as well, they are
+    /// kept from it until it ends.
+    pub(crate) async fn begin(&self) -> Result<(<P::Rows as RowStore>::Transaction, u64), RowError> {
+        let Some(at) = &self.at else {
+            return Err(StoreError::Failed("there are no rows".into()).into());
+        };
+        let rows = self.shared.rows();
+        match self.is_inline {
+            true => rows.begin_alone(&at.rows).await,
+            false => Ok((rows.begin(&at.rows).await?, at.saved)),
+        }
+    }
+
+    /// Writes a commit without rows; `parked` are the keys that are parked by now. What appends have projected meanwhile is
+    /// not parked any more.
+    pub(crate) async fn write(
+        &mut self,
+        mut commit: HandlerCommit,
+        parked: &ParkedKeys,
+    ) -> Result<(), RowError> {
+        let Some(known) = self.at.as_ref().map(|at| at.saved) else { return Ok(()) };
+        let (transaction, from) = self.begin().await?;
         let Some(at) = &mut self.at else { return Ok(()) };
+        at.saved = from;
+        let is_new = |record: &HandlerRecord| record.kind == PARKED && !parked.contains_key(&record.key);
+        if from != known && commit.records.values().flatten().any(is_new) {
+            return Err(at.rows.fenced());
+        }
+        commit.position = commit.position.filter(|position| *position > from);
         let position = commit.position;
-        let transaction = self.shared.projection.rows().begin(&at.rows).await?;
-        transaction.commit(at.saved, commit).await?;
-        at.saved = position.unwrap_or(at.saved);
+        transaction.commit(from, commit).await?;
+        at.saved = position.unwrap_or(from);
         Ok(())
     }
 
@@ -225,7 +282,7 @@ impl<P: Projection> Projecting<P> {
         if self.at.as_ref().is_none_or(|at| at.saved >= position) {
             return;
         }
-        if let Err(error) = self.write(HandlerCommit::new().position(position)).await {
+        if let Err(error) = self.write(HandlerCommit::new().position(position), &ParkedKeys::new()).await {
             tracing::debug!(
                 cqrs.projection = &*self.shared.name,
                 error = error_text(&error),

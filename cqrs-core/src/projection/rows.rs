@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +33,34 @@ pub trait RowStore: Clone + fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<u64, GenerationError>> + Send;
 
     /// Notes down who owns a generation from now on, and reads how far it is made. An owner with an earlier epoch cannot
-    /// commit any more.
+    /// commit any more. What is told is not lost any more, even where commits do not wait for the disk.
     fn claim(&self, place: &RowPlace) -> impl Future<Output = Result<Claim, RowError>> + Send;
 
     /// Begins the transaction that creates the empty rows of a claimed generation. What was there of them is dropped.
     fn make(&self, place: &RowPlace) -> impl Future<Output = Result<Self::Transaction, RowError>> + Send;
 
-    /// Begins a transaction on the rows of a claimed generation.
+    /// Begins a transaction on the rows of a claimed generation. An owner that builds rows has several of them at once
+    /// ([`Projection::REBUILD_PARTITIONS`](crate::projection::Projection::REBUILD_PARTITIONS)); it may have to wait for one,
+    /// but not for another one of its own to be committed.
     fn begin(&self, place: &RowPlace) -> impl Future<Output = Result<Self::Transaction, RowError>> + Send;
+
+    /// Begins a transaction on the rows of a claimed generation to which nobody else writes until it ends; tells up to
+    /// where they are made. Needed only where rows are written [inline](RowStore::inline) as well.
+    fn begin_alone(
+        &self,
+        place: &RowPlace,
+    ) -> impl Future<Output = Result<(Self::Transaction, u64), RowError>> + Send {
+        async move {
+            let position = self.claim(place).await?.position;
+            Ok((self.begin(place).await?, position))
+        }
+    }
+
+    /// What a store of events that can write these rows in its appends' transactions knows them by
+    /// ([`InlineAppend`](crate::store::InlineAppend)); `None` when there is no such store.
+    fn inline(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
 
     /// Gives readers the generation that is being built, instead of the active one, which is kept. Its rows are made up
     /// to `from`, as its owner believes, and there is nothing for them up to `to`. Refused as [`RowError::Behind`] when the
@@ -80,7 +101,8 @@ pub trait RowTransaction: Send {
     fn connection(&mut self) -> &mut Self::Connection;
 
     /// Commits the writes, the position of `commit` if it has one, and its records. Nothing is written, and this is
-    /// [`RowError::Fenced`], unless the generation is made up to `from` and has the owner of the transaction's place.
+    /// [`RowError::Fenced`], unless the generation is made up to `from` and has the owner of the transaction's place: of
+    /// transactions that are made side by side, those without a position leave each other alone.
     /// [`RowError::Refused`] says that nothing was written because of what the writes are, [`RowError::Store`] leaves open what
     /// happened.
     fn commit(self, from: u64, commit: HandlerCommit) -> impl Future<Output = Result<(), RowError>> + Send;

@@ -12,7 +12,7 @@ use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
 use crate::panics;
 use crate::projection::projecting::Projecting;
 use crate::projection::{
-    Claim, Projected, Projection, ProjectionContext, RowError, RowStore, RowTransaction,
+    Claim, Projected, Projection, ProjectionContext, RowError, RowStore as _, RowTransaction,
 };
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 use crate::telemetry::{self, ErrorType};
@@ -100,7 +100,7 @@ impl<P: Projection> Reaction for Projecting<P> {
         beside.records = commit.records.iter().filter(|((kind, _), _)| kind == PARKED).map(own).collect();
         let mut backoff = Backoff::new();
         loop {
-            match self.write(beside.clone()).await {
+            match self.write(beside.clone(), &tenure.parked).await {
                 Ok(()) => break,
                 Err(RowError::Store(error)) => {
                     self.wait(runner, &error, &mut backoff, tenure).await?;
@@ -121,7 +121,7 @@ fn own<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
 }
 
 impl<P: Projection> Projecting<P> {
-    fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
+    pub(crate) fn context(&self, event: &RecordedEvent, attempt: u32) -> Option<ProjectionContext> {
         let at = self.at.as_ref()?;
         Some(ProjectionContext::new(event.clone(), Arc::clone(&at.place), attempt))
     }
@@ -139,12 +139,15 @@ impl<P: Projection> Projecting<P> {
         attempt: Attempt,
         done: &HandlerCommit,
     ) -> Result<(), Fault<P::Error>> {
-        let (Some(at), Some(context)) = (&self.at, self.context(event, attempt.number)) else {
-            return Ok(());
-        };
+        let Some(context) = self.context(event, attempt.number) else { return Ok(()) };
         let wanted = runner.wanted::<P::Event, P::Error>(event).map_err(Fault::Event)?;
         let wanted: Vec<_> = wanted.into_iter().map(|typed| Projected::new(typed, context.clone())).collect();
-        let mut transaction = self.shared.rows().begin(&at.rows).await.map_err(Fault::Rows)?;
+        let (mut transaction, from) = self.begin().await.map_err(Fault::Rows)?;
+        if self.is_inline() && done.position.is_some_and(|position| position <= from) {
+            // An append was first.
+            transaction.roll_back().await?;
+            return Ok(());
+        }
         if !wanted.is_empty() {
             let work = self.shared.projection.handle_batch(&wanted, transaction.connection());
             let failed = match panics::catch_async(Box::pin(runner.ambient(event).enter(work))).await {
@@ -158,7 +161,7 @@ impl<P: Projection> Projecting<P> {
                 return Err(Fault::Event(error));
             }
         }
-        match transaction.commit(at.saved, done.clone()).await {
+        match transaction.commit(from, done.clone()).await {
             Err(RowError::Refused(error)) => Err(Fault::Event(HandlerError::NotCommitted(error))),
             committed => committed.map_err(Fault::Rows),
         }

@@ -36,6 +36,8 @@ impl HandlerDefinition {
             strong: P::CONSISTENCY == HandlerConsistency::Strong,
             subscribe_to: P::SUBSCRIBE_TO,
             partitions: 1,
+            pages: 1,
+            keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
             filter: |registry| {
                 P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
@@ -43,6 +45,7 @@ impl HandlerDefinition {
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
+            inline: None,
             build: None,
         }
     }

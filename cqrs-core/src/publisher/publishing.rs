@@ -84,7 +84,7 @@ impl<P: Publisher> Consumer for Publishing<P> {
         done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
-        self.publish_parked(runner, key, with_first, done, tenure).await
+        runner.retry_parked(self, key, with_first, done, tenure).await
     }
 
     async fn before_reset(

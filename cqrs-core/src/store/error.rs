@@ -1,5 +1,6 @@
 use crate::BoxError;
 use crate::id::{CommandId, EventId};
+use crate::projection::InlineError;
 use crate::store::{ExpectedVersion, StreamId};
 
 /// Why an append, a link or a deletion did not happen.
@@ -81,6 +82,15 @@ pub enum AppendError {
     Full {
         /// The bound.
         limit: u64,
+    },
+    /// An inline projection did not take the events, and nothing was written.
+    #[error("inline projection {projection:?} did not take the events")]
+    NotProjected {
+        /// The projection.
+        projection: String,
+        /// Why not.
+        #[source]
+        source: Box<InlineError>,
     },
     /// Whether the append happened could not be found out.
     #[error("the outcome of append {append_id} is unknown")]

@@ -7,13 +7,15 @@
 //! a handler.
 //!
 //! The four concerns are four traits, [`EventStore`], [`SnapshotStore`], [`CheckpointStore`] and [`LeaseStore`],
-//! so that snapshots may live elsewhere than events. An adapter that has them all is a [`Store`]. The conformance
+//! so that snapshots may live elsewhere than events. An adapter that has them all is a [`Store`]; one that can write rows
+//! of projections together with events is [`InlineAppend`] as well. The conformance
 //! suite of `cqrs_core::testing` (feature `testing`) says what an adapter must do, case by case.
 
 mod append;
 mod checkpoint;
 mod error;
 mod filter;
+mod inline;
 mod lease;
 mod port;
 mod record;
@@ -25,6 +27,7 @@ pub use append::{Append, Appended, Deletion, EventData, ExpectedVersion, Link, S
 pub use checkpoint::CheckpointStore;
 pub use error::{AppendError, BindError, CheckpointError, StoreError};
 pub use filter::{Direction, EventFilter};
+pub use inline::{InlineAppend, InlineRowsError};
 pub use lease::{HeldLease, LeaseStore};
 pub use port::{EventStore, Store, StoreIdentity};
 pub(crate) use record::all_records;

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::store::{
     Append, AppendError, Appended, BindError, CheckpointStore, Deletion, Direction, EventFilter,
-    ExpectedVersion, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError, StoredState,
-    StreamId, StreamInfo,
+    ExpectedVersion, InlineAppend, LeaseStore, Link, LogPage, RecordedEvent, SnapshotStore, StoreError,
+    StoredState, StreamId, StreamInfo,
 };
 
 /// Tells whether two handles lead to the same store.
@@ -141,6 +141,11 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
     /// The state of a state-stored aggregate.
     async fn stored_state(&self, stream_id: &StreamId) -> Result<Option<StoredState>, StoreError>;
+
+    /// The same store, if it can write the rows of projections in the transactions of its appends.
+    fn inline(&self) -> Option<&dyn InlineAppend> {
+        None
+    }
 }
 
 /// How many events are read at once to find a few among them.

@@ -46,6 +46,13 @@ impl Batch {
         }
         Self { after, last, events, types, bytes }
     }
+
+    /// This stretch and those behind it as one.
+    fn followed_by(&self, others: &[&Arc<Self>]) -> Self {
+        let all = || std::iter::once(self).chain(others.iter().map(|other| &***other));
+        let events = all().flat_map(|batch| &batch.events).cloned().collect();
+        Self::new(self.after, all().last().map_or(self.last, |batch| batch.last), events)
+    }
 }
 
 /// What an event takes in memory, roughly: payload and metadata, ids and names.
@@ -75,7 +82,9 @@ impl Buffer {
         }
     }
 
-    pub(crate) fn after(&self, position: u64) -> Buffered {
+    /// What there is behind `position`: the stretch that holds the next position, and as many of the following ones with it
+    /// as it takes to come to `events` events.
+    pub(crate) fn after(&self, position: u64, events: usize) -> Buffered {
         if position >= self.last {
             return Buffered::AtEnd;
         }
@@ -84,7 +93,20 @@ impl Buffer {
             return Buffered::Behind;
         }
         let index = self.batches.partition_point(|batch| batch.last <= position);
-        Buffered::Batch(Arc::clone(&self.batches[index]))
+        let mut count = 0;
+        let mut stretches = self.batches.range(index..).take_while(|batch| {
+            let is_wanted = count < events;
+            count += batch.events.len().max(1);
+            is_wanted
+        });
+        match (stretches.next(), stretches.next()) {
+            (None, _) => Buffered::Batch(Arc::clone(&self.batches[index])),
+            (Some(only), None) => Buffered::Batch(Arc::clone(only)),
+            (Some(first), Some(second)) => {
+                let rest: Vec<_> = std::iter::once(second).chain(stretches).collect();
+                Buffered::Batch(Arc::new(first.followed_by(&rest)))
+            }
+        }
     }
 }
 
@@ -101,19 +123,33 @@ mod tests {
         let mut buffer = Buffer::new(100, 5);
         buffer.push(batch(5, 8));
         buffer.push(batch(8, 9));
-        assert!(matches!(buffer.after(4), Buffered::Behind));
-        assert!(matches!(buffer.after(5), Buffered::Batch(batch) if batch.last == 8));
-        assert!(matches!(buffer.after(7), Buffered::Batch(batch) if batch.last == 8));
-        assert!(matches!(buffer.after(8), Buffered::Batch(batch) if batch.last == 9));
-        assert!(matches!(buffer.after(9), Buffered::AtEnd));
+        assert!(matches!(buffer.after(4, 1), Buffered::Behind));
+        assert!(matches!(buffer.after(5, 1), Buffered::Batch(batch) if batch.last == 8));
+        assert!(matches!(buffer.after(7, 1), Buffered::Batch(batch) if batch.last == 8));
+        assert!(matches!(buffer.after(8, 1), Buffered::Batch(batch) if batch.last == 9));
+        assert!(matches!(buffer.after(9, 1), Buffered::AtEnd));
+    }
+
+    #[test]
+    fn a_reader_of_many_gets_stretches_together() {
+        let mut buffer = Buffer::new(100, 0);
+        (0..4).for_each(|at| buffer.push(batch(at, at + 1)));
+        let stretch = |position, events| match buffer.after(position, events) {
+            Buffered::Batch(batch) => (batch.after, batch.last),
+            Buffered::Behind | Buffered::AtEnd => panic!("there is more"),
+        };
+        assert_eq!(stretch(1, 1), (1, 2));
+        assert_eq!(stretch(1, 2), (1, 3), "a stretch that nobody wants anything of counts as an event");
+        assert_eq!(stretch(1, 100), (1, 4));
+        assert_eq!(stretch(3, 100), (3, 4));
     }
 
     #[test]
     fn the_oldest_stretch_goes_when_there_is_too_much() {
         let mut buffer = Buffer::new(25, 0);
         (0..4).for_each(|at| buffer.push(batch(at, at + 1)));
-        assert!(matches!(buffer.after(0), Buffered::Behind));
-        assert!(matches!(buffer.after(2), Buffered::Batch(_)));
+        assert!(matches!(buffer.after(0, 1), Buffered::Behind));
+        assert!(matches!(buffer.after(2, 1), Buffered::Batch(_)));
         assert!(buffer.bytes <= 25);
     }
 }

@@ -38,9 +38,14 @@ impl Tail {
         Self { application, store, filter, page, poll, buffer, subscribers }
     }
 
-    /// What there is behind `position`.
+    /// What there is behind `position`, as it was read: one stretch of the log.
     pub(crate) fn after(&self, position: u64) -> Buffered {
-        self.lock().after(position)
+        self.lock().after(position, 1)
+    }
+
+    /// What there is behind `position`, in stretches of about a page: for those to whom many events at once are worth more.
+    pub(crate) fn page_after(&self, position: u64) -> Buffered {
+        self.lock().after(position, self.page)
     }
 
     /// Up to where the log has been read.

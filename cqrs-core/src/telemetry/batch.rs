@@ -9,11 +9,11 @@ use crate::telemetry::observed::observed;
 use crate::telemetry::{ErrorType, SPANS};
 
 /// Handles several events at once in a span of its own, which is linked to what each of them comes from.
-pub(crate) async fn observe<E: ErrorType>(
+pub(crate) async fn observe<T, E: ErrorType>(
     runner: &HandlerRunner,
     events: &[&RecordedEvent],
-    work: impl Future<Output = Result<(), E>>,
-) -> Result<(), E> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     observed(span(runner, events), work, |stopwatch, result| {
         processed(runner.named(), stopwatch.seconds(), events.len(), result.err());
     })

@@ -23,6 +23,7 @@ impl ErrorType for AppendError {
         match self {
             Self::WrongExpectedVersion { .. } => "conflict",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::NotProjected { .. } => "not_projected",
             Self::Store(error) => error.error_type(),
             _ => "refused",
         }

@@ -28,6 +28,9 @@ impl GivenLog {
     /// were seen first at the time of the event. A handler of batches gets each event by itself, as it does when a batch
     /// has failed.
     ///
+    /// The handler's [state](EventHandler::State) begins as its default; what the events have made of it is given.
+    /// [`GivenLog::handle_with`] begins with another one.
+    ///
     /// ```
     /// # use cqrs_core::{event::*, handler::*};
     /// # use serde::{Deserialize, Serialize};
@@ -38,8 +41,9 @@ impl GivenLog {
     /// # impl EventHandler for WelcomeEmail {
     /// #     const NAME: &'static str = "welcome-email";
     /// #     type Event = Opened;
+    /// #     type State = ();
     /// #     type Error = std::fmt::Error;
-    /// #     async fn handle(&self, event: Opened, _: &EventContext) -> Result<(), std::fmt::Error> {
+    /// #     async fn handle(&self, event: Opened, _: &mut (), _: &EventContext) -> Result<(), std::fmt::Error> {
     /// #         if event.owner.is_empty() { Err(std::fmt::Error) } else { Ok(()) }
     /// #     }
     /// # }
@@ -60,16 +64,43 @@ impl GivenLog {
     /// # Errors
     /// When an event fails.
     ///
+    /// # Panics
+    /// When the state cannot be written as JSON, or not be read again.
+    ///
     /// # Cancel safety
     /// Nothing but what the handler has done remains when the future is dropped.
-    pub async fn handle<H: EventHandler>(self, handler: &H) -> Result<(), NotHandled<H::Error>> {
+    pub async fn handle<H: EventHandler>(self, handler: &H) -> Result<H::State, NotHandled<H::Error>> {
+        let mut state = H::State::default();
+        self.handle_with(handler, &mut state).await?;
+        Ok(state)
+    }
+
+    /// [`GivenLog::handle`] with a state that the handler has already. An event that fails leaves it as it was.
+    ///
+    /// # Errors
+    /// When an event fails.
+    ///
+    /// # Panics
+    /// As [`GivenLog::handle`].
+    ///
+    /// # Cancel safety
+    /// As [`GivenLog::handle`]; `state` is that behind the last event that was handled.
+    pub async fn handle_with<H: EventHandler>(
+        self,
+        handler: &H,
+        state: &mut H::State,
+    ) -> Result<(), NotHandled<H::Error>> {
         let scene = Scene::of(H::NAME);
         let registry = registry_of::<H::Event>();
         let wanted = H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()));
         for event in self.events.iter().filter(|event| wanted.passes(event)) {
             let context = scene.context(event, self.attempt);
             let ambient = || Ambient::of_event(event).in_handler(scene.key.clone());
-            let Err(error) = ambient().enter(try_handle(handler, &registry, event, &context)).await else {
+            let mut changed = stored::<H>(state);
+            let handled =
+                ambient().enter(try_handle(handler, &registry, event, &mut changed, &context)).await;
+            let Err(error) = handled else {
+                *state = stored::<H>(&changed);
                 continue;
             };
             let first_failed_at = event.created_at;
@@ -81,10 +112,18 @@ impl GivenLog {
     }
 }
 
+/// A state as it comes back from a store.
+fn stored<H: EventHandler>(state: &H::State) -> H::State {
+    let written = serde_json::to_vec(state);
+    let read = written.and_then(|written| serde_json::from_slice(&written));
+    read.unwrap_or_else(|error| panic!("the state of handler {:?} cannot be kept: {error}", H::NAME))
+}
+
 async fn try_handle<H: EventHandler>(
     handler: &H,
     registry: &EventRegistry,
     event: &RecordedEvent,
+    state: &mut H::State,
     context: &EventContext,
 ) -> Result<(), HandlerError<H::Error>> {
     let mut wanted = Vec::new();
@@ -96,7 +135,7 @@ async fn try_handle<H: EventHandler>(
     });
     decoded.map_err(HandlerError::Undecodable)?;
     for typed in wanted {
-        match panics::catch_async(handler.handle(typed, context)).await {
+        match panics::catch_async(handler.handle(typed, state, context)).await {
             Ok(handled) => handled.map_err(HandlerError::Failed)?,
             Err(panic) => return Err(HandlerError::Panicked(panic)),
         }

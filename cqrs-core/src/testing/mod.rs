@@ -69,8 +69,9 @@
 //! # impl EventHandler for WelcomeEmail {
 //! #     const NAME: &'static str = "welcome-email";
 //! #     type Event = Opened;
+//! #     type State = ();
 //! #     type Error = std::fmt::Error;
-//! #     async fn handle(&self, event: Opened, _: &EventContext) -> Result<(), std::fmt::Error> {
+//! #     async fn handle(&self, event: Opened, _: &mut (), _: &EventContext) -> Result<(), std::fmt::Error> {
 //! #         if event.owner == "Nobody" { Err(std::fmt::Error) } else { Ok(()) }
 //! #     }
 //! #     async fn on_error(&self, _: &HandlerFailure<std::fmt::Error>) -> ErrorAction { ErrorAction::Skip }

@@ -18,7 +18,8 @@ const PAGE: usize = 500;
 /// That is what a crash does between an event and its checkpoint, and what every handler has to bear. In between nothing
 /// is cleared: [`before_reset`](crate::handler::EventHandler::before_reset) is not called. Events of parked keys go on
 /// waiting. The results of [`once`](crate::event::EventContext::once) are kept only until an event is handled, so that
-/// such effects are made again.
+/// such effects are made again. A handler's [state](crate::handler::EventHandler::State) is what it was: it is written
+/// together with the position, so that no crash has an event change it twice.
 ///
 /// Projections and process managers have nothing to prove: what they keep is written together with their position.
 ///

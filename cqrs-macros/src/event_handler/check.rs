@@ -1,7 +1,8 @@
 use quote::ToTokens;
 
 use crate::event_handler::KIND;
-use crate::event_handler::parse::{Model, ON_BATCH as WANTED};
+use crate::event_handler::hook::Hook;
+use crate::event_handler::parse::Model;
 use crate::shared::batch::{WITHOUT_EVENTS, check_batch, check_without_methods};
 use crate::shared::errors::Errors;
 use crate::shared::handling::{agreed_error, check_events, distinct};
@@ -12,10 +13,10 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     check_keys(model, errors);
     model.handlings = distinct(std::mem::take(&mut model.handlings), errors);
     if model.events_known {
-        check_events(&model.interested_in, &model.handlings, &KIND, errors);
+        check_events(&model.interested_in, &model.handlings, model.kind(), errors);
     }
     if let Some(events) = &model.events {
-        check_batch(events, model.on_batch.as_ref(), WANTED, errors);
+        check_batch(events, model.on_batch.as_ref(), model.batch_method(), errors);
         check_without_methods(&mut model.handlings, &mut model.partition_by, errors);
     } else if let Some(on_batch) = &model.on_batch {
         errors.at(&on_batch.method, WITHOUT_EVENTS);
@@ -27,7 +28,8 @@ pub(crate) fn check(model: &mut Model, errors: &mut Errors) -> bool {
     }
     if model.error.is_none() {
         let error = agreed_error(&mut model.handlings, &KIND, errors);
-        model.error = error.or_else(|| model.on_batch.as_ref()?.error());
+        let of_batch = || model.on_batch.as_ref()?.error();
+        model.error = error.or_else(of_batch).or_else(|| model.hooks.iter().find_map(Hook::error));
     }
     model.block.check_head("event_handler", errors)
 }

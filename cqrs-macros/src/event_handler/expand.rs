@@ -47,6 +47,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
         .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
     let error =
         model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let state = model.state.as_ref().map_or_else(|| quote!(()), |state| quote!(#state));
     let start_from = start_from(krate, model.start_from.as_ref());
     let consistency = consistency(krate, model.strong);
     let subscribe_to = model.subscription.expand(krate);
@@ -58,7 +59,7 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
     let on_error = model.on_error.as_ref().and_then(|on_error| on_error.expand(krate, &failure));
     let partition_by = partition_by(model, events);
     let partitions = model.partitions.as_ref().map(|number| quote!(const PARTITIONS: u16 = #number;));
-    let before_reset = before_reset(model);
+    let hooks = model.hooks.iter().filter_map(|hook| hook.expand(krate));
     quote! {
         #[automatically_derived]
         impl #krate::handler::EventHandler for #self_ty {
@@ -68,10 +69,11 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
             #subscribe_to
             #partitions
             type Event = #events;
+            type State = #state;
             type Error = #error;
             #handle
             #partition_by
-            #before_reset
+            #(#hooks)*
             #on_error
         }
     }
@@ -89,6 +91,7 @@ fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
         async fn handle(
             &self,
             __event: #events,
+            __state: &mut <Self as #krate::handler::EventHandler>::State,
             __context: &#krate::event::EventContext,
         ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
             #body
@@ -103,7 +106,7 @@ fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> Token
     let time =
         model.batch_time.as_ref().map(|time| quote!(const BATCH_TIME: ::core::time::Duration = #time;));
     let body = match on_batch.callable {
-        true => on_batch.call(&["__events"]),
+        true => on_batch.call(&["__events", "__state"]),
         false => quote!(::core::result::Result::Ok(())),
     };
     quote! {
@@ -112,14 +115,16 @@ fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> Token
         async fn handle(
             &self,
             __event: #events,
+            __state: &mut <Self as #krate::handler::EventHandler>::State,
             __context: &#krate::event::EventContext,
         ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
             let __one = [#krate::handler::Envelope::new(__event, ::core::clone::Clone::clone(__context))];
-            #krate::handler::EventHandler::handle_batch(self, &__one).await
+            #krate::handler::EventHandler::handle_batch(self, &__one, __state).await
         }
         async fn handle_batch(
             &self,
             __events: &[#krate::handler::Envelope<#events>],
+            __state: &mut <Self as #krate::handler::EventHandler>::State,
         ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
             #body
         }
@@ -163,18 +168,4 @@ fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
     let body = if handling.callable { handling.call() } else { quote!(::core::result::Result::Ok(())) };
     let event = if handling.callable { quote!(ref __event) } else { quote!(_) };
     quote!(#(#cfgs)* #events::#variant(#event) => { #body })
-}
-
-fn before_reset(model: &Model) -> Option<TokenStream> {
-    let before_reset = model.before_reset.as_ref().filter(|before_reset| before_reset.callable)?;
-    let (krate, cfgs) = (&model.krate, &before_reset.cfgs);
-    let wait = before_reset.is_async.then(|| quote!(.await));
-    Some(quote! {
-        #(#cfgs)*
-        async fn before_reset(
-            &self,
-        ) -> ::core::result::Result<(), <Self as #krate::handler::EventHandler>::Error> {
-            Self::before_reset(self) #wait .map_err(::core::convert::Into::into)
-        }
-    })
 }

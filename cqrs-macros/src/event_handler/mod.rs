@@ -1,8 +1,8 @@
 //! `#[event_handler]`.
 
-mod before_reset;
 mod check;
 mod expand;
+mod hook;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,20 @@ const KIND: Kind = Kind {
     attribute: "event_handler",
     what: "handler",
     context: "EventContext",
-    takes_rows: false,
+    beside: None,
+    undeclared: Some("state"),
     is_mutable: false,
     wanted: "expected `&self`, the event `&E`, and if needed `context: &EventContext`",
     behind_event: "context: &EventContext",
+};
+
+/// What methods take when the handler keeps a state.
+const KIND_WITH_STATE: Kind = Kind {
+    beside: Some("__state"),
+    undeclared: None,
+    wanted: "expected `&self`, the event `&E`, and if needed `state: &mut State` and `context: &EventContext`",
+    behind_event: "state: &mut State",
+    ..KIND
 };
 
 pub(crate) fn attribute(keys: TokenStream, item: TokenStream) -> TokenStream {

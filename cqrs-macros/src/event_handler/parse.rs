@@ -1,21 +1,20 @@
-use std::ops::RangeInclusive;
-
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
 
-use crate::event_handler::KIND;
-use crate::event_handler::before_reset::BeforeReset;
+use crate::event_handler::hook::Hook;
+use crate::event_handler::{KIND, KIND_WITH_STATE};
 use crate::shared::batch::EXCLUSIVE;
 use crate::shared::consistency::strong;
 use crate::shared::duration::duration;
 use crate::shared::errors::Errors;
 use crate::shared::given::{Given, Parameter};
-use crate::shared::handling::{Handling, handles};
+use crate::shared::handling::{Handling, Kind, handles};
 use crate::shared::impl_block::{ImplBlock, Method, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
+use crate::shared::numbers::{number, partitions};
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
 use crate::shared::subscription::Subscription;
@@ -37,11 +36,14 @@ pub(crate) struct Model {
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
     pub(crate) partitions: Option<LitInt>,
+    /// What is kept between events.
+    pub(crate) state: Option<Type>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_batch: Option<Given>,
     pub(crate) on_error: Option<OnError>,
-    pub(crate) before_reset: Option<BeforeReset>,
+    /// What is called apart from events.
+    pub(crate) hooks: Vec<Hook>,
     /// The required keys that are not there at all.
     pub(crate) missing: Vec<&'static str>,
     /// Whether it could be read of each handling method which event it is for.
@@ -51,8 +53,22 @@ pub(crate) struct Model {
 }
 
 /// What the method looks like that batches come to.
-pub(crate) const ON_BATCH: &str =
-    "async fn on_batch(&self, events: &[Envelope<Events>]) -> Result<(), Error>";
+const ON_BATCH: &str = "async fn on_batch(&self, events: &[Envelope<Events>]) -> Result<(), Error>";
+
+const ON_BATCH_WITH_STATE: &str =
+    "async fn on_batch(&self, events: &[Envelope<Events>], state: &mut State) -> Result<(), Error>";
+
+impl Model {
+    /// What its methods take.
+    pub(crate) fn kind(&self) -> &'static Kind {
+        if self.state.is_some() { &KIND_WITH_STATE } else { &KIND }
+    }
+
+    /// What the method looks like that its batches come to.
+    pub(crate) fn batch_method(&self) -> &'static str {
+        if self.state.is_some() { ON_BATCH_WITH_STATE } else { ON_BATCH }
+    }
+}
 
 pub(crate) enum StartFrom {
     Origin,
@@ -75,6 +91,7 @@ const SPEC: Spec = Spec {
         ("consistency", "consistency = strong"),
         ("partition_by", "partition_by = account_id"),
         ("partitions", "partitions = 16"),
+        ("state", "state = Totals"),
         ("error", "error = MailError"),
         ("crate", "crate = ::cqrs"),
     ],
@@ -95,11 +112,12 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         strong: false,
         partition_by: None,
         partitions: None,
+        state: None,
         error: None,
         handlings: Vec::new(),
         on_batch: None,
         on_error: None,
-        before_reset: None,
+        hooks: Vec::new(),
         missing: Vec::new(),
         methods_known: true,
         events_known: false,
@@ -138,6 +156,7 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
         "partitions" => model.partitions = Some(entry.value_with(partitions)?),
+        "state" => model.state = Some(entry.value()?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,
     }
@@ -161,40 +180,33 @@ pub(crate) fn start_from(input: ParseStream<'_>) -> syn::Result<StartFrom> {
     }
 }
 
-fn partitions(input: ParseStream<'_>) -> syn::Result<LitInt> {
-    number(input, 1..=1_024, "expected a number from 1 to 1024")
-}
-
 fn batch_size(input: ParseStream<'_>) -> syn::Result<LitInt> {
     number(input, 1..=10_000, "expected a number from 1 to 10000")
 }
 
-fn number(input: ParseStream<'_>, range: RangeInclusive<u16>, expected: &str) -> syn::Result<LitInt> {
-    let number: LitInt =
-        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), expected))?;
-    match number.base10_parse() {
-        Ok(value) if range.contains(&value) => Ok(number),
-        _ => Err(syn::Error::new_spanned(number, expected)),
-    }
-}
-
 fn read_methods(model: &mut Model, errors: &mut Errors) {
+    let kind = model.kind();
     for part in &model.block.parts {
         let Part::Method(method) = part else { continue };
         if method.signature.ident == "on_error" {
             model.on_error = Some(OnError::read(method, &KIND, "HandlerFailure", errors));
         } else if method.signature.ident == "on_batch" {
-            model.on_batch = Some(on_batch(method, errors));
-        } else if method.signature.ident == "before_reset" {
-            model.before_reset = Some(BeforeReset::read(method, errors));
+            model.on_batch = Some(on_batch(method, model.state.is_some(), errors));
+        } else if Hook::is(method) {
+            model.hooks.push(Hook::read(method, errors));
         } else if handles(method, &model.interested_in) {
-            let handling = Handling::read(method, &KIND, errors);
+            let handling = Handling::read(method, kind, errors);
             model.methods_known &= handling.is_some();
             model.handlings.extend(handling);
         }
     }
 }
 
-fn on_batch(method: &Method, errors: &mut Errors) -> Given {
-    Given::read(method, &KIND, &[Parameter::Events], ON_BATCH, errors)
+fn on_batch(method: &Method, has_state: bool, errors: &mut Errors) -> Given {
+    match has_state {
+        true => {
+            Given::read(method, &KIND, &[Parameter::Events, Parameter::Mutable], ON_BATCH_WITH_STATE, errors)
+        }
+        false => Given::read(method, &KIND, &[Parameter::Events], ON_BATCH, errors),
+    }
 }

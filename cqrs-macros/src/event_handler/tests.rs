@@ -114,10 +114,12 @@ fn an_event_handler() {
                     "account",
                 );
                 type Event = __Event;
+                type State = ();
                 type Error = MailError;
                 async fn handle(
                     &self,
                     __event: __Event,
+                    __state: &mut <Self as ::cqrs::handler::EventHandler>::State,
                     __context: &::cqrs::event::EventContext,
                 ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
                     match __event {
@@ -179,7 +181,7 @@ fn t_264_keys_are_checked() {
         &[
             "expected `origin`, `current` or `position(42)`",
             "expected `strong` or `eventual`",
-            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `error` or `crate`",
+            "unknown event handler key `batches`, expected `name`, `interested_in`, `events`, `batch_size`, `batch_time`, `category`, `stream`, `start_from`, `consistency`, `partition_by`, `partitions`, `state`, `error` or `crate`",
             "the handler's name is empty",
         ],
     );
@@ -259,4 +261,91 @@ fn the_error_is_one() {
         ],
     );
     refused(&attribute(quote!(name = "h", interested_in = [A, B, C], error = Z), block), &[]);
+}
+
+#[test]
+fn hooks_are_called_as_they_are_written() {
+    let expansion = attribute(
+        quote!(name = "h", events = AccountEvent),
+        quote! {
+            impl H {
+                fn on_batch(&self, events: &[Envelope<AccountEvent>]) {}
+                fn init(&self) -> Result<(), MailError> { Ok(()) }
+                #[cfg(feature = "warm")]
+                async fn after_start(&self, context: &StartContext) -> Result<(), MailError> { body }
+                async fn before_reset(&self) -> Result<(), MailError> { body }
+            }
+        },
+    );
+    let pretty = pretty(&expansion);
+    let (_, hooks) = pretty.split_once("::Ok(())\n").unwrap();
+    expect![[r#"
+                }
+                async fn init(
+                    &self,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::init(self).map_err(::core::convert::Into::into)
+                }
+                #[cfg(feature = "warm")]
+                async fn after_start(
+                    &self,
+                    __context: &::cqrs::handler::StartContext,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::after_start(self, __context).await.map_err(::core::convert::Into::into)
+                }
+                async fn before_reset(
+                    &self,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    Self::before_reset(self).await.map_err(::core::convert::Into::into)
+                }
+            }
+        };
+    "#]]
+    .assert_eq(hooks);
+}
+
+#[test]
+fn a_state_stands_where_the_method_has_it() {
+    let expansion = attribute(
+        quote!(name = "h", interested_in = [A, B, C], state = Totals),
+        quote! {
+            impl H {
+                fn on_a(&self, event: &A, state: &mut Totals, context: &EventContext) {}
+                fn on_b(&self, event: &B, context: &EventContext, state: &mut Totals) {}
+                fn on_c(&self, event: &C) {}
+            }
+        },
+    );
+    let pretty = pretty(&expansion);
+    let (_, handler) = pretty.split_once("const NAME").unwrap();
+    expect![[r#"
+        : &'static str = "h";
+                type Event = __Event;
+                type State = Totals;
+                type Error = ::core::convert::Infallible;
+                async fn handle(
+                    &self,
+                    __event: __Event,
+                    __state: &mut <Self as ::cqrs::handler::EventHandler>::State,
+                    __context: &::cqrs::event::EventContext,
+                ) -> ::core::result::Result<(), <Self as ::cqrs::handler::EventHandler>::Error> {
+                    match __event {
+                        __Event::A(ref __event) => {
+                            Self::on_a(self, __event, __state, __context);
+                            ::core::result::Result::Ok(())
+                        }
+                        __Event::B(ref __event) => {
+                            Self::on_b(self, __event, __context, __state);
+                            ::core::result::Result::Ok(())
+                        }
+                        __Event::C(ref __event) => {
+                            Self::on_c(self, __event);
+                            ::core::result::Result::Ok(())
+                        }
+                    }
+                }
+            }
+        };
+    "#]]
+    .assert_eq(handler);
 }

@@ -54,7 +54,14 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
         }
     });
+    let inline = model.inline.then(|| {
+        quote!(
+            const INLINE: bool = true;
+        )
+    });
     let subscribe_to = model.subscription.expand(krate);
+    let rebuild_partitions =
+        model.rebuild_partitions.as_ref().map(|number| quote!(const REBUILD_PARTITIONS: u16 = #number;));
     let create = model.create.as_ref().and_then(|create| create_method(model, create));
     let handle = match &model.on_batch {
         Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
@@ -71,7 +78,9 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             #version
             #consistency
+            #inline
             #subscribe_to
+            #rebuild_partitions
             type Event = #events;
             type Rows = #ty;
             type Error = #error;

@@ -55,9 +55,9 @@ pub(crate) const ON_BATCH: &str =
 
 pub(crate) fn create(method: &Method, errors: &mut Errors) -> Given {
     const WANTED: &str = "async fn create(&self, rows: &mut ..) -> Result<(), Error>";
-    Given::read(method, &KIND, &[Parameter::Rows], WANTED, errors)
+    Given::read(method, &KIND, &[Parameter::Mutable], WANTED, errors)
 }
 
 pub(crate) fn on_batch(method: &Method, errors: &mut Errors) -> Given {
-    Given::read(method, &KIND, &[Parameter::Events, Parameter::Rows], ON_BATCH, errors)
+    Given::read(method, &KIND, &[Parameter::Events, Parameter::Mutable], ON_BATCH, errors)
 }

@@ -13,6 +13,7 @@ use crate::shared::impl_block::{ImplBlock, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
 use crate::shared::lists::{types, without_duplicates};
 use crate::shared::names::{cfgs, key};
+use crate::shared::numbers::partitions;
 use crate::shared::on_error::OnError;
 use crate::shared::paths::Crate;
 use crate::shared::subscription::Subscription;
@@ -29,8 +30,11 @@ pub(crate) struct Model {
     pub(crate) subscription: Subscription,
     /// Whether a dispatch with strong consistency waits for the projection.
     pub(crate) strong: bool,
+    /// Whether rows are written in the transactions of appends.
+    pub(crate) inline: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
+    pub(crate) rebuild_partitions: Option<LitInt>,
     pub(crate) error: Option<Type>,
     pub(crate) handlings: Vec<Handling>,
     pub(crate) on_batch: Option<Given>,
@@ -56,7 +60,9 @@ const SPEC: Spec = Spec {
         ("category", "category = \"account\""),
         ("stream", "stream = \"account-42\""),
         ("consistency", "consistency = strong"),
+        ("inline", "inline"),
         ("partition_by", "partition_by = account_id"),
+        ("rebuild_partitions", "rebuild_partitions = 8"),
         ("error", "error = sqlx::Error"),
         ("crate", "crate = ::cqrs"),
     ],
@@ -73,7 +79,9 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         events: None,
         subscription: Subscription::default(),
         strong: false,
+        inline: false,
         partition_by: None,
+        rebuild_partitions: None,
         error: None,
         handlings: Vec::new(),
         on_batch: None,
@@ -114,7 +122,12 @@ fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Resul
         "category" => model.subscription.category = Some(entry.text()?),
         "stream" => model.subscription.stream = Some(entry.text()?),
         "consistency" => model.strong = entry.value_with(strong)?,
+        "inline" => {
+            entry.flag()?;
+            model.inline = true;
+        }
         "partition_by" => model.partition_by = Some(entry.value()?),
+        "rebuild_partitions" => model.rebuild_partitions = Some(entry.value_with(partitions)?),
         "error" => model.error = Some(entry.value()?),
         _ => model.krate = entry.krate()?,
     }

@@ -13,7 +13,9 @@ fn a_projection() {
             stream = "account-42",
             version = 2,
             consistency = strong,
-            partition_by = account
+            inline,
+            partition_by = account,
+            rebuild_partitions = 8
         ),
         quote! {
             impl Balances {
@@ -31,9 +33,11 @@ fn a_projection() {
                 const NAME: &'static str = "balances";
                 const VERSION: u32 = 2;
                 const CONSISTENCY: ::cqrs::handler::HandlerConsistency = ::cqrs::handler::HandlerConsistency::Strong;
+                const INLINE: bool = true;
                 const SUBSCRIBE_TO: ::cqrs::handler::SubscribeTo = ::cqrs::handler::SubscribeTo::Stream(
                     "account-42",
                 );
+                const REBUILD_PARTITIONS: u16 = 8;
                 type Event = __Event;
                 type Rows = PostgresRows;
                 type Error = sqlx::Error;
@@ -152,7 +156,7 @@ fn mistakes() {
             quote!(impl Balances { fn rows(&self) -> &Rows { &self.rows } }),
         ),
         &[
-            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `partition_by`, `error` or `crate`",
+            "unknown projection key `nam`, expected `name`, `version`, `interested_in`, `events`, `category`, `stream`, `consistency`, `inline`, `partition_by`, `rebuild_partitions`, `error` or `crate`",
             "expected a version: a whole number from 1",
             "the projection lacks `name`: add `#[projection(name = \"balances\")]`",
             "no method handles `Paid`: add `async fn on_paid(&self, event: &Paid, rows: &mut ..)`",

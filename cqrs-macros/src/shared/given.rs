@@ -27,7 +27,7 @@ pub(crate) enum Parameter {
     /// `&[..]`.
     Events,
     /// `&mut ..`.
-    Rows,
+    Mutable,
 }
 
 impl Given {
@@ -86,7 +86,7 @@ impl Parameter {
         let Type::Reference(reference) = ty else { return false };
         match self {
             Self::Events => reference.mutability.is_none() && matches!(&*reference.elem, Type::Slice(_)),
-            Self::Rows => reference.mutability.is_some(),
+            Self::Mutable => reference.mutability.is_some(),
         }
     }
 }

@@ -1,5 +1,5 @@
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, GenericArgument, PathArguments, ReturnType, Type};
 
@@ -18,8 +18,10 @@ pub(crate) struct Kind {
     pub(crate) what: &'static str,
     /// The type of the context.
     pub(crate) context: &'static str,
-    /// Whether a method may take `&mut` of something beside the event.
-    pub(crate) takes_rows: bool,
+    /// What a method may take `&mut` of beside the event: the variable that has it.
+    pub(crate) beside: Option<&'static str>,
+    /// The key by which it may take that, if it lacks.
+    pub(crate) undeclared: Option<&'static str>,
     /// Whether a method takes `&mut self` and `&mut` of the context, not `&` of both.
     pub(crate) is_mutable: bool,
     /// What the parameters should be.
@@ -47,7 +49,7 @@ pub(crate) struct Handling {
 enum Argument {
     Event,
     Context,
-    Rows,
+    Beside(&'static str),
 }
 
 /// What a handling method returns.
@@ -101,15 +103,15 @@ impl Handling {
         Member { cfgs: self.cfgs.clone(), variant: self.variant.clone(), event: self.event.clone() }
     }
 
-    /// Calls the method with `__event`, `__context` and `__rows`, and makes a `Result` of what it returns.
+    /// Calls the method with `__event`, `__context` and what is beside them, and makes a `Result` of what it returns.
     pub(crate) fn call(&self) -> TokenStream {
         let method = &self.method;
         let (start, end) = self.output.ends(method);
         let arguments = self.arguments.iter().map(|(argument, span)| match argument {
             Argument::Event => quote_spanned!(end=> __event),
             Argument::Context => quote_spanned!(end=> __context),
-            // Its type is the user's choice, so that the user is told if it is not that of the rows.
-            Argument::Rows => quote_spanned!(*span=> __rows),
+            // Its type is the user's choice, so that the user is told if it is not the one wanted.
+            Argument::Beside(variable) => Ident::new(variable, *span).into_token_stream(),
         });
         let function = quote_spanned!(start=> Self::#method);
         let arguments = quote_spanned!(end=> (self, #(#arguments),*));
@@ -133,21 +135,26 @@ fn arguments(method: &Method, kind: &Kind, errors: &mut Errors) -> (Option<Type>
             other => (other, false),
         };
         let is_context = is_named(inner, kind.context);
-        let is_rows = kind.takes_rows && !is_context && matches!(ty, Type::Reference(_)) && !shared;
+        let is_mutable = !is_context && matches!(ty, Type::Reference(_)) && !shared;
+        let beside = kind.beside.map(Argument::Beside).filter(|_| is_mutable);
         if is_context && !has(&arguments, Argument::Context) && event.is_some() {
             arguments.push((Argument::Context, located(ty.span())));
             if shared == kind.is_mutable {
                 let wanted = if kind.is_mutable { "&mut " } else { "&" };
                 errors.at(ty, format!("the context is taken as `{wanted}{}`", kind.context));
             }
-        } else if is_rows && !has(&arguments, Argument::Rows) && event.is_some() {
-            arguments.push((Argument::Rows, located(ty.span())));
+        } else if let Some(beside) = beside.filter(|beside| event.is_some() && !has(&arguments, *beside)) {
+            arguments.push((beside, located(ty.span())));
         } else if event.is_none() && !is_context {
             event = Some(inner.clone());
             arguments.push((Argument::Event, located(ty.span())));
             if !shared {
                 errors.at(ty, format!("the event is taken by reference: `&{}`", show(inner)));
             }
+        } else if let Some(key) = kind.undeclared.filter(|_| is_mutable && event.is_some()) {
+            let name = show(inner);
+            errors
+                .at(ty, format!("an unexpected parameter: to keep it between events, add `{key} = {name}`"));
         } else {
             errors.at(ty, format!("an unexpected parameter: {}", kind.wanted));
         }

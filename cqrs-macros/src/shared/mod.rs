@@ -13,6 +13,7 @@ pub(crate) mod impl_block;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod names;
+pub(crate) mod numbers;
 pub(crate) mod on_error;
 pub(crate) mod paths;
 pub(crate) mod serde_keys;

@@ -25,6 +25,8 @@ pub(crate) struct Lane {
     head: Arc<Head>,
     channel: Arc<str>,
     session: Option<Session>,
+    /// How many batches were carried since the connection was had.
+    carried: usize,
 }
 
 type Outcome = Result<Vec<Appended>, AppendError>;
@@ -39,6 +41,7 @@ impl Lane {
             head: Arc::clone(&store.head),
             channel: Arc::clone(&store.channel),
             session: None,
+            carried: 0,
         }
     }
 
@@ -46,6 +49,7 @@ impl Lane {
     pub(crate) async fn carry(mut self, batch: Batch) -> Self {
         let (units, replies): (Vec<_>, Vec<_>) =
             batch.into_requests().into_iter().map(|request| (request.unit, request.reply)).unzip();
+        self.carried += 1;
         let outcomes = self.write(&units.iter().collect::<Vec<_>>(), Sent::now()).await;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // Whoever does not wait any more finds the outcome under the append's id.
@@ -58,9 +62,14 @@ impl Lane {
         self.session.is_some()
     }
 
+    /// Whether so many batches were carried with the connection.
+    pub(crate) fn has_carried(&self, batches: usize) -> bool {
+        self.carried >= batches
+    }
+
     /// Gives the connection back.
     pub(crate) fn rest(&mut self) {
-        self.session = None;
+        (self.session, self.carried) = (None, 0);
     }
 
     /// Writes units, and finds out what became of each.
@@ -167,7 +176,7 @@ impl Lane {
     }
 
     /// The outcomes of a unit that was written before: by this very request, or by another one with the same id.
-    async fn first_outcomes(&self, unit: &Unit, append_id: CommandId, sent: &Sent) -> Outcome {
+    pub(crate) async fn first_outcomes(&self, unit: &Unit, append_id: CommandId, sent: &Sent) -> Outcome {
         if unit.is_chain && !sent.is_open() {
             return Err(AppendError::AlreadyAppended { append_id });
         }
@@ -220,7 +229,7 @@ impl Lane {
 
 /// When units were sent first, and whether that attempt or a later one may have written them.
 #[derive(Clone)]
-struct Sent {
+pub(crate) struct Sent {
     /// In real time, which is held against that of the database.
     at: std::time::Instant,
     /// Since when an answer is missing, and why.
@@ -228,24 +237,24 @@ struct Sent {
 }
 
 impl Sent {
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { at: std::time::Instant::now(), open: None }
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    fn is_open_for(&self) -> Duration {
+    pub(crate) fn is_open_for(&self) -> Duration {
         self.open.as_ref().map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
-    fn lost(&mut self, error: &sqlx::Error) {
+    pub(crate) fn lost(&mut self, error: &dyn std::fmt::Display) {
         self.open.get_or_insert_with(|| (Instant::now(), error.to_string().into()));
     }
 
     /// It was not found out whether the unit was written.
-    fn unknown(&self, unit: &Unit) -> Outcome {
+    pub(crate) fn unknown(&self, unit: &Unit) -> Outcome {
         let Some(append) = unit.appends.first() else { return Ok(Vec::new()) };
         let source = self.open.as_ref().map_or("the connection broke", |(_, error)| &**error).to_owned();
         Err(AppendError::OutcomeUnknown { append_id: append.id, source: source.into() })

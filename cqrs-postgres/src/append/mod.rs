@@ -12,6 +12,7 @@ mod unit;
 mod writer;
 
 pub(crate) use arguments::expectation;
-pub(crate) use statement::{Answer, append_within, read_outcome};
+pub(crate) use lane::{Lane, Sent};
+pub(crate) use statement::{Answer, append_unit, append_within, read_outcome, refused};
 pub(crate) use unit::{Request, Unit};
 pub(crate) use writer::Writer;

@@ -60,10 +60,34 @@ pub(crate) async fn append_within(
     persistent: bool,
     unit: &Unit,
 ) -> Result<Answer, AppendError> {
-    let query = sqlx::query(AssertSqlSafe(Arc::clone(&statements.append_many))).persistent(persistent);
-    let told = append_many(connection, query, payload, &[unit]).await;
-    let (answers, _) = told.map_err(refused)?;
-    Ok(answers.into_iter().next().unwrap_or_else(|| Answer::Written(Vec::new())))
+    append_unit(connection, statements, payload, persistent, unit).await.map_err(refused)
+}
+
+/// Appends a unit in a transaction that was begun, and is to be undone unless it was written.
+pub(crate) async fn append_unit(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    payload: Payload,
+    persistent: bool,
+    unit: &Unit,
+) -> Result<Answer, sqlx::Error> {
+    let query = || sqlx::query(AssertSqlSafe(Arc::clone(&statements.append_many))).persistent(persistent);
+    if unit.is_simple() {
+        let (answers, _) = append_many(connection, query(), payload, &[unit]).await?;
+        return Ok(answers.into_iter().next().unwrap_or_else(|| Answer::Written(Vec::new())));
+    }
+    let mut all = Vec::with_capacity(unit.appends.len());
+    for append in &unit.appends {
+        let link = Unit::chain(vec![append.clone()]);
+        let (answers, _) = append_many(connection, query(), payload, &[&link]).await?;
+        for answer in answers {
+            match answer {
+                Answer::Written(written) => all.extend(written),
+                refused => return Ok(refused),
+            }
+        }
+    }
+    Ok(Answer::Written(all))
 }
 
 /// Why the database refused a unit that travelled alone.

@@ -23,6 +23,10 @@ const WORTH_A_LANE: usize = 64;
 /// How often the callers that the last batch woke get a chance to send their next append into this one.
 const YIELDS: usize = 8;
 
+/// How many batches in a row a connection is kept for that others wait for: all other appends of the store wait behind a
+/// batch, and readers of the log for what is in it.
+const TURN: usize = 16;
+
 /// How long connections are kept when nothing comes.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -57,7 +61,8 @@ impl Writer {
                 under_way.push(lane.carry(batch));
             }
             if let Some(mut lane) = under_way.next().await {
-                if !self.pool.has_spare() {
+                let has_more = !self.waiting.is_empty() || !self.queue.is_empty();
+                if !self.pool.has_spare() && (!has_more || lane.has_carried(TURN)) {
                     // Somebody may be waiting for it.
                     lane.rest();
                 }

@@ -8,16 +8,20 @@ use crate::projection::PostgresRows;
 use crate::projection::generations::number;
 use crate::rows::{signed, unsigned};
 
+/// What is told is on disk, with all that was committed before it: who builds rows goes by it.
+const BEGIN: &str = "begin; select set_config('synchronous_commit', 'on', true) \
+     where current_setting('synchronous_commit') = 'off'";
+
 const CLAIM: &str = "update $schema.generations set epoch = $3 \
      where projection = $1 and generation = $2 and epoch <= $3 returning position, is_made";
 
-const RECORDS: &str = "select kind, key, position, due_at, data from $schema.records \
+pub(crate) const RECORDS: &str = "select kind, key, position, due_at, data from $schema.records \
      where projection = $1 and generation = $2";
 
 impl PostgresRows {
     pub(super) async fn claim_generation(&self, place: &RowPlace) -> Result<Claim, RowError> {
         let (projection, generation) = (place.projection.as_ref(), number(place.generation));
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = self.pool.begin_with(BEGIN).await.map_err(store_error)?;
         let claim = self.query(CLAIM).bind(projection).bind(generation).bind(signed(place.epoch));
         let Some(row) = claim.fetch_optional(&mut *transaction).await.map_err(store_error)? else {
             return Err(place.fenced());
@@ -35,7 +39,7 @@ fn claimed(row: &PgRow, records: &[PgRow]) -> Result<Claim, Error> {
     Ok(Claim { position: unsigned(row.try_get(0)?), is_made: row.try_get(1)?, records })
 }
 
-fn record(row: &PgRow) -> Result<HandlerRecord, Error> {
+pub(crate) fn record(row: &PgRow) -> Result<HandlerRecord, Error> {
     Ok(HandlerRecord {
         kind: row.try_get::<String, _>(0)?.into(),
         key: row.try_get(1)?,

@@ -7,5 +7,7 @@ mod rows;
 mod switch;
 mod transaction;
 
+pub(crate) use claim::{RECORDS, record};
+pub(crate) use names::literal;
 pub use rows::PostgresRows;
 pub use transaction::PostgresRowTransaction;

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +37,17 @@ use crate::projection::names::{literal, namespace, quoted};
 /// # Durability
 /// Rows that readers see are committed as the connections commit. While rows are being built, commits do not wait for the
 /// disk (`synchronous_commit = off`): a crash of the server costs at most the last moments of them, which are then made
-/// again.
+/// again. The switch to them waits for the disk as the connections do, and with it all that was committed before.
 ///
 /// # Connections
-/// A projection uses one connection of the pool while it writes, and one more while rows are being built. A transaction
-/// that does nothing for 60 s, because its process stands still, is ended by the server.
+/// A projection uses one connection of the pool while it writes, and one more while rows are being built, or as many as it
+/// has [`REBUILD_PARTITIONS`](cqrs_core::projection::Projection::REBUILD_PARTITIONS). With fewer connections its partitions
+/// wait for each other, and for nothing else; those that have waited longer than the pool lets them are projected
+/// afterwards, one by one. So the pool needs a connection for each partition, one for rows that readers see, and those of
+/// the readers. A transaction that does nothing for 60 s, because its process stands still, is ended by the server.
+///
+/// [Inline projections](cqrs_core::projection::Projection#inline) write on connections of the log's store, with its role and
+/// its settings, which must be allowed to write to these schemas. A deferred constraint is looked at with the commit.
 ///
 /// ```no_run
 /// # async fn example(store: cqrs_postgres::PostgresStore) -> Result<(), Box<dyn std::error::Error>> {
@@ -132,18 +139,13 @@ impl PostgresRows {
         transaction.commit().await
     }
 
-    /// What a transaction of a projection begins with. Unqualified names are those of the generation's schema first.
+    /// What a transaction of a projection begins with.
     fn begin_sql(&self, place: &RowPlace) -> AssertSqlSafe<String> {
         let (projection, generation) = (literal(&place.projection), place.generation);
         self.sql(&format!(
             "begin isolation level read committed; \
              set local idle_in_transaction_session_timeout = '{IDLE}'; \
-             select set_config('synchronous_commit', case g.state when 'building' then 'off' \
-               else current_setting('synchronous_commit') end, true), \
-             set_config('search_path', quote_ident(case g.state when 'active' then p.namespace \
-               else p.namespace || '_g' || g.generation end) || ', ' || current_setting('search_path'), true) \
-             from $schema.generations g join $schema.projections p using (projection) \
-             where projection = {projection} and generation = {generation}"
+             select $schema.enter({projection}, {generation})"
         ))
     }
 }
@@ -173,6 +175,16 @@ impl RowStore for PostgresRows {
     async fn begin(&self, place: &RowPlace) -> Result<PostgresRowTransaction, RowError> {
         let transaction = self.pool.begin_with(self.begin_sql(place)).await.map_err(store_error)?;
         Ok(PostgresRowTransaction::new(self.clone(), transaction, place.clone()))
+    }
+
+    async fn begin_alone(&self, place: &RowPlace) -> Result<(PostgresRowTransaction, u64), RowError> {
+        let mut transaction = self.begin(place).await?;
+        let position = transaction.lock().await?;
+        Ok((transaction, position))
+    }
+
+    fn inline(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(Arc::new(self.clone()))
     }
 
     async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {

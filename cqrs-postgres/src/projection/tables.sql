@@ -46,3 +46,18 @@ create table if not exists $schema.records (
 );
 comment on table $schema.records is
   'What is kept beside the rows of a generation, such as the keys that are parked. Written with its row.';
+
+-- What every transaction of a projection begins with, with a plan that the session keeps. While rows are being built,
+-- commits do not wait for the disk. Unqualified names are those of the generation's schema first.
+create or replace function $schema.enter(text, bigint) returns void language plpgsql as $$
+begin
+  perform
+    set_config('synchronous_commit',
+      case g.state when 'building' then 'off' else current_setting('synchronous_commit') end, true),
+    set_config('search_path',
+      quote_ident(case g.state when 'active' then p.namespace else p.namespace || '_g' || g.generation end)
+        || ', ' || current_setting('search_path'), true)
+  from $schema.generations g join $schema.projections p using (projection)
+  where projection = $1 and generation = $2;
+end
+$$;

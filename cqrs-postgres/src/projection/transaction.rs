@@ -2,19 +2,22 @@ use std::fmt;
 
 use cqrs_core::projection::{RowError, RowPlace, RowTransaction};
 use cqrs_core::store::{HandlerCommit, HandlerRecord, StoreError};
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, Transaction};
 
 use crate::error::{Fault, store_error};
 use crate::projection::PostgresRows;
 use crate::projection::generations::number;
 use crate::projection::names::{aside, literal, namespace, quoted};
-use crate::rows::signed;
+use crate::rows::{signed, unsigned};
 
 /// Last of all: the lock of the row is held no longer than the commit takes, so that an owner that stands still in a
 /// transaction is in nobody's way.
 const MOVE: &str = "update $schema.generations set position = coalesce($5, position) \
      where projection = $1 and generation = $2 and epoch = $3 and position = $4 \
      and (held_until is null or held_until <= clock_timestamp())";
+
+const LOCK: &str = "select position from $schema.generations \
+     where projection = $1 and generation = $2 and epoch = $3 for update";
 
 const REMOVE: &str = "delete from $schema.records \
      where projection = $1 and generation = $2 and kind = $3 and key = $4";
@@ -55,6 +58,17 @@ impl PostgresRowTransaction {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(store_error)?;
         let made = self.rows.query(MADE).bind(&*self.place.projection).bind(generation);
         made.execute(connection).await.map(drop).map_err(store_error)
+    }
+
+    /// Keeps appends from writing to the rows until the transaction ends; tells up to where they are made.
+    pub(super) async fn lock(&mut self) -> Result<u64, RowError> {
+        let place = &self.place;
+        let lock = sqlx::query(self.rows.sql(LOCK)).bind(&*place.projection).bind(number(place.generation));
+        let lock = lock.bind(signed(place.epoch)).fetch_optional(&mut *self.transaction).await;
+        match lock.map_err(store_error)? {
+            Some(row) => Ok(unsigned(row.try_get(0).map_err(store_error)?)),
+            None => Err(place.fenced()),
+        }
     }
 
     async fn keep(

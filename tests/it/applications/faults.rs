@@ -103,9 +103,10 @@ impl EventHandler for Astray {
     const NAME: &'static str = "astray";
     const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::Category("book-a");
     type Event = Noted;
+    type State = ();
     type Error = Broken;
 
-    async fn handle(&self, _event: Noted, _context: &EventContext) -> Result<(), Broken> {
+    async fn handle(&self, _event: Noted, _: &mut (), _context: &EventContext) -> Result<(), Broken> {
         Ok(())
     }
 }

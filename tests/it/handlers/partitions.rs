@@ -414,9 +414,10 @@ impl<const PARTITIONS: u16> EventHandler for By<PARTITIONS> {
     const START_FROM: StartFrom = StartFrom::Origin;
     const PARTITIONS: u16 = PARTITIONS;
     type Event = Noted;
+    type State = ();
     type Error = Broken;
 
-    async fn handle(&self, event: Noted, context: &EventContext) -> Result<(), Broken> {
+    async fn handle(&self, event: Noted, _: &mut (), context: &EventContext) -> Result<(), Broken> {
         self.0.run(event, context.clone()).await
     }
 }
@@ -505,9 +506,10 @@ impl<const PARTITIONS: u16> EventHandler for ParkingBy<PARTITIONS> {
     const NAME: &'static str = "divided";
     const PARTITIONS: u16 = PARTITIONS;
     type Event = Noted;
+    type State = ();
     type Error = Broken;
 
-    async fn handle(&self, event: Noted, context: &EventContext) -> Result<(), Broken> {
+    async fn handle(&self, event: Noted, _: &mut (), context: &EventContext) -> Result<(), Broken> {
         self.0.run(event, context.clone()).await
     }
 

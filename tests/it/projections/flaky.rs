@@ -21,6 +21,8 @@ pub enum Glitch {
     AnswerLost,
     /// It is not committed, and nobody hears of that.
     CommitLost,
+    /// It is said to be committed, and is lost with the server that has not brought it to disk.
+    Forgotten,
     /// It is refused when it is to be committed.
     Refused,
     /// It cannot be undone, since the connection is gone.
@@ -37,6 +39,11 @@ impl<R> Flaky<R> {
     /// What happens to the next transactions.
     pub fn then(&self, glitches: impl IntoIterator<Item = Glitch>) {
         self.glitches.lock().unwrap().extend(glitches);
+    }
+
+    /// How many transactions were committed that moved no position.
+    pub fn unmoved(&self) -> usize {
+        self.commits.lock().unwrap().iter().filter(|position| position.is_none()).count()
     }
 
     /// The positions that were committed.
@@ -112,6 +119,7 @@ impl<T: RowTransaction> RowTransaction for FlakyTransaction<T> {
     async fn commit(self, from: u64, commit: HandlerCommit) -> Result<(), RowError> {
         let position = commit.position;
         match self.glitch {
+            Glitch::Forgotten => return Ok(()),
             Glitch::CommitLost => return Err(unplugged().into()),
             Glitch::Refused => return Err(RowError::Refused(StoreError::Failed("a constraint".into()))),
             _ => {}

@@ -58,7 +58,7 @@ impl Faults {
         self.0.lock().unwrap().remove(&amount);
     }
 
-    async fn at(&self, amount: u64, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub async fn at(&self, amount: u64, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let fault = self.0.lock().unwrap().get(&amount).cloned();
         match fault {
             None => Ok(()),

@@ -4,5 +4,7 @@ mod basics;
 mod crash_points;
 mod domain;
 mod faults;
+mod inline;
+mod partitions;
 mod rebuild;
 mod versions;

@@ -261,7 +261,8 @@ impl<P: ProcessManager> GivenProcess<P> {
     /// The first command that waits fails in another way than [`GivenProcess::when_refused`].
     ///
     /// While the store is to blame it goes on waiting, and the process manager does not hear of it:
-    /// [`DispatchError::Store`], [`DispatchError::OutcomeUnknown`], [`DispatchError::NotRunning`].
+    /// [`DispatchError::Store`], [`DispatchError::OutcomeUnknown`], [`DispatchError::NotRunning`], and
+    /// [`DispatchError::NotProjected`] by rows that are not ready.
     ///
     /// # Panics
     /// When no command waits.
