@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -17,8 +17,11 @@ fn record(kind: &'static str, key: &str, position: u64) -> HandlerRecord {
     HandlerRecord { kind: kind.into(), key: key.to_owned(), position, due_at: None, data }
 }
 
-/// Records as they can be compared: they come in any order, and a store may write JSON in its own way.
-fn records(claim: &Claim) -> BTreeMap<(String, String), (u64, Option<DateTime<chrono::Utc>>, Value)> {
+/// The position, time and data of a record.
+type Plain = (u64, Option<DateTime<Utc>>, Value);
+
+/// Records by kind and key, as they can be compared: they come in any order, and a store may write JSON in its own way.
+fn records(claim: &Claim) -> BTreeMap<(String, String), Plain> {
     let plain = |record: &HandlerRecord| {
         let data = serde_json::from_slice(&record.data).expect("the data is JSON");
         let key = (record.kind.clone().into_owned(), record.key.clone());
