@@ -3,7 +3,10 @@ use std::collections::HashMap;
 
 use sqlx::migrate::{Migrate as _, Migration, MigrationType};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _};
+use tokio::time::sleep;
 
+use crate::error::Fault;
+use crate::retry::{ATTEMPTS, pause};
 use crate::{ConnectError, Payload, PostgresPool, Schema};
 
 /// The migrations, in their order. One that was published is never changed: what was applied is compared with it.
@@ -106,9 +109,23 @@ async fn verify_on(connection: &mut PgConnection, schema: &Schema) -> Result<(),
     Err(ConnectError::SchemaOutdated { schema: schema.name.clone(), found, needed: known })
 }
 
-/// Drops a schema, if it is there.
+/// Drops a schema, if it is there. Whoever is at work with it may have locks in another order, so that one of the two
+/// gives way; then it is tried again.
 pub(crate) async fn drop_schema(pool: &PostgresPool, schema: &Schema) -> Result<(), ConnectError> {
     schema.check()?;
+    let mut attempts = 0;
+    loop {
+        match try_drop_schema(pool, schema).await {
+            Err(error) if matches!(Fault::of(&error), Fault::Transient) && attempts < ATTEMPTS => {
+                attempts += 1;
+                sleep(pause(attempts)).await;
+            }
+            dropped => return Ok(dropped?),
+        }
+    }
+}
+
+async fn try_drop_schema(pool: &PostgresPool, schema: &Schema) -> Result<(), sqlx::Error> {
     let mut session = pool.session().await?;
     let mut transaction = session.transaction().await?;
     let connection = &mut *transaction;
@@ -118,7 +135,7 @@ pub(crate) async fn drop_schema(pool: &PostgresPool, schema: &Schema) -> Result<
         format!("set local client_min_messages = warning; drop schema if exists {} cascade", schema.quoted()),
     )
     .await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Waits for others who create, migrate or drop this schema; ends with the transaction, so that it works behind a
