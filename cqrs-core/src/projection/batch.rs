@@ -9,7 +9,7 @@ use crate::error_text::error_text;
 use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
-use crate::panics;
+use crate::projection::hand::hand;
 use crate::projection::made::Made;
 use crate::projection::projecting::{Projecting, Trouble};
 use crate::projection::{Projected, Projection, RowTransaction};
@@ -233,17 +233,12 @@ impl<P: Projection> Projecting<P> {
         }
         let new = &batch[batch.partition_point(|one| one.context.position() <= from)..];
         if let Some(first) = new.first() {
-            let work = self.shared.projection.handle_batch(new, transaction.connection());
-            let work = runner.ambient(first.context.recorded()).enter(work);
-            let failed = match panics::catch_async(Box::pin(work)).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error_text(&error)),
-                Err(panic) => Some(panic),
-            };
-            if let Some(error) = failed {
+            let ambient = runner.ambient(first.context.recorded());
+            let handed = hand(&self.shared.projection, new, transaction.connection(), ambient);
+            if let Err(error) = handed.await {
                 tracing::debug!(
                     cqrs.projection = &*self.shared.name,
-                    error,
+                    error = error_text(&error),
                     "a batch failed, its events are projected one by one"
                 );
                 transaction.roll_back().await.map_err(Trouble::Rows)?;

@@ -15,6 +15,7 @@ mod context;
 mod control;
 mod entry;
 mod generation;
+mod hand;
 mod handle;
 mod inline;
 mod live;

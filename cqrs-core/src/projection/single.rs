@@ -9,7 +9,7 @@ use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::worker::End;
 use crate::handler::{HandlerError, HandlerRunner, ParkedKey, Tenure};
-use crate::panics;
+use crate::projection::hand::hand;
 use crate::projection::projecting::Projecting;
 use crate::projection::{
     Claim, Projected, Projection, ProjectionContext, RowError, RowStore as _, RowTransaction,
@@ -155,13 +155,9 @@ impl<P: Projection> Projecting<P> {
             return Ok(());
         }
         if !wanted.is_empty() {
-            let work = self.shared.projection.handle_batch(&wanted, transaction.connection());
-            let failed = match panics::catch_async(Box::pin(runner.ambient(event).enter(work))).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(HandlerError::Failed(error)),
-                Err(panic) => Some(HandlerError::Panicked(panic)),
-            };
-            if let Some(error) = failed {
+            let ambient = runner.ambient(event);
+            let handed = hand(&self.shared.projection, &wanted, transaction.connection(), ambient);
+            if let Err(error) = handed.await {
                 // Where nothing can be undone, it was not the event's fault.
                 transaction.roll_back().await?;
                 return Err(Fault::Event(error));

@@ -9,8 +9,8 @@ use crate::event::EventRegistry;
 use crate::handler::HandlerError;
 use crate::handler::attempt::wanted;
 use crate::handler::partition::key_of;
-use crate::panics;
 use crate::projection::control::Shared;
+use crate::projection::hand::hand;
 use crate::projection::{
     InlineError, InlineProjection, Projected, Projection, ProjectionContext, ProjectionPlace, RowStore,
 };
@@ -91,17 +91,13 @@ impl<P: Projection> Work for Working<P> {
             };
             let mut batch = Vec::with_capacity(events.len());
             for event in events {
-                let typed = wanted::<P::Event, P::Error>(&self.registry, event).map_err(not_given)?;
+                let typed = wanted::<P::Event, P::Error>(&self.registry, event).map_err(not_taken)?;
                 let projected = |typed| Projected::new(typed, self.context(event));
                 batch.extend(typed.into_iter().map(projected));
             }
             let (Some(first), false) = (events.first(), batch.is_empty()) else { return Ok(()) };
-            let work = self.shared.projection.handle_batch(&batch, connection);
             let ambient = Ambient::of_event(first).in_handler(self.key.clone());
-            match panics::catch_async(Box::pin(ambient.enter(work))).await {
-                Ok(projected) => projected.map_err(|error| InlineError::Failed(error.into())),
-                Err(panic) => Err(InlineError::Panicked(panic)),
-            }
+            hand(&self.shared.projection, &batch, connection, ambient).await.map_err(not_taken)
         })
     }
 
@@ -117,8 +113,8 @@ impl<P: Projection> Working<P> {
     }
 }
 
-/// Why the events were not even given to the projection.
-fn not_given<E: std::error::Error + Send + Sync + 'static>(error: HandlerError<E>) -> InlineError {
+/// Why the projection did not take events, or was not even given them.
+fn not_taken<E: std::error::Error + Send + Sync + 'static>(error: HandlerError<E>) -> InlineError {
     match error {
         HandlerError::Undecodable(error) => InlineError::Undecodable(error),
         HandlerError::Panicked(panic) => InlineError::Panicked(panic),
