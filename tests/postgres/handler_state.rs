@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cqrs::application::Config;
+use cqrs::application::{AddHandlerError, Builder, Config, StartError};
 use cqrs::handler::HandlerState;
 use cqrs::postgres::testing::{StopMode, TestSchema, TestServer};
 use cqrs::prelude::*;
@@ -32,10 +32,13 @@ application! {
     }
 }
 
-async fn node(schema: &TestSchema, name: &str) -> Books {
+async fn builder(schema: &TestSchema, name: &str) -> Builder<Books> {
     let config = Config::new().lease_ttl(Duration::from_secs(3)).checkpoint_every(3);
-    let books = Books::builder(store(schema).await).node(name).config(config);
-    books.event_handler(Ledger).start().await.unwrap()
+    Books::builder(store(schema).await).node(name).config(config)
+}
+
+async fn node(schema: &TestSchema, name: &str) -> Books {
+    builder(schema, name).await.event_handler(Ledger).start().await.unwrap()
 }
 
 /// Pays into each account, also while the server is away.
@@ -113,5 +116,65 @@ async fn g_006_each_event_changes_the_state_once_whoever_dies() {
     assert_eq!(kept.len(), usize::try_from(ACCOUNTS).unwrap());
     for (account, amounts) in kept {
         assert_eq!(amounts, (0..6).collect::<Vec<_>>(), "{account}");
+    }
+}
+
+/// Adds the handler, also while the server is away.
+async fn add(books: &Books) {
+    in_time(async {
+        while let Err(error) = books.add_event_handler(Ledger).await {
+            assert!(matches!(error, AddHandlerError::Start(StartError::Store { .. })), "{error:?}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// G6: a handler comes and goes on two nodes while events are written and the server is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_006_each_event_changes_the_state_once_while_its_handler_comes_and_goes() {
+    let server = TestServer::builder().durable().start().await.unwrap();
+    let schema = TestSchema::new(&server);
+    let nodes = [
+        builder(&schema, "0").await.start().await.unwrap(),
+        builder(&schema, "1").await.start().await.unwrap(),
+    ];
+    let written = tokio::spawn({
+        let books = nodes[0].clone();
+        async move {
+            for amount in 0..6 {
+                pay_all(&books, amount).await;
+            }
+        }
+    });
+    let mut round = 0;
+    while round < 6 || !written.is_finished() {
+        let here = &nodes[round % 2];
+        add(here).await;
+        if round % 3 == 1 && round < 6 {
+            server.stop(StopMode::Immediate).await.unwrap();
+            server.start_again().await.unwrap();
+        }
+        here.remove_handler("ledger").await.unwrap();
+        round += 1;
+    }
+    written.await.unwrap();
+    add(&nodes[0]).await;
+    in_time(async {
+        let partitions = async || nodes[0].handler("ledger").unwrap().partitions().await.unwrap();
+        while !partitions().await.iter().all(|one| one.state == HandlerState::Running) {}
+    })
+    .await;
+    until_caught_up(&nodes[0]).await;
+    // What it has kept is written when it goes.
+    nodes[0].remove_handler("ledger").await.unwrap();
+    add(&nodes[0]).await;
+    let kept = kept(&nodes[0]).await;
+    assert_eq!(kept.len(), usize::try_from(ACCOUNTS).unwrap());
+    for (account, amounts) in kept {
+        assert_eq!(amounts, (0..6).collect::<Vec<_>>(), "{account}");
+    }
+    for node in nodes {
+        assert!(node.shutdown().await.is_clean());
     }
 }

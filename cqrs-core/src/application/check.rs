@@ -12,8 +12,8 @@ use crate::application::{StartError, StartFault};
 use crate::command::{CommandRegistration, check_prefix};
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
+use crate::handler::HandlerDefinition;
 use crate::handler::partition::MOST;
-use crate::handler::{HandlerDefinition, Role};
 use crate::middleware::{Chain, Layer, MiddlewareEntry};
 use crate::router::RouterDefinition;
 
@@ -63,37 +63,39 @@ fn handlers(parts: &mut Parts, faults: &mut Vec<StartFault>) -> Vec<HandlerDefin
     }
     handlers.extend(unlisted(&parts.given_handlers, &listed, &parts.event_handlers).cloned());
     handlers.append(&mut parts.named_handlers);
-    let builds: Vec<_> = handlers.iter().filter_map(|handler| handler.build.as_deref().cloned()).collect();
-    handlers.extend(builds);
     let mut by_name: HashMap<&str, &'static str> = HashMap::new();
     for handler in &handlers {
-        if handler.role != Role::Build
-            && let Err(reason) = handler.subscribe_to.check()
-        {
-            faults.push(StartFault::InvalidSubscription {
-                handler: handler.name.as_ref().to_owned(),
-                subscribe_to: handler.subscribe_to,
-                reason,
-            });
-        }
-        if !(1..=MOST).contains(&handler.partitions) {
-            let (name, partitions) = (handler.name.as_ref().to_owned(), handler.partitions);
-            faults.push(StartFault::InvalidPartitions { name, partitions });
-        }
-        let rebuild_partitions =
-            handler.projection.as_ref().map(|projection| projection.rebuild_partitions());
-        if let Some(partitions) = rebuild_partitions.filter(|partitions| !(1..=MOST).contains(partitions)) {
-            let name = handler.name.as_ref().to_owned();
-            faults.push(StartFault::InvalidRebuildPartitions { name, partitions });
-        }
-        if handler.name.is_empty() {
-            faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });
-        } else if let Some(first) = by_name.insert(&handler.name, handler.type_name) {
-            let name = handler.name.as_ref().to_owned();
-            faults.push(StartFault::DuplicateHandler { name, first, second: handler.type_name });
+        check_handler(handler, faults);
+        for part in std::iter::once(handler).chain(handler.build.as_deref()) {
+            if !handler.name.is_empty()
+                && let Some(first) = by_name.insert(&part.name, part.type_name)
+            {
+                let name = part.name.as_ref().to_owned();
+                faults.push(StartFault::DuplicateHandler { name, first, second: part.type_name });
+            }
         }
     }
     handlers
+}
+
+/// What can be wrong with a handler by itself.
+pub(crate) fn check_handler(handler: &HandlerDefinition, faults: &mut Vec<StartFault>) {
+    let name = || handler.name.as_ref().to_owned();
+    let is_possible = |partitions: &u16| (1..=MOST).contains(partitions);
+    if let Err(reason) = handler.subscribe_to.check() {
+        let subscribe_to = handler.subscribe_to;
+        faults.push(StartFault::InvalidSubscription { handler: name(), subscribe_to, reason });
+    }
+    if !is_possible(&handler.partitions) {
+        faults.push(StartFault::InvalidPartitions { name: name(), partitions: handler.partitions });
+    }
+    let rebuild_partitions = handler.projection.as_ref().map(|projection| projection.rebuild_partitions());
+    if let Some(partitions) = rebuild_partitions.filter(|partitions| !is_possible(partitions)) {
+        faults.push(StartFault::InvalidRebuildPartitions { name: name(), partitions });
+    }
+    if handler.name.is_empty() {
+        faults.push(StartFault::UnnamedHandler { type_name: handler.type_name });
+    }
 }
 
 /// The layers and defaults of each router, those of the routers around it included.

@@ -20,9 +20,10 @@ use crate::command::CommandRegistration;
 use crate::dispatch::DispatchDefaults;
 use crate::event::EventRegistry;
 use crate::handler::HandlerBoard;
+use crate::lease::Leases;
 use crate::middleware::Chain;
-use crate::projection::ProjectionControl;
-use crate::store::{CheckpointStore, EventStore, LeaseStore, StoreError};
+use crate::store::{CheckpointStore, EventStore, StoreError};
+use crate::subscription::Tail;
 use crate::telemetry::Propagation;
 
 /// A running application instance: what all its handles share.
@@ -33,13 +34,13 @@ pub(crate) struct Core {
     pub(crate) instance: u64,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
-    pub(crate) leases: Arc<dyn LeaseStore>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) propagation: Propagation,
     pub(crate) registry: Arc<EventRegistry>,
     pub(crate) aggregates: Aggregates,
     pub(crate) board: HandlerBoard,
-    pub(crate) projections: HashMap<Arc<str>, Arc<dyn ProjectionControl>>,
     pub(crate) config: Config,
     pub(crate) routes: HashMap<TypeId, Route>,
     pub(crate) commands: HashMap<&'static str, &'static CommandRegistration>,

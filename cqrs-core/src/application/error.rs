@@ -213,7 +213,7 @@ pub enum ForeignRows {
     Database,
 }
 
-fn list(faults: &[StartFault]) -> String {
+pub(super) fn list(faults: &[StartFault]) -> String {
     faults.iter().map(|fault| format!("\n- {fault}")).collect()
 }
 

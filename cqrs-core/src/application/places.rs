@@ -2,12 +2,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::application::builder::Parts;
-use crate::event::EventRegistry;
+use crate::application::Core;
 use crate::handler::partition::KeyPlace;
 use crate::handler::spread::Spread;
 use crate::handler::{
-    Effects, Entry, HandlerControl, HandlerDefinition, HandlerProgress, Part, Partition, Partitioner, Waiters,
+    Effects, HandlerControl, HandlerDefinition, HandlerProgress, Part, Partition, Partitioner, Waiters,
 };
 use crate::subscription::{Pages, Subscriber};
 
@@ -25,22 +24,17 @@ pub(crate) struct Place {
     pub(crate) spread: Option<Arc<Spread>>,
 }
 
-/// The places of a handler's partitions, and its entry on the board.
-pub(crate) fn places_of(
-    definition: &HandlerDefinition,
-    application: &Arc<str>,
-    parts: &Parts,
-    registry: &Arc<EventRegistry>,
-) -> (Entry, Vec<Place>) {
-    let filter = (definition.filter)(registry);
+/// The places of a handler's partitions.
+pub(crate) fn places_of(definition: &HandlerDefinition, core: &Core) -> Vec<Place> {
+    let filter = (definition.filter)(&core.registry);
     let count = definition.partitions;
-    let (store, size) = (Arc::clone(&parts.store), parts.config.tail_page.saturating_mul(definition.pages));
-    let pages = Arc::new(Pages::new(store, filter.clone(), size, usize::from(count)));
-    let effects = |name: &Arc<str>| Arc::new(Effects::new(Arc::clone(name), Arc::clone(&parts.checkpoints)));
+    let size = core.config.tail_page.saturating_mul(definition.pages);
+    let pages = Arc::new(Pages::new(Arc::clone(&core.store), filter.clone(), size, usize::from(count)));
+    let effects = |name: &Arc<str>| Arc::new(Effects::new(Arc::clone(name), Arc::clone(&core.checkpoints)));
     let partitioner = || {
         let key_of = definition.start.key_of(KeyPlace {
-            registry: Arc::clone(registry),
-            application: Arc::clone(application),
+            registry: Arc::clone(&core.registry),
+            application: Arc::clone(&core.name),
             handler: Arc::clone(&definition.name),
             effects: effects(&definition.name),
         });
@@ -68,21 +62,18 @@ pub(crate) fn places_of(
             name,
         }
     };
-    let places: Vec<_> = Partition::all(count).map(place).collect();
-    let part = |place: &Place| Part {
-        name: Arc::clone(&place.name),
-        subscriber: Arc::clone(&place.subscriber),
-        waiters: Arc::clone(&place.waiters),
-        control: Arc::clone(&place.control),
-        progress: place.progress.subscribe(),
-    };
-    let entry = Entry {
-        name: Arc::clone(&definition.name),
-        strong: definition.strong,
-        is_inline: definition.inline.is_some(),
-        role: definition.role,
-        filter,
-        parts: places.iter().map(part).collect(),
-    };
-    (entry, places)
+    Partition::all(count).map(place).collect()
+}
+
+impl Place {
+    /// As it is seen from outside.
+    pub(crate) fn part(&self) -> Part {
+        Part {
+            name: Arc::clone(&self.name),
+            subscriber: Arc::clone(&self.subscriber),
+            waiters: Arc::clone(&self.waiters),
+            control: Arc::clone(&self.control),
+            progress: self.progress.subscribe(),
+        }
+    }
 }

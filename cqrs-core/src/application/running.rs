@@ -137,7 +137,6 @@ impl<A: Application> Running<A> {
 }
 
 impl<A> Running<A> {
-    #[cfg(feature = "testing")]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -244,8 +243,7 @@ impl<A> Running<A> {
     /// The projection of this name.
     #[must_use]
     pub fn projection_named(&self, name: &str) -> Option<ProjectionHandle<'_>> {
-        let control = self.core.projections.get(name)?;
-        self.core.board.get(name).map(|entry| ProjectionHandle::new(&self.core, entry, control))
+        self.core.board.get(name).and_then(|entry| ProjectionHandle::new(&self.core, entry))
     }
 
     /// A process manager, to look after it and its instances; `None` when there is none of this name.

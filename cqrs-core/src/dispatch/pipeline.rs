@@ -14,7 +14,7 @@ use crate::dispatch::{
     CallOptions, DispatchDefaults, DispatchError, Dispatched, PanicPlace, Resolved, TimeoutOutcome,
 };
 use crate::event::EventSet as _;
-use crate::handler::Awaited;
+use crate::handler::{Awaited, Entry};
 use crate::id::{CommandId, CorrelationId};
 use crate::middleware::{DispatchContext, DispatchFailure, Extensions, Halted, within};
 use crate::panics;
@@ -263,7 +263,7 @@ async fn wait_for_handlers<A: Aggregate>(
     core: &Core,
     context: &DispatchContext,
     dispatched: &Dispatched<A>,
-    handlers: &[usize],
+    handlers: &[Arc<Entry>],
 ) -> Result<(), DispatchError<A::Error>> {
     let Some(last) = dispatched.position else {
         return Ok(());

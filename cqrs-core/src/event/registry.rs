@@ -134,6 +134,11 @@ impl EventRegistry {
         self.by_stored_name.get(name).copied()
     }
 
+    /// Whether this very type is registered.
+    pub(crate) fn knows(&self, schema: &EventSchema) -> bool {
+        self.by_name.get(schema.name).is_some_and(|known| is_same(known, schema))
+    }
+
     /// The wire names that may turn into an event of `Set` when read: those of its types, present and of
     /// old, and of all types whose upcasters may give one.
     pub(crate) fn stored_names_of<Set: EventSet>(&self) -> HashSet<&'static str> {

@@ -47,7 +47,7 @@ impl<H: EventHandler> Reactions<H> {
         let Some(deadline) = Instant::now().checked_add(H::BATCH_TIME) else { return Ok(()) };
         let mut position = queue.last().map_or_else(|| runner.position(), |last| last.position);
         while queue.len() < H::BATCH_SIZE {
-            match runner.tail.after(position) {
+            match runner.tail.after(&runner.subscriber, position) {
                 Buffered::Batch(batch) => {
                     take_wanted(runner, &batch.events, position, queue);
                     position = batch.last;

@@ -1,16 +1,19 @@
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::ambient::HandlerKey;
 use crate::dispatch::{Consistency, Pending};
 use crate::handler::parked::PARKED;
 use crate::handler::partition::Partition;
 use crate::handler::{HandlerControl, HandlerProgress, HandlerState, HandlerStatus, Role, Waiters};
+use crate::projection::ProjectionControl;
 use crate::store::{CheckpointStore, EventFilter, StreamId};
 use crate::subscription::Subscriber;
 
@@ -24,9 +27,13 @@ pub(crate) struct Awaited<'a> {
 
 /// The handlers of an application instance and how far they have come: what a strong dispatch waits at.
 #[derive(Default)]
-pub(crate) struct HandlerBoard {
-    entries: Vec<Entry>,
-    by_name: HashMap<Arc<str>, usize>,
+pub(crate) struct HandlerBoard(RwLock<Listed>);
+
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Arc<Entry>>,
+    /// The names of those that are on the board, and of those that are on their way there or not quite gone.
+    names: HashSet<Arc<str>>,
 }
 
 /// A handler of the board.
@@ -37,6 +44,14 @@ pub(crate) struct Entry {
     pub(crate) is_inline: bool,
     pub(crate) role: Role,
     pub(crate) filter: EventFilter,
+    /// The projection that it is, for whoever looks after it.
+    pub(crate) projection: Option<Arc<dyn ProjectionControl>>,
+    /// Has it finish its event and stop.
+    pub(crate) stop: CancellationToken,
+    /// Ends it at once.
+    pub(crate) cut_off: CancellationToken,
+    /// Closed when nothing of it runs any more.
+    pub(crate) running: watch::Receiver<()>,
     /// Its partitions, by their index; a handler that is not divided is one.
     pub(crate) parts: Vec<Part>,
 }
@@ -51,9 +66,25 @@ pub(crate) struct Part {
 }
 
 impl HandlerBoard {
-    pub(crate) fn add(&mut self, entry: Entry) {
-        self.by_name.insert(Arc::clone(&entry.name), self.entries.len());
-        self.entries.push(entry);
+    /// Takes a name; tells whether it was free.
+    pub(crate) fn take_name(&self, name: &Arc<str>) -> bool {
+        let mut listed = self.write();
+        listed.find(name).is_none() && listed.names.insert(Arc::clone(name))
+    }
+
+    pub(crate) fn free_name(&self, name: &Arc<str>) {
+        self.write().names.remove(name);
+    }
+
+    pub(crate) fn add(&self, entry: Arc<Entry>) {
+        self.write().entries.push(entry);
+    }
+
+    /// Takes a handler off the board, if it may be. Its name is taken until nothing of it runs any more.
+    pub(crate) fn remove(&self, name: &str, may_be: impl FnOnce(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let mut listed = self.write();
+        let index = listed.entries.iter().position(|entry| &*entry.name == name)?;
+        may_be(&listed.entries[index]).then(|| listed.entries.remove(index))
     }
 
     /// The handlers that a dispatch with this consistency waits for, except the one it is made in: waiting
@@ -62,19 +93,22 @@ impl HandlerBoard {
         &self,
         consistency: &Consistency,
         own: Option<&HandlerKey>,
-    ) -> Result<Vec<usize>, String> {
-        let is_own = |index: &usize| own.is_some_and(|own| own.name == self.entries[*index].name);
-        let selected: Vec<usize> = match consistency {
+    ) -> Result<Vec<Arc<Entry>>, String> {
+        let is_own = |entry: &Entry| own.is_some_and(|own| own.name == entry.name);
+        let mut selected: Vec<_> = match consistency {
             Consistency::Eventual => Vec::new(),
             Consistency::Strong => {
-                (0..self.entries.len()).filter(|index| self.entries[*index].strong).collect()
+                self.read().entries.iter().filter(|entry| entry.strong).map(Arc::clone).collect()
             }
-            Consistency::Handlers(names) => names
-                .iter()
-                .map(|name| self.by_name.get(&**name).copied().ok_or_else(|| name.clone().into_owned()))
-                .collect::<Result<_, _>>()?,
+            Consistency::Handlers(names) => {
+                let listed = self.read();
+                let found =
+                    |name: &Cow<'static, str>| listed.find(name).ok_or_else(|| name.clone().into_owned());
+                names.iter().map(found).collect::<Result<_, _>>()?
+            }
         };
-        Ok(selected.into_iter().filter(|index| !is_own(index)).collect())
+        selected.retain(|entry| !is_own(entry));
+        Ok(selected)
     }
 
     /// Waits until the handlers that are interested in one of the events have come to the last of them. Gives who has
@@ -82,13 +116,13 @@ impl HandlerBoard {
     pub(crate) async fn wait(
         &self,
         checkpoints: &dyn CheckpointStore,
-        handlers: &[usize],
+        handlers: &[Arc<Entry>],
         awaited: &Awaited<'_>,
         limit: Duration,
     ) -> Vec<Pending> {
         let deadline = Instant::now().checked_add(limit);
         let mut pending = Vec::new();
-        for entry in handlers.iter().map(|index| &self.entries[*index]) {
+        for entry in handlers {
             let is_interested = entry.filter.includes(awaited.stream_id)
                 && awaited.event_types.iter().any(|name| entry.filter.accepts(name));
             if !is_interested || entry.is_inline {
@@ -116,21 +150,38 @@ impl HandlerBoard {
 
     /// The handlers that have not come to an end.
     pub(crate) fn unfinished(&self) -> Vec<String> {
-        let is_unfinished = |entry: &&Entry| entry.parts.iter().any(|part| !part.progress().state.is_down());
-        self.entries.iter().filter(is_unfinished).map(|entry| entry.name.as_ref().to_owned()).collect()
+        let is_unfinished =
+            |entry: &&Arc<Entry>| entry.parts.iter().any(|part| !part.progress().state.is_down());
+        let listed = self.read();
+        listed.entries.iter().filter(is_unfinished).map(|entry| entry.name.as_ref().to_owned()).collect()
     }
 
     /// All handlers; `head` is the end of the log.
     pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
-        self.entries.iter().map(|entry| entry.status(head)).collect()
+        self.read().entries.iter().map(|entry| entry.status(head)).collect()
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// All handlers that there are at the moment.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.read().entries.clone()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name).map(|index| &self.entries[*index])
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Entry>> {
+        self.read().find(name)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Listed> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Listed> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listed {
+    fn find(&self, name: &str) -> Option<Arc<Entry>> {
+        self.entries.iter().find(|entry| &*entry.name == name).map(Arc::clone)
     }
 }
 
@@ -139,8 +190,9 @@ impl HandlerBoard {
     /// Waits until every handler has come to position `head`, those named in `without` left out; `false` as
     /// soon as one that has not is down.
     pub(crate) async fn reach(&self, head: u64, without: &[String]) -> bool {
-        let counts = |entry: &&Entry| !without.iter().any(|name| **name == *entry.name);
-        let reached = self.entries.iter().filter(counts).map(|entry| entry.reach(head));
+        let entries = self.entries();
+        let counts = |entry: &&Arc<Entry>| !without.iter().any(|name| **name == *entry.name);
+        let reached = entries.iter().filter(counts).map(|entry| entry.reach(head));
         futures_util::future::try_join_all(reached).await.is_ok()
     }
 }
@@ -159,6 +211,12 @@ impl Entry {
             parked: progress.iter().map(|part| part.parked).sum(),
             last_error: progress.iter().find_map(|part| part.last_error.as_deref().map(str::to_owned)),
         }
+    }
+
+    /// Is ready when nothing of it runs any more.
+    pub(crate) async fn ended(&self) {
+        let mut running = self.running.clone();
+        while running.changed().await.is_ok() {}
     }
 
     fn state(&self) -> HandlerState {
@@ -275,6 +333,6 @@ impl Part {
 
 impl fmt::Debug for HandlerBoard {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.entries.iter().map(|entry| &entry.name)).finish()
+        formatter.debug_set().entries(self.read().entries.iter().map(|entry| &entry.name)).finish()
     }
 }

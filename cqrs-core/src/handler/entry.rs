@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use crate::application::StartError;
 use crate::event::{EventRegistry, EventSchema, EventSet};
 use crate::handler::kept_state::is_kept;
 use crate::handler::partition::{KeyPlace, key_of};
@@ -150,6 +151,17 @@ impl HandlerDefinition {
             inline: None,
             build: None,
         }
+    }
+}
+
+impl HandlerDefinition {
+    /// Has the handler prepare itself.
+    pub(crate) async fn init(&self, application: &str) -> Result<(), StartError> {
+        self.start.init().await.map_err(|source| StartError::Init {
+            application: application.to_owned(),
+            handler: self.name.as_ref().to_owned(),
+            source,
+        })
     }
 }
 

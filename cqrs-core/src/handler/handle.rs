@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -15,10 +16,10 @@ use crate::store::{HandlerCommit, StoreError};
 /// soon as it hears of it, which is usually at once. None of this waits until it is done.
 ///
 /// [`Running::handler`]: crate::application::Running::handler
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct HandlerHandle<'a> {
     core: &'a Core,
-    entry: &'a Entry,
+    entry: Arc<Entry>,
 }
 
 /// Why a parked key was left as it is.
@@ -39,7 +40,7 @@ pub enum ParkedError {
 }
 
 impl<'a> HandlerHandle<'a> {
-    pub(crate) fn new(core: &'a Core, entry: &'a Entry) -> Self {
+    pub(crate) fn new(core: &'a Core, entry: Arc<Entry>) -> Self {
         Self { core, entry }
     }
 
@@ -49,7 +50,7 @@ impl<'a> HandlerHandle<'a> {
 
     /// The handler's name.
     #[must_use]
-    pub fn name(&self) -> &'a str {
+    pub fn name(&self) -> &str {
         &self.entry.name
     }
 

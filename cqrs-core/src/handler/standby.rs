@@ -241,7 +241,7 @@ impl HandlerRunner {
     /// Up to where there is nothing behind `position` that the handler wants, as far as the buffer knows. An owner
     /// that only foreign events pass by does not save each step.
     fn clear_beyond(&self, mut position: u64) -> u64 {
-        while let Buffered::Batch(batch) = self.tail.after(position) {
+        while let Buffered::Batch(batch) = self.tail.after(&self.subscriber, position) {
             let wanted = batch.events.iter().filter(|event| self.subscriber.wants(event));
             if let Some(next) = wanted.map(|event| event.position).find(|next| *next > position) {
                 return next - 1;

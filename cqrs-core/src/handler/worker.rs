@@ -107,8 +107,8 @@ impl HandlerRunner {
             self.follow_orders(consumer, tenure).await?;
             consumer.tend(self, tenure).await?;
             let buffered = match C::TAKES_MANY {
-                true => self.tail.page_after(self.position()),
-                false => self.tail.after(self.position()),
+                true => self.tail.page_after(&self.subscriber, self.position()),
+                false => self.tail.after(&self.subscriber, self.position()),
             };
             match buffered {
                 Buffered::Batch(batch) => {

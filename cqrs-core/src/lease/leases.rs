@@ -26,6 +26,8 @@ pub(crate) struct Leases {
     ttl: Duration,
     retry: Duration,
     book: Mutex<Book>,
+    /// Something was taken.
+    taken: Notify,
     /// Something was put back into the book.
     returned: Notify,
 }
@@ -44,8 +46,8 @@ impl Leases {
         ttl: Duration,
         retry: Duration,
     ) -> Arc<Self> {
-        let (book, returned) = (Mutex::default(), Notify::new());
-        Arc::new(Self { application, store, node: NodeId::new(), ttl, retry, book, returned })
+        let (book, taken, returned) = (Mutex::default(), Notify::new(), Notify::new());
+        Arc::new(Self { application, store, node: NodeId::new(), ttl, retry, book, taken, returned })
     }
 
     /// Takes a lease; `None` while another node has it.
@@ -62,6 +64,7 @@ impl Leases {
         };
         let term = Arc::new(Term::new(Arc::clone(name), epoch, until));
         self.lock().held.push(Arc::clone(&term));
+        self.taken.notify_one();
         Ok(Some(Lease::new(term, Arc::clone(self))))
     }
 
@@ -102,6 +105,9 @@ impl Leases {
         let period = self.ttl / 3;
         let mut pause = period;
         loop {
+            while self.lock().held.is_empty() {
+                self.taken.notified().await;
+            }
             sleep(pause).await;
             pause = match answered(period, self.renew()).await {
                 Ok(()) => period,

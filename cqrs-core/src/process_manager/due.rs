@@ -39,7 +39,7 @@ impl<P: ProcessManager> Managing<P> {
     /// Up to when something may be due that can be done; `None` when nothing is.
     fn due_by(&self, runner: &HandlerRunner, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.next_due.filter(|next| *next <= now)?;
-        let by = match runner.tail.after(runner.position()) {
+        let by = match runner.tail.after(&runner.subscriber, runner.position()) {
             Buffered::AtEnd => now,
             _ => self.seen?.min(now),
         };

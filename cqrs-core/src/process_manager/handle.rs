@@ -15,7 +15,7 @@ use crate::store::{HandlerRecord, StoreError};
 /// [`Running::process_manager`](crate::application::Running::process_manager) gives it.
 ///
 /// What it tells is what is written down, on whichever node the process manager runs.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ProcessManagerHandle<'a> {
     handler: HandlerHandle<'a>,
 }
@@ -106,7 +106,7 @@ impl<'a> ProcessManagerHandle<'a> {
     /// out again when their events are handled anew.
     #[must_use]
     pub fn handler(&self) -> HandlerHandle<'a> {
-        self.handler
+        self.handler.clone()
     }
 
     /// An instance; `None` when there is none of that identity, or none any more.

@@ -116,7 +116,7 @@ impl<P: Projection> Consumer for Build<P> {
         let (end, began) = (runner.tail.last(), Instant::now());
         self.projecting.consume_all(runner, events, tenure).await?;
         self.tell(runner);
-        let is_far = matches!(runner.tail.after(runner.position()), Buffered::Behind);
+        let is_far = matches!(runner.tail.after(&runner.subscriber, runner.position()), Buffered::Behind);
         if is_far && runner.tail.last() > end {
             // Somebody writes meanwhile, and comes first.
             runner.wait((began.elapsed() * COURTESY).min(LONGEST_PAUSE), tenure).await?;
@@ -152,7 +152,7 @@ impl<P: Projection> Consumer for Build<P> {
             }
         }
         self.projecting.settle(runner, tenure).await?;
-        let is_near = !matches!(runner.tail.after(runner.position()), Buffered::Behind);
+        let is_near = !matches!(runner.tail.after(&runner.subscriber, runner.position()), Buffered::Behind);
         // Readers of rows that are further than their position would see events twice.
         if is_near && self.projecting.made.is_empty() && Instant::now() >= self.switch_at {
             self.switch(runner, tenure).await?;

@@ -17,11 +17,11 @@ use crate::store::StoreError;
 ///
 /// [`Running::projection`]: crate::application::Running::projection
 /// [`HandlerHandle`]: crate::handler::HandlerHandle
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ProjectionHandle<'a> {
     core: &'a Core,
-    entry: &'a Entry,
-    control: &'a Arc<dyn ProjectionControl>,
+    entry: Arc<Entry>,
+    control: Arc<dyn ProjectionControl>,
 }
 
 /// Why rows do not contain an event.
@@ -67,8 +67,10 @@ pub enum AtLeastError {
 }
 
 impl<'a> ProjectionHandle<'a> {
-    pub(crate) fn new(core: &'a Core, entry: &'a Entry, control: &'a Arc<dyn ProjectionControl>) -> Self {
-        Self { core, entry, control }
+    /// `None` if it is no projection.
+    pub(crate) fn new(core: &'a Core, entry: Arc<Entry>) -> Option<Self> {
+        let control = Arc::clone(entry.projection.as_ref()?);
+        Some(Self { core, entry, control })
     }
 
     /// The projection's name.
@@ -192,7 +194,8 @@ impl<'a> ProjectionHandle<'a> {
     }
 
     fn rebuild_of(&self, generation: u64) -> Rebuild<'a> {
-        Rebuild { core: self.core, control: self.control, projection: &self.entry.name, generation }
+        let (control, projection) = (Arc::clone(&self.control), Arc::clone(&self.entry.name));
+        Rebuild { core: self.core, control, projection, generation }
     }
 
     /// Other nodes look from time to time when they are not told.

@@ -14,8 +14,8 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Rows that are built beside those that readers see. Dropping it changes nothing about that.
 pub struct Rebuild<'a> {
     pub(crate) core: &'a Core,
-    pub(crate) control: &'a Arc<dyn ProjectionControl>,
-    pub(crate) projection: &'a str,
+    pub(crate) control: Arc<dyn ProjectionControl>,
+    pub(crate) projection: Arc<str>,
     pub(crate) generation: u64,
 }
 
@@ -93,12 +93,12 @@ impl Rebuild<'_> {
                 Some(generation) if generation.state == GenerationState::Building => {}
                 Some(_) => return Ok(()),
                 None => {
-                    let (projection, generation) = (self.projection.to_owned(), self.generation);
+                    let (projection, generation) = (self.projection.as_ref().to_owned(), self.generation);
                     return Err(RebuildError::Discarded { projection, generation });
                 }
             }
             if let Some(error) = self.control.build_failure() {
-                let (projection, generation) = (self.projection.to_owned(), self.generation);
+                let (projection, generation) = (self.projection.as_ref().to_owned(), self.generation);
                 return Err(RebuildError::Failed { projection, generation, error });
             }
             let _ = timeout(LOOK, changes.changed()).await;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tracing::Span;
@@ -14,10 +15,10 @@ use crate::store::{HandlerCommit, StoreError};
 /// The scheduled commands of a running application: [`Running::schedules`] gives them.
 ///
 /// [`Running::schedules`]: crate::application::Running::schedules
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Schedules<'a> {
     core: &'a Core,
-    entry: Option<&'a Entry>,
+    entry: Option<Arc<Entry>>,
 }
 
 /// A command that is going to be carried out.
@@ -79,7 +80,7 @@ pub enum ScheduleError {
 
 impl<'a> Schedules<'a> {
     pub(crate) fn new(core: &'a Core) -> Self {
-        let is_scheduler = |entry: &&Entry| entry.role == Role::ProcessManager;
+        let is_scheduler = |entry: &Arc<Entry>| entry.role == Role::ProcessManager;
         Self { core, entry: core.board.get(Scheduler::NAME).filter(is_scheduler) }
     }
 
@@ -152,8 +153,8 @@ impl<'a> Schedules<'a> {
     }
 
     fn handler(&self) -> Result<HandlerHandle<'a>, ScheduleError> {
-        match self.entry {
-            Some(entry) => Ok(HandlerHandle::new(self.core, entry)),
+        match &self.entry {
+            Some(entry) => Ok(HandlerHandle::new(self.core, Arc::clone(entry))),
             None => Err(ScheduleError::NoScheduler { application: self.core.name().to_owned() }),
         }
     }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -13,6 +14,8 @@ pub(crate) struct Subscriber {
     pub(crate) filter: EventFilter,
     /// What else it has to be, for a reader that shares the events with others.
     own: Option<Box<IsOwn>>,
+    /// From where on the tail has read for it.
+    joined_at: AtomicU64,
     rest: Mutex<Rest>,
     wake: Notify,
     moved: Notify,
@@ -32,7 +35,8 @@ struct Rest {
 impl Subscriber {
     pub(crate) fn new(filter: EventFilter) -> Self {
         let rest = Rest { asleep: false, pending: false, clear_to: 0 };
-        Self { filter, own: None, rest: Mutex::new(rest), wake: Notify::new(), moved: Notify::new() }
+        let (wake, moved) = (Notify::new(), Notify::new());
+        Self { filter, own: None, joined_at: AtomicU64::new(0), rest: Mutex::new(rest), wake, moved }
     }
 
     /// Leaves out the events that are not its own.
@@ -43,6 +47,15 @@ impl Subscriber {
     /// Whether the reader is interested in an event.
     pub(crate) fn wants(&self, event: &RecordedEvent) -> bool {
         self.filter.passes(event) && self.own.as_ref().is_none_or(|own| own(event))
+    }
+
+    /// The tail reads for it from this position on.
+    pub(super) fn join_at(&self, position: u64) {
+        self.joined_at.store(position, Ordering::Relaxed);
+    }
+
+    pub(super) fn joined_at(&self) -> u64 {
+        self.joined_at.load(Ordering::Relaxed)
     }
 
     /// Tells the reader of a new stretch of the log, which is in the buffer already.

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -11,15 +12,24 @@ use crate::subscription::head::head_may_have_moved;
 use crate::subscription::{Buffered, Subscriber};
 use crate::telemetry;
 
-/// Reads the log once for all handlers of an application instance.
+/// Reads the log once for all handlers of an application instance, whenever they come and go.
 pub(crate) struct Tail {
     application: Arc<str>,
     store: Arc<dyn EventStore>,
-    filter: EventFilter,
     page: usize,
     poll: Duration,
-    buffer: Mutex<Buffer>,
-    subscribers: Vec<Arc<Subscriber>>,
+    window: Mutex<Window>,
+    /// Somebody has come.
+    came: Notify,
+}
+
+/// What is known of the log, and who is told.
+struct Window {
+    buffer: Buffer,
+    buffer_bytes: usize,
+    /// What is read of the log. It is made anew whenever somebody comes or goes.
+    filter: Arc<EventFilter>,
+    subscribers: Arc<[Arc<Subscriber>]>,
 }
 
 impl Tail {
@@ -27,40 +37,75 @@ impl Tail {
     pub(crate) fn new(
         application: Arc<str>,
         store: Arc<dyn EventStore>,
-        subscribers: Vec<Arc<Subscriber>>,
         head: u64,
         page: usize,
         poll: Duration,
         buffer_bytes: usize,
     ) -> Self {
-        let filter = union(&subscribers);
-        let buffer = Mutex::new(Buffer::new(buffer_bytes, head));
-        Self { application, store, filter, page, poll, buffer, subscribers }
+        let window = Window {
+            buffer: Buffer::new(buffer_bytes, head),
+            buffer_bytes,
+            filter: Arc::new(union(&[])),
+            subscribers: Arc::default(),
+        };
+        Self { application, store, page, poll, window: Mutex::new(window), came: Notify::new() }
     }
 
-    /// What there is behind `position`, as it was read: one stretch of the log.
-    pub(crate) fn after(&self, position: u64) -> Buffered {
-        self.lock().after(position, 1)
+    /// Tells them of what comes from here on; what lies before is behind the tail for them. `head` is the end of the log,
+    /// where it begins anew if it has read for nobody.
+    pub(crate) fn join(&self, subscribers: &[Arc<Subscriber>], head: u64) {
+        let mut window = self.lock();
+        if window.subscribers.is_empty() && head > window.buffer.last() {
+            window.buffer = Buffer::new(window.buffer_bytes, head);
+        }
+        let last = window.buffer.last();
+        subscribers.iter().for_each(|subscriber| subscriber.join_at(last));
+        window.change(|all| all.extend(subscribers.iter().map(Arc::clone)));
+        drop(window);
+        self.came.notify_one();
+    }
+
+    /// Tells them of nothing any more.
+    pub(crate) fn leave(&self, subscribers: &[Arc<Subscriber>]) {
+        let stays = |one: &Arc<Subscriber>| !subscribers.iter().any(|other| Arc::ptr_eq(one, other));
+        self.lock().change(|all| all.retain(stays));
+    }
+
+    /// What there is for `subscriber` behind `position`, as it was read: one stretch of the log.
+    pub(crate) fn after(&self, subscriber: &Subscriber, position: u64) -> Buffered {
+        self.some_after(subscriber, position, 1)
     }
 
     /// What there is behind `position`, in stretches of about a page: for those to whom many events at once are worth more.
-    pub(crate) fn page_after(&self, position: u64) -> Buffered {
-        self.lock().after(position, self.page)
+    pub(crate) fn page_after(&self, subscriber: &Subscriber, position: u64) -> Buffered {
+        self.some_after(subscriber, position, self.page)
+    }
+
+    fn some_after(&self, subscriber: &Subscriber, position: u64, events: usize) -> Buffered {
+        let window = self.lock();
+        // What was read before was not read for it.
+        if position < subscriber.joined_at() {
+            return Buffered::Behind;
+        }
+        window.buffer.after(position, events)
     }
 
     /// Up to where the log has been read.
     pub(crate) fn last(&self) -> u64 {
-        self.lock().last()
+        self.lock().buffer.last()
     }
 
-    /// Reads on until it is stopped. A store that fails is tried again.
+    /// Reads on until it is stopped, while there is anybody to read for. A store that fails is tried again.
     pub(crate) async fn run(&self, stop: CancellationToken) {
-        if self.subscribers.is_empty() {
-            return;
-        }
         let mut head = self.store.watch_head();
         let mut backoff = Backoff::new();
         loop {
+            if self.lock().subscribers.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.came.notified() => continue,
+                }
+            }
             let read = tokio::select! {
                 () = stop.cancelled() => return,
                 read = self.read_to_end() => read,
@@ -86,20 +131,42 @@ impl Tail {
 
     async fn read_to_end(&self) -> Result<(), StoreError> {
         loop {
-            let after = self.last();
-            let read = self.store.read_log(after, &self.filter, self.page);
+            let (after, filter) = {
+                let window = self.lock();
+                (window.buffer.last(), Arc::clone(&window.filter))
+            };
+            let read = self.store.read_log(after, &filter, self.page);
             let page = telemetry::tail::observe(&self.application, read).await?;
             if page.read_to <= after {
                 return Ok(());
             }
             let batch = Arc::new(Batch::new(after, page.read_to, page.events));
-            self.lock().push(Arc::clone(&batch));
-            self.subscribers.iter().for_each(|subscriber| subscriber.announce(&batch));
+            let Some(subscribers) = self.push(&batch, &filter) else { continue };
+            subscribers.iter().for_each(|subscriber| subscriber.announce(&batch));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Adds a stretch; gives who is to be told. `None` if somebody has come meanwhile, who may want what was not read.
+    fn push(&self, batch: &Arc<Batch>, read_with: &Arc<EventFilter>) -> Option<Arc<[Arc<Subscriber>]>> {
+        let mut window = self.lock();
+        let is_whole = Arc::ptr_eq(read_with, &window.filter);
+        is_whole.then(|| {
+            window.buffer.push(Arc::clone(batch));
+            Arc::clone(&window.subscribers)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Arc<Subscriber>>)) {
+        let mut subscribers = self.subscribers.to_vec();
+        change(&mut subscribers);
+        self.filter = Arc::new(union(&subscribers));
+        self.subscribers = subscribers.into();
     }
 }
 

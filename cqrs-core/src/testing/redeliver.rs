@@ -87,7 +87,7 @@ fn redeliver(
         let Some(entry) = core.board.get(&name).filter(|entry| entry.role == Role::Handler) else {
             panic!("{caller}: the application has no event handler or publisher {name:?}");
         };
-        let again = timeout(LIMIT, again(&core, entry, first));
+        let again = timeout(LIMIT, again(&core, &entry, first));
         if let Err(fault) = again.await.unwrap_or(Err(Fault::Unfinished)) {
             let status = entry.status(core.store.head().await.unwrap_or(0));
             panic!("{caller}: {fault}; {}", describe(&[status]));
@@ -106,11 +106,15 @@ enum Fault {
     Store(#[from] StoreError),
 }
 
-async fn again(core: &Core, entry: &Entry, first: impl FnOnce(&[u64]) -> Option<u64>) -> Result<(), Fault> {
+async fn again(
+    core: &Core,
+    entry: &Arc<Entry>,
+    first: impl FnOnce(&[u64]) -> Option<u64>,
+) -> Result<(), Fault> {
     let until = entry.position();
     let first = first(&handled(core, entry, until).await?).ok_or(Fault::NoEvent)?;
     let order = Order::Redeliver { after: first - 1 };
-    HandlerHandle::new(core, entry).write(HandlerCommit::new().put(order.record())).await?;
+    HandlerHandle::new(core, Arc::clone(entry)).write(HandlerCommit::new().put(order.record())).await?;
     for part in &entry.parts {
         followed(core, part, &order).await?;
     }

@@ -150,10 +150,13 @@ impl Settle {
             working.wait().await;
             let head = core.store.head().await?;
             if !core.board.reach(head, &self.without).await {
-                return Err(SettleError::HandlersDown {
-                    application: core.name().to_owned(),
-                    handlers: self.handlers(|handler| handler.state.is_down()).await?,
-                });
+                let handlers = self.handlers(|handler| handler.state.is_down()).await?;
+                if handlers.is_empty() {
+                    // It was removed meanwhile.
+                    continue;
+                }
+                let application = core.name().to_owned();
+                return Err(SettleError::HandlersDown { application, handlers });
             }
             if core.dispatches.is_empty() && working.is_empty() && core.store.head().await? == head {
                 return Ok(());

@@ -15,6 +15,8 @@ use cqrs::store::{
 };
 use tokio::sync::watch;
 
+use crate::support::gate::Gate;
+
 /// A method of the store that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
@@ -32,12 +34,14 @@ pub enum Call {
 }
 
 /// How it fails.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Fault {
     Unavailable,
     Panic,
     /// It never answers.
     Hang,
+    /// It waits at the gate, and is carried out then.
+    Hold(Gate),
 }
 
 /// An in-memory store with faults.
@@ -76,7 +80,7 @@ impl FaultyStore {
             match faults.get_mut(&call) {
                 Some((fault, times)) if *times > 0 => {
                     *times -= 1;
-                    Some(*fault)
+                    Some(fault.clone())
                 }
                 _ => None,
             }
@@ -86,6 +90,10 @@ impl FaultyStore {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable(format!("{call:?} on purpose").into())),
             Some(Fault::Panic) => panic!("{call:?} on purpose"),
             Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Hold(gate)) => {
+                gate.pass().await;
+                Ok(())
+            }
         }
     }
 }

@@ -95,10 +95,10 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// What `future` gives, which it must do within [`LIMIT`].
 #[track_caller]
-pub fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
+pub fn soon<F: IntoFuture>(future: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     async move {
-        match timeout(LIMIT, future).await {
+        match timeout(LIMIT, future.into_future()).await {
             Ok(output) => output,
             Err(_) => panic!("nothing happened within {LIMIT:?}, awaited at {place}"),
         }

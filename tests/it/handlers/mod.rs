@@ -1,5 +1,6 @@
 //! Event handlers: what they are given, in which order, and what becomes of failures.
 
+mod added_and_removed;
 mod ambient;
 mod batches;
 mod catch_up;
@@ -13,7 +14,7 @@ mod lifecycle;
 mod names_and_start;
 mod order;
 mod parking;
-mod partitions;
+pub mod partitions;
 mod redelivery;
 mod restart;
 mod state;

@@ -13,7 +13,7 @@ use cqrs::store::CheckpointStore as _;
 use tokio::sync::Notify;
 
 #[derive(Clone)]
-pub struct Divided(Script);
+pub struct Divided(pub Script);
 
 #[event_handler(name = "divided", interested_in = [Noted], consistency = strong, partitions = 16)]
 impl Divided {

@@ -20,7 +20,7 @@ async fn check_outage(fault: Fault) {
     way.fail(Call::SaveCheckpoint, Fault::Unavailable, usize::MAX);
     desk.dispatch(note("x", "1")).consistency(Strong).await.unwrap();
     for call in [Call::RenewLeases, Call::AcquireLease] {
-        way.fail(call, fault, usize::MAX);
+        way.fail(call, fault.clone(), usize::MAX);
     }
     tokio::time::sleep(TTL).await;
     desk.dispatch(note("x", "2")).await.unwrap();
@@ -63,7 +63,7 @@ async fn ca_004_a_short_outage_stops_nobody() {
     let a = node("a", way.clone(), Careful(teller.on("a"))).await;
     let b = node("b", store, Careful(teller.on("b"))).await;
     for at in 1..=20_u64 {
-        let fault = [Fault::Unavailable, Fault::Panic, Fault::Hang][usize::try_from(at % 3).unwrap()];
+        let fault = [Fault::Unavailable, Fault::Panic, Fault::Hang][usize::try_from(at % 3).unwrap()].clone();
         way.fail(Call::RenewLeases, fault, 1);
         a.dispatch(note("x", at.to_string())).consistency(Strong).await.unwrap();
         tokio::time::sleep(TTL).await;

@@ -15,7 +15,7 @@ use crate::support::gate::Gate;
 /// The ways of a node to its store are cut, as far as leases and checkpoints are concerned.
 fn cut_off(store: &FaultyStore, fault: Fault) {
     for call in [Call::RenewLeases, Call::AcquireLease, Call::ReleaseLease, Call::SaveCheckpoint] {
-        store.fail(call, fault, usize::MAX);
+        store.fail(call, fault.clone(), usize::MAX);
     }
 }
 

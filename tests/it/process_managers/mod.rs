@@ -2,7 +2,7 @@
 
 mod compensation;
 mod crash_points;
-mod domain;
+pub mod domain;
 mod failures;
 mod kit;
 mod looking;

@@ -18,7 +18,7 @@ use super::domain::*;
 
 /// Writes each note into its book, together with the event.
 #[derive(Clone, Default)]
-struct Inline {
+pub struct Inline {
     rows: Books,
     faults: Faults,
 }

@@ -2,7 +2,7 @@
 
 mod confirmation;
 mod crash_points;
-mod domain;
+pub mod domain;
 mod failures;
 mod looking_after;
 mod messages;
