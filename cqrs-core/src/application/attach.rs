@@ -27,12 +27,12 @@ pub(crate) struct Ready {
 /// from the present.
 pub(crate) fn place(
     core: &Arc<Core>,
-    definition: HandlerDefinition,
+    definition: &HandlerDefinition,
     mut attachment: Attachment,
     head: u64,
 ) -> Ready {
     let stop = core.stop_handlers.child_token();
-    let mut places = places_of(&definition, core);
+    let mut places = places_of(definition, core);
     let entry = Entry {
         name: Arc::clone(&definition.name),
         strong: definition.strong,

@@ -97,7 +97,8 @@ impl<A: Application> Running<A> {
         projection: P,
     ) -> Result<ProjectionHandle<'_>, AddHandlerError> {
         let entry = self.core().add_handler(projection::definition(name, projection)).await?;
-        Ok(ProjectionHandle::new(self.core(), entry).expect("it is a projection"))
+        let handle = ProjectionHandle::new(self.core(), entry);
+        Ok(handle.unwrap_or_else(|| unreachable!("the definition of a projection says that it is one")))
     }
 
     /// Adds a publisher while the application runs, as [`Running::add_event_handler`] does.
@@ -168,7 +169,7 @@ impl Core {
             definition.init(self.name()).await?;
             let unread = |source| StartError::Store { application: application(), source };
             let head = self.store.head().await.map_err(unread)?;
-            let ready = attach::place(self, definition, attachment, head);
+            let ready = attach::place(self, &definition, attachment, head);
             attach::begin(self, slice::from_ref(&ready)).await?;
             Ok::<_, StartError>(ready)
         };

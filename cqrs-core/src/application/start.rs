@@ -107,11 +107,11 @@ async fn run(
     // A start that fails waits for its tasks, one that is dropped tells them to stop.
     let given_up = core.stop_services.clone().drop_guard();
     spawn_leases(&core);
-    let place = |handler: HandlerDefinition| {
+    let place = |handler: &HandlerDefinition| {
         let attachment = Attachment::of(&core, &handler.name).expect("no two handlers have one name");
         attach::place(&core, handler, attachment, head)
     };
-    let handlers: Vec<_> = handlers.into_iter().map(place).collect();
+    let handlers: Vec<_> = handlers.iter().map(place).collect();
     if let Err(error) = attach::begin(&core, &handlers).await {
         drop(handlers);
         core.stop_services.cancel();

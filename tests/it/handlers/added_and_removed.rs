@@ -137,8 +137,9 @@ async fn g_005_handlers_that_are_added_while_events_are_written_miss_none() {
         let positions = inbox.positions();
         check_gapless(&store, &positions).await;
         let notes = notes(&store).await;
-        let earlier = notes.iter().filter(|note| positions.first().is_none_or(|first| *note < first));
-        let earlier = earlier.last().copied().unwrap_or(0);
+        let mut earlier =
+            notes.iter().rev().filter(|note| positions.first().is_none_or(|first| *note < first));
+        let earlier = earlier.next().copied().unwrap_or(0);
         assert!(earlier <= *begins.end(), "{name} began behind {earlier}, and was added in {begins:?}");
     }
     assert!(desk.shutdown().await.is_clean());
@@ -229,24 +230,22 @@ async fn a_removed_handler_finishes_its_event_and_keeps_its_name_until_then() {
     let desk = Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap();
     desk.dispatch(note("a", "1")).await.unwrap();
     soon(gate.arrival()).await;
-    let waiting = desk.dispatch(note("a", "2")).consistency(Strong);
-    let waiting = tokio::spawn(async move { waiting.await });
+    let mut waiting = JoinSet::new();
+    waiting.spawn(desk.dispatch(note("a", "2")).consistency(Strong).into_future());
     until(async || (log(&store).await.len() == 2).then_some(())).await;
 
-    let removing = {
-        let desk = desk.clone();
-        tokio::spawn(async move { desk.remove_handler("careful").await })
-    };
+    let (mut removing, remover) = (JoinSet::new(), desk.clone());
+    removing.spawn(async move { remover.remove_handler("careful").await });
     until(async || desk.handler("careful").is_none().then_some(())).await;
     let again = desk.add_event_handler(Careful(script.clone())).await.unwrap_err();
     assert!(matches!(&again, AddHandlerError::NameTaken { handler, .. } if handler == "careful"), "{again}");
     // Nobody waits for it who comes now.
     soon(desk.dispatch(note("a", "3")).consistency(Strong)).await.unwrap();
-    assert!(!removing.is_finished());
+    assert!(removing.try_join_next().is_none(), "it waits for its event");
     gate.let_one_in();
-    soon(removing).await.unwrap().unwrap();
+    soon(removing.join_next()).await.unwrap().unwrap().unwrap();
 
-    let error = soon(waiting).await.unwrap().unwrap_err();
+    let error = soon(waiting.join_next()).await.unwrap().unwrap().unwrap_err();
     let DispatchError::NotHandled { pending, .. } = error else { panic!("{error:?}") };
     assert_eq!((pending[0].position, pending[0].state), (1, HandlerState::Stopped));
     assert_eq!(desk.handlers().await.unwrap(), []);

@@ -13,7 +13,7 @@ use super::domain::*;
 use crate::support::gate::Gate;
 
 /// The ways of a node to its store are cut, as far as leases and checkpoints are concerned.
-fn cut_off(store: &FaultyStore, fault: Fault) {
+fn cut_off(store: &FaultyStore, fault: &Fault) {
     for call in [Call::RenewLeases, Call::AcquireLease, Call::ReleaseLease, Call::SaveCheckpoint] {
         store.fail(call, fault.clone(), usize::MAX);
     }
@@ -36,7 +36,7 @@ async fn check_take_over(fault: Fault) {
         a.dispatch(note("x", at.to_string())).consistency(Strong).await.unwrap();
         tokio::time::sleep(TTL / 5).await;
     }
-    cut_off(&way_of_a, fault);
+    cut_off(&way_of_a, &fault);
     let cut = Instant::now();
     until(async || (state(&b, "careful").await == HandlerState::Running).then_some(())).await;
     let took = cut.elapsed();
@@ -77,7 +77,7 @@ async fn pg_121_an_owner_that_hangs_in_saving_gives_way() {
     let (way_of_a, (teller, mut handled)) = (FaultyStore::on(&store), Teller::new());
     let a = node("a", way_of_a.clone(), Careful(teller.on("a"))).await;
     let b = node("b", store, Careful(teller.on("b"))).await;
-    cut_off(&way_of_a, Fault::Hang);
+    cut_off(&way_of_a, &Fault::Hang);
     b.dispatch(note("x", "1")).consistency(Strong).consistency_timeout(TTL + 2 * RETRY).await.unwrap();
     assert_eq!(places(&told(&mut handled)), [("a", 1), ("b", 1)], "handled, and not noted down");
     assert_eq!(state(&a, "careful").await, HandlerState::Passive);
@@ -185,7 +185,7 @@ async fn pg_121_an_owner_that_comes_back_from_an_event_does_not_go_on() {
         a.dispatch(note("x", text)).await.unwrap();
     }
     soon(gate.arrival()).await;
-    cut_off(&way_of_a, Fault::Unavailable);
+    cut_off(&way_of_a, &Fault::Unavailable);
     until_caught_up(&b, "careful").await;
     reconnect(&way_of_a);
     gate.open();
