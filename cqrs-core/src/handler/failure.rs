@@ -54,7 +54,8 @@ pub enum ErrorAction {
     /// It is parked: it waits, and the later events of its key wait behind it, in order, while other keys go on.
     /// [`HandlerHandle`](crate::handler::HandlerHandle) lists what is parked, tries it again, or skips it.
     Park,
-    /// The handler stops in front of it, until the application is started again.
+    /// The handler stops in front of it, until the application is started again, or the handler is removed and added
+    /// again.
     Stop,
 }
 

@@ -21,8 +21,9 @@ pub enum HandlerState {
     Retrying,
     /// It crashed and will be started again.
     Restarting,
-    /// It gave up at an event, and stays there until the application is started again. Another node may run it
-    /// meanwhile, and try the event.
+    /// It gave up at an event, and stays there until the application is started again, or until it is
+    /// [removed](crate::application::Running::remove_handler) and added again. Another node may run it meanwhile, and try
+    /// the event.
     Failed,
     /// It was stopped with the application.
     Stopped,

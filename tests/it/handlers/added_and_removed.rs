@@ -357,6 +357,23 @@ async fn a_handler_that_hangs_is_removed_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_handler_that_has_given_up_is_tried_again() {
+    let store = MemoryStore::new();
+    let broken = Script::new(|_, _| std::future::ready(Err(Broken("bad address"))));
+    let broken = broken.on_error(|_| ErrorAction::Stop);
+    let desk = Desk::builder(store.clone()).event_handler(Eager(broken)).start().await.unwrap();
+    desk.dispatch(note("a", "1")).await.unwrap();
+    until_state(&desk, "eager", HandlerState::Failed).await;
+    let (mended, mut inbox) = Script::telling();
+    let error = desk.add_event_handler(Eager(mended.clone())).await.map(drop).unwrap_err();
+    assert!(matches!(error, AddHandlerError::NameTaken { .. }), "{error}");
+    desk.remove_handler("eager").await.unwrap();
+    desk.add_event_handler(Eager(mended)).await.unwrap();
+    assert_eq!(inbox.texts(1).await, ["1"]);
+    desk.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_handler_removes_itself() {
     let store = MemoryStore::new();
     let later = DeskLater::default();
