@@ -18,10 +18,13 @@ pub enum Notes {
 }
 
 fn check(texts: impl IntoIterator<Item = String>) -> Result<(), OnPurpose> {
-    match texts.into_iter().any(|text| text.starts_with("fail")) {
-        true => Err(OnPurpose),
-        false => Ok(()),
+    for text in texts {
+        assert!(!text.starts_with("explode"), "on purpose");
+        if text.starts_with("fail") {
+            return Err(OnPurpose);
+        }
     }
+    Ok(())
 }
 
 /// What a command would be caused by that is dispatched at each batch.
@@ -91,27 +94,63 @@ fn batches<'a>(heard: &'a [Heard], handler: &str) -> Vec<(&'a str, &'a str)> {
         .collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn events_that_wait_behind_a_parked_one_are_not_told_of_as_handled() {
+/// Has these handlers meet what was noted before, two events at a time.
+async fn handle_past(
+    name: &str,
+    store: &MemoryStore,
+    notes: &[(&str, &str)],
+    (shelves, index): (&Shelves, &Index),
+) -> Vec<Heard> {
     listen();
-    let store = MemoryStore::new();
-    let past = Archive::builder(store.clone()).name("archive").propagator(TestPropagator);
-    let past = past.start().await.unwrap();
-    for (book, what) in [("x", "fail"), ("y", "1"), ("x", "2"), ("y", "3")] {
+    let builder = || Archive::builder(store.clone()).name(name).propagator(TestPropagator);
+    let past = builder().start().await.unwrap();
+    for (book, what) in notes {
         past.dispatch(note(book, what)).await.unwrap();
     }
     past.shutdown().await;
-    let (shelves, index) = (Shelves::default(), Index::default());
-    let archive = Archive::builder(store.clone()).name("archive").propagator(TestPropagator);
-    let archive = archive.config(Config::new().tail_page(2));
-    let archive = archive.event_handler(shelves.clone()).projection(index.clone()).start().await.unwrap();
+    let archive = builder().config(Config::new().tail_page(2)).event_handler(shelves.clone());
+    let archive = archive.projection(index.clone()).start().await.unwrap();
     settle(&archive).await;
     archive.shutdown().await;
-    let (heard, stored) = (heard_of("archive"), events_of(&store, "books.Noted").await);
+    heard_of(name)
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_wait_behind_a_parked_one_are_not_told_of_as_handled() {
+    let (store, shelves, index) = (MemoryStore::new(), Shelves::default(), Index::default());
+    let notes = [("x", "fail"), ("y", "1"), ("x", "2"), ("y", "3")];
+    let heard = handle_past("archive", &store, &notes, (&shelves, &index)).await;
+    let stored = events_of(&store, "books.Noted").await;
     for (handler, causes) in [("shelves", &shelves.0), ("index", &index.0)] {
         assert_eq!(batches(&heard, handler), [("2", "1"), ("1", "4")], "{handler}");
         let of_last = heard.iter().rfind(|heard| heard.is_span_of("handle_batch", "cqrs.handler", handler));
         assert_eq!(of_last.unwrap().links, [stored[3].metadata.trace_context().unwrap()], "{handler}");
         assert_eq!(causes.last(), stored[3].event_id.into(), "{handler}");
     }
+}
+
+async fn check_batch_that_fails(what: &str, error_type: &str) {
+    let (name, handlers) = (format!("batches that {what}"), (&Shelves::default(), &Index::default()));
+    let notes = [("x", "1"), ("y", "2"), ("z", what), ("u", "3")];
+    let heard = handle_past(&name, &MemoryStore::new(), &notes, handlers).await;
+    let failed = (Some(error_type), Some("ERROR"));
+    for handler in ["shelves", "index"] {
+        let spans = heard.iter().filter(|heard| heard.is_span_of("handle_batch", "cqrs.handler", handler));
+        let of_two = spans.filter(|span| span.value("messaging.batch.message_count") == Some("2"));
+        let ends: Vec<_> =
+            of_two.map(|span| (span.value("error.type"), span.value("otel.status_code"))).collect();
+        assert_eq!(ends, [(None, None), failed], "{handler}");
+        let consumed = "monotonic_counter.messaging.client.consumed.messages";
+        let metrics = heard.iter().filter(|heard| heard.value("cqrs.handler") == Some(handler));
+        let of_two = metrics.filter(|metric| metric.value(consumed) == Some("2"));
+        let ends: Vec<_> = of_two.map(|metric| metric.value("error.type")).collect();
+        assert_eq!(ends, [None, Some(error_type)], "{handler}");
+    }
+}
+
+/// T-312
+#[tokio::test(start_paused = true)]
+async fn t_312_a_batch_tells_how_many_events_there_are_and_why_it_failed() {
+    check_batch_that_fails("fail", "failed").await;
+    check_batch_that_fails("explode", "panicked").await;
 }

@@ -19,6 +19,7 @@ mod names;
 #[path = "../support/program.rs"]
 mod program;
 mod recorder;
+mod steps;
 mod story;
 mod table;
 mod traces;

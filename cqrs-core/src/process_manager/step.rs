@@ -177,22 +177,22 @@ impl Caller<'_> {
         let mut state = instance.state.clone();
         let mut process = self.process(id, occasion);
         let ambient = self.ambient_of(&process.cause);
-        let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
-        let called = async {
+        let stepped = async {
+            let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
             match panics::catch_async(called).await {
-                Ok(called) => called.map_err(ProcessError::Failed),
-                Err(panic) => Err(ProcessError::Panicked(panic)),
+                Ok(called) => called.map_err(ProcessError::Failed)?,
+                Err(panic) => return Err(ProcessError::Panicked(panic)),
             }
+            if let Some(Unsendable { command, source }) = process.wanted.fault.take() {
+                return Err(ProcessError::Unsendable { command, source });
+            }
+            // What cannot be written down must not be sent.
+            serde_json::to_writer(std::io::sink(), &state).map_err(ProcessError::Unwritable)
         };
         let span = telemetry::process_manager::span(self, id, occasion);
-        telemetry::process_manager::observe(self, &span, called).await?;
-        let Process { mut cause, mut wanted, .. } = process;
+        telemetry::process_manager::observe(self, &span, stepped).await?;
+        let Process { mut cause, wanted, .. } = process;
         self.propagation.stamp(&span, &mut cause.metadata);
-        if let Some(Unsendable { command, source }) = wanted.fault.take() {
-            return Err(ProcessError::Unsendable { command, source });
-        }
-        // What cannot be written down must not be sent.
-        serde_json::to_writer(std::io::sink(), &state).map_err(ProcessError::Unwritable)?;
         instance.state = state;
         Ok(self.keep(id, instance, occasion, &cause, wanted))
     }

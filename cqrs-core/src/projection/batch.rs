@@ -14,7 +14,7 @@ use crate::projection::made::Made;
 use crate::projection::projecting::{Projecting, Trouble};
 use crate::projection::{Projected, Projection, RowTransaction};
 use crate::store::{HandlerCommit, RecordedEvent};
-use crate::telemetry;
+use crate::telemetry::{self, ErrorType as _};
 
 /// How many events are projected in one transaction: it is made smaller when that takes too long.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +149,7 @@ impl<P: Projection> Projecting<P> {
                     return Ok(());
                 }
                 Err(Trouble::Fenced) => return Err(End::Yielded),
-                Err(Trouble::Event) => break,
+                Err(Trouble::Event(_)) => break,
                 Err(Trouble::Rows(error)) => {
                     has_waited = true;
                     self.wait(runner, &error, &mut backoff, tenure).await?;
@@ -242,7 +242,7 @@ impl<P: Projection> Projecting<P> {
                     "a batch failed, its events are projected one by one"
                 );
                 transaction.roll_back().await.map_err(Trouble::Rows)?;
-                return Err(Trouble::Event);
+                return Err(Trouble::Event(error.error_type()));
             }
         }
         let position = done.position;

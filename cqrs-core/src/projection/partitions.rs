@@ -45,7 +45,7 @@ impl<P: Projection> Projecting<P> {
             match trouble {
                 Trouble::Fenced => return Err(End::Yielded),
                 Trouble::Rows(error) => unreachable = Some(error),
-                Trouble::Event => {}
+                Trouble::Event(_) => {}
             }
         }
         if let Some(error) = unreachable {

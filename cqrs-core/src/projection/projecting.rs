@@ -15,6 +15,7 @@ use crate::projection::generation::active;
 use crate::projection::made::Made;
 use crate::projection::{Claim, Generation, Projection, RowError, RowPlace, RowStore, RowTransaction};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError};
+use crate::telemetry::ErrorType as _;
 
 /// Has a projection make the rows of one generation.
 pub(crate) struct Projecting<P> {
@@ -43,8 +44,8 @@ pub(crate) struct At {
 
 /// Why the rows of some events were not written.
 pub(crate) enum Trouble {
-    /// One of the events cannot be projected.
-    Event,
+    /// One of the events cannot be projected, for this kind of reason.
+    Event(&'static str),
     /// The rows cannot be reached.
     Rows(StoreError),
     /// The rows belong to somebody else.
@@ -55,7 +56,7 @@ impl From<RowError> for Trouble {
     fn from(error: RowError) -> Self {
         match error {
             RowError::Fenced { .. } | RowError::Behind { .. } => Self::Fenced,
-            RowError::Refused(_) => Self::Event,
+            RowError::Refused(_) => Self::Event(error.error_type()),
             RowError::Store(error) => Self::Rows(error),
         }
     }

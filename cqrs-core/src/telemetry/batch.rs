@@ -44,7 +44,7 @@ fn span(runner: &HandlerRunner, events: &[&RecordedEvent]) -> Span {
 impl ErrorType for Trouble {
     fn error_type(&self) -> &'static str {
         match self {
-            Self::Event => "failed",
+            Self::Event(error_type) => error_type,
             Self::Rows(error) => error.error_type(),
             Self::Fenced => "fenced",
         }
