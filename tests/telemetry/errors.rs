@@ -5,18 +5,19 @@ use cqrs::telemetry::METRICS;
 use cqrs::testing::settle;
 
 use crate::domain::{library, note};
-use crate::recorder::{Heard, heard_of, until_heard};
+use crate::recorder::{Heard, all_heard, heard_of, until_heard};
 
 fn dispatches(heard: &[Heard]) -> Vec<(Option<&str>, Option<&str>)> {
     let dispatches = heard.iter().filter(|heard| heard.is_span && heard.name == "dispatch");
     dispatches.map(|span| (span.value("error.type"), span.value("otel.status_code"))).collect()
 }
 
+/// T-401
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_no_failure_of_the_span_and_a_panic_is() {
     let library = library("refusals", MemoryStore::new()).start().await.unwrap();
     for what in ["well", "refuse", "panic"] {
-        let _ = library.dispatch(note("b-1", what)).await;
+        let _ = library.dispatch(note("refusals", what)).await;
     }
     library.shutdown().await;
     let heard = heard_of("refusals");
@@ -26,6 +27,37 @@ async fn a_refusal_is_no_failure_of_the_span_and_a_panic_is() {
         heard.iter().filter(|heard| heard.value("cqrs.command") == Some("Note") && heard.target == METRICS);
     let told: Vec<_> = sent.map(|metric| metric.value("error.type")).collect();
     assert_eq!(told, [None, Some("rejected"), Some("panicked")]);
+
+    let heard = all_heard();
+    let of_stream = |heard: &&Heard| heard.is_span_of("execute", "cqrs.stream_id", "book-refusals");
+    let executed: Vec<_> = heard
+        .iter()
+        .filter(of_stream)
+        .map(|span| ["cqrs.aggregate", "cqrs.command", "error.type"].map(|field| span.value(field)))
+        .collect();
+    let execute = |error_type| [Some("Book"), Some("Note"), error_type];
+    assert_eq!(executed, [None, Some("rejected"), Some("panicked")].map(execute));
+}
+
+/// T-402
+#[tokio::test(start_paused = true)]
+async fn a_state_that_is_read_tells_of_how_many_events() {
+    let store = MemoryStore::new();
+    for _ in 0..3 {
+        let library = library("loading", store.clone()).start().await.unwrap();
+        library.dispatch(note("b-1", "well")).await.unwrap();
+        library.dispatch(note("b-1", "in memory by now")).await.unwrap();
+        library.shutdown().await;
+    }
+    let heard = heard_of("loading");
+    let loads: Vec<_> = heard
+        .iter()
+        .filter(|heard| heard.value("histogram.cqrs.aggregate.load.duration").is_some())
+        .map(|load| {
+            ["cqrs.aggregate", "histogram.cqrs.aggregate.load.events"].map(|field| load.value(field).unwrap())
+        })
+        .collect();
+    assert_eq!(loads, [["Book", "0"], ["Book", "2"], ["Book", "4"]]);
 }
 
 /// T-405

@@ -9,6 +9,9 @@ mod collector;
 mod domain;
 mod errors;
 mod export;
+#[expect(dead_code, reason = "other tests need more of it")]
+#[path = "../it/applications/faulty_store.rs"]
+mod faulty_store;
 mod fields;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../it/support/gate.rs"]
@@ -16,6 +19,7 @@ mod gate;
 mod lag;
 mod links;
 mod names;
+mod operations;
 #[path = "../support/program.rs"]
 mod program;
 mod recorder;
