@@ -19,9 +19,9 @@ use super::domain::*;
 
 /// What each account has, and how many events made it: written together with them.
 #[derive(Clone)]
-struct Inline {
-    rows: PostgresRows,
-    faults: Faults,
+pub struct Inline {
+    pub rows: PostgresRows,
+    pub faults: Faults,
 }
 
 /// The amount at which the database falls asleep.
@@ -118,12 +118,12 @@ impl InlineCents {
     }
 }
 
-fn inline(rows: &PostgresRows) -> Inline {
+pub fn inline(rows: &PostgresRows) -> Inline {
     Inline { rows: rows.clone(), faults: Faults::default() }
 }
 
 /// That the rows are what the log makes of them.
-async fn check(store: &PostgresStore, rows: &PostgresRows) {
+pub async fn check(store: &PostgresStore, rows: &PostgresRows) {
     let events = store.read_log(0, &EventFilter::all(), usize::MAX).await.unwrap().events;
     let mut expected: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut positions = Vec::new();
@@ -169,6 +169,14 @@ fn payment(account: &str, amount: u64) -> Append {
     };
     let stream = StreamId::new(format!("account-{account}")).unwrap();
     Append::to_stream(CommandId::new(), stream, ExpectedVersion::Any, vec![event])
+}
+
+/// A proxy in front of the server, and a store that reaches its schema by way of it.
+async fn by_proxy(schema: &TestSchema) -> (Proxy, PostgresStore) {
+    let proxy = Proxy::start(schema.url()).await.unwrap();
+    let config = PostgresConfig::new(proxy.url_of(schema.url()).unwrap()).schema(schema.name());
+    let store = PostgresStore::connect(config).await.unwrap();
+    (proxy, store)
 }
 
 fn refusal<E: std::fmt::Debug>(error: DispatchError<E>) -> InlineError {
@@ -311,10 +319,7 @@ async fn a_repeated_command_is_projected_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_breaks_at_the_commit_repeats_nothing() {
     let schema = schema().await;
-    let direct = store(&schema).await;
-    let proxy = Proxy::start(schema.url()).await.unwrap();
-    let config = PostgresConfig::new(proxy.url_of(schema.url()).unwrap()).schema(schema.name());
-    let store = PostgresStore::connect(config).await.unwrap();
+    let (direct, (proxy, store)) = (store(&schema).await, by_proxy(&schema).await);
     let rows = PostgresRows::beside(&direct);
     let till = till(&store, inline(&rows)).await;
     in_time(till.dispatch(pay("a", 1)).no_timeout()).await.unwrap();
@@ -342,10 +347,7 @@ async fn a_connection_that_breaks_at_the_commit_repeats_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_lost_leave_no_event_without_rows() {
     let schema = schema().await;
-    let direct = store(&schema).await;
-    let proxy = Proxy::start(schema.url()).await.unwrap();
-    let config = PostgresConfig::new(proxy.url_of(schema.url()).unwrap()).schema(schema.name());
-    let store = PostgresStore::connect(config).await.unwrap();
+    let (direct, (proxy, store)) = (store(&schema).await, by_proxy(&schema).await);
     let rows = PostgresRows::beside(&direct);
     let till = till(&store, inline(&rows)).await;
     in_time(till.dispatch(pay("0", 1)).no_timeout()).await.unwrap();
