@@ -5,6 +5,7 @@ mod crash_points;
 mod domain;
 mod faults;
 mod inline;
+mod killed;
 mod partitions;
 mod rebuild;
 mod versions;
