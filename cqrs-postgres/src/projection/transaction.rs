@@ -63,7 +63,7 @@ impl PostgresRowTransaction {
     /// Keeps appends from writing to the rows until the transaction ends; tells up to where they are made.
     pub(super) async fn lock(&mut self) -> Result<u64, RowError> {
         let place = &self.place;
-        let lock = sqlx::query(self.rows.sql(LOCK)).bind(&*place.projection).bind(number(place.generation));
+        let lock = self.rows.query(LOCK).bind(&*place.projection).bind(number(place.generation));
         let lock = lock.bind(signed(place.epoch)).fetch_optional(&mut *self.transaction).await;
         match lock.map_err(store_error)? {
             Some(row) => Ok(unsigned(row.try_get(0).map_err(store_error)?)),
