@@ -116,7 +116,7 @@ pub async fn e_038_only_a_wrong_version_is_a_conflict(store: Arc<dyn Store>) {
     assert!(!nothing.expect_err("the position is empty").is_conflict());
 }
 
-/// An append without events is as good as any other, and begins no stream.
+/// L-018: an append without events is as good as any other, and begins no stream.
 pub async fn t_216_no_events_are_no_failure(store: Arc<dyn Store>) {
     let account = stream("account-1");
     let onto_nothing = store.try_write(&account, ExpectedVersion::Any, Vec::new()).await;

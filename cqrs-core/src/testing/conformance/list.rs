@@ -321,6 +321,15 @@ macro_rules! row_conformance {
                 rows_go_on_when_the_time_has_passed
                 rows_stand_still_for_the_owner_of_the_next_ones_only
             }
+            row_alone {
+                one_alone_finds_how_far_the_rows_are_made
+                the_second_one_alone_comes_after_the_first
+                those_alone_lose_no_write_of_each_other
+                only_the_owner_is_alone
+                t_429_of_one_alone_and_its_follower_both_agree
+                of_one_alone_and_an_activation_one_wins
+                of_one_alone_and_rows_that_stand_still_both_agree
+            }
             row_projections {
                 t_428_projections_do_not_mix
                 projections_are_built_side_by_side
@@ -385,6 +394,7 @@ mod tests {
             include_str!("isolation.rs"),
             include_str!("records.rs"),
             include_str!("generations.rs"),
+            include_str!("row_alone.rs"),
             include_str!("row_owners.rs"),
             include_str!("row_transactions.rs"),
             include_str!("activation.rs"),
@@ -395,7 +405,7 @@ mod tests {
                 let Some(rest) = line.strip_prefix("pub async fn ") else {
                     continue;
                 };
-                let name = rest.split('(').next().unwrap();
+                let name = rest.split(['(', '<']).next().unwrap();
                 assert!(list.lines().any(|line| line.trim() == name), "case {name} is not listed");
             }
         }

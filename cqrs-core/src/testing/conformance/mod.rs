@@ -59,6 +59,7 @@ pub mod multi_stream;
 pub mod read_log;
 pub mod read_stream;
 pub mod records;
+pub mod row_alone;
 pub mod row_owners;
 pub mod row_projections;
 pub mod row_transactions;
