@@ -25,6 +25,8 @@ pub enum Glitch {
     Forgotten,
     /// It is refused when it is to be committed.
     Refused,
+    /// It is not committed, since somebody else has become the owner.
+    Fenced,
     /// It cannot be undone, since the connection is gone.
     UndoLost,
     /// Nothing.
@@ -54,6 +56,7 @@ impl<R> Flaky<R> {
 
 pub struct FlakyTransaction<T> {
     inner: T,
+    place: RowPlace,
     glitch: Glitch,
     commits: Arc<Mutex<Vec<Option<u64>>>>,
 }
@@ -80,7 +83,7 @@ impl<R: RowStore> RowStore for Flaky<R> {
 
     async fn make(&self, place: &RowPlace) -> Result<Self::Transaction, RowError> {
         let (inner, commits) = (self.inner.make(place).await?, Arc::clone(&self.commits));
-        Ok(FlakyTransaction { inner, glitch: Glitch::None, commits })
+        Ok(FlakyTransaction { inner, place: place.clone(), glitch: Glitch::None, commits })
     }
 
     async fn begin(&self, place: &RowPlace) -> Result<Self::Transaction, RowError> {
@@ -89,7 +92,7 @@ impl<R: RowStore> RowStore for Flaky<R> {
             return Err(unplugged().into());
         }
         let (inner, commits) = (self.inner.begin(place).await?, Arc::clone(&self.commits));
-        Ok(FlakyTransaction { inner, glitch, commits })
+        Ok(FlakyTransaction { inner, place: place.clone(), glitch, commits })
     }
 
     async fn activate(&self, place: &RowPlace, from: u64, to: u64) -> Result<(), RowError> {
@@ -121,6 +124,7 @@ impl<T: RowTransaction> RowTransaction for FlakyTransaction<T> {
         match self.glitch {
             Glitch::Forgotten => return Ok(()),
             Glitch::CommitLost => return Err(unplugged().into()),
+            Glitch::Fenced => return Err(self.place.fenced()),
             Glitch::Refused => return Err(RowError::Refused(StoreError::Failed("a constraint".into()))),
             _ => {}
         }

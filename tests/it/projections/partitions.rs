@@ -8,7 +8,7 @@ use super::domain::*;
 use cqrs::application::{StartError, StartFault};
 use cqrs::handler::HandlerState;
 use cqrs::prelude::*;
-use cqrs::projection::{GenerationState, RowStore as _};
+use cqrs::projection::{GenerationState, RowPlace, RowStore as _};
 use cqrs::testing::TestClock;
 
 /// Notebooks that are rebuilt in so many partitions.
@@ -222,6 +222,39 @@ async fn events_behind_a_parked_one_are_left_out_of_later_stretches() {
     until(async || (book(&rows, "7").len() == 300).then_some(())).await;
     check(&rows, &store).await;
     second.shutdown().await;
+}
+
+/// Readers are given no rows of which some are further than the position says, though that is as far as those that they
+/// see.
+#[tokio::test(start_paused = true)]
+async fn rows_of_which_some_are_ahead_are_not_given_to_readers() {
+    let (store, rows) = (MemoryStore::new(), Books::new());
+    let divided = Divided::<4>(Notebooks::on(&rows));
+    let builder = Desk::builder(store.clone()).config(Config::new().tail_page(150));
+    let desk = builder.projection(divided.clone()).start().await.unwrap();
+    ten_books(&store, 1..=10).await;
+    until_caught_up(&desk, "notebooks").await;
+    let handler = desk.handler("notebooks").unwrap();
+    handler.pause().await.unwrap();
+    until_state(&desk, "notebooks", HandlerState::Paused).await;
+    ten_books(&store, 11..=310).await;
+    until(async || (status(&desk, "notebooks").await.lag == 300).then_some(())).await;
+    // One stretch, and of the second one all but a partition; with that the tenure ends.
+    let glitches = [[Glitch::None; 8].as_slice(), &[Glitch::Fenced]].concat();
+    divided.0.rows.then(glitches);
+    rebuild::<4>(&desk).await;
+    assert_eq!(divided.0.rows.unmoved(), 4 + 3);
+    let generations = rows.generations("notebooks").await.unwrap();
+    let [old, new] = generations.as_slice() else { panic!("{generations:?}") };
+    assert_eq!((old.position, new.state), (10, GenerationState::Active));
+    let place = RowPlace { projection: "notebooks".into(), generation: new.number, epoch: u64::MAX };
+    assert!(rows.claim(&place).await.unwrap().records.is_empty(), "no event is ahead");
+    let mut expected = BTreeMap::<String, Vec<String>>::new();
+    for number in 1..=new.position {
+        expected.entry((number % 10).to_string()).or_default().push(number.to_string());
+    }
+    assert_eq!(*rows.snapshot(), expected);
+    desk.shutdown().await;
 }
 
 /// G7: whatever happens to a partition's transaction, and whether anybody hears of it, each event takes effect once.
