@@ -183,6 +183,7 @@ async fn t_446_several_are_scheduled_all_or_none_and_survive_a_restart() {
     }
 }
 
+// L-037
 #[tokio::test]
 async fn a_recurring_command_comes_whenever_its_pattern_fits() {
     let site = Site::new().await;
@@ -201,6 +202,7 @@ async fn a_recurring_command_comes_whenever_its_pattern_fits() {
     assert_eq!(site.rings("a").await, 6);
 }
 
+// L-037
 #[tokio::test]
 async fn t_447_t_449_a_command_that_is_refused_is_set_aside_and_others_come() {
     let site = Site::new().await;
@@ -224,6 +226,7 @@ async fn t_447_t_449_a_command_that_is_refused_is_set_aside_and_others_come() {
     retried.await.expect("it is carried out");
 }
 
+// L-037
 #[tokio::test]
 async fn t_450_of_two_nodes_one_carries_it_out() {
     let site = Site::new().await;

@@ -133,4 +133,19 @@ mod tests {
         let back: Metadata = serde_json::from_str("{}").unwrap();
         assert!(back.is_empty());
     }
+
+    #[test]
+    fn e_102_what_caused_the_command_is_known_also_behind_json() {
+        let cause = CausationId::from(Uuid::from_u128(7));
+        let mut metadata: Metadata = [("actor", "u-1")].into_iter().collect();
+        assert_eq!(metadata.command_causation_id(), None);
+        metadata.set_command_causation_id(cause);
+        assert_eq!(metadata.command_causation_id(), Some(cause));
+        let back: Metadata = serde_json::from_slice(&serde_json::to_vec(&metadata).unwrap()).unwrap();
+        assert_eq!((back.command_causation_id(), &back), (Some(cause), &metadata));
+        for strange in [Value::Null, 7.into(), "no id".into()] {
+            metadata.insert(COMMAND_CAUSATION, strange);
+            assert_eq!(metadata.command_causation_id(), None);
+        }
+    }
 }

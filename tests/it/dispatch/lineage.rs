@@ -18,7 +18,7 @@ fn drawn(tree: &LineageTree) -> Vec<(u64, Option<usize>, usize)> {
     tree.nodes().iter().map(|node| (node.event.position, node.cause, node.depth)).collect()
 }
 
-/// A command that a handler sends on, three times; a lineage of another command beside it.
+/// E-104: a command that a handler sends on, three times; a lineage of another command beside it.
 #[tokio::test]
 async fn ev_94_a_command_leads_to_all_events_that_handlers_made_of_it() {
     let store = MemoryStore::new();

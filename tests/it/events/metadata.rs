@@ -25,7 +25,7 @@ async fn t_036_metadata_is_stored_with_each_event() {
     tallies.shutdown().await;
 }
 
-// E-072: metadata and the envelope are two spaces.
+// E-072, L-028: metadata and the envelope are two spaces.
 #[tokio::test]
 async fn e_072_metadata_never_stands_in_for_the_envelope() {
     let store = MemoryStore::new();

@@ -1,6 +1,7 @@
 //! Events: the registry, old payloads made new, and what comes with an event.
 
 pub mod domain;
+mod json;
 mod metadata;
 mod registry;
 mod undecodable;

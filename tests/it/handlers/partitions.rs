@@ -407,6 +407,46 @@ async fn t_325_a_panic_in_telling_the_key_does_not_lose_the_event() {
     desk.shutdown().await;
 }
 
+#[derive(Clone, Default)]
+struct Weighing(Arc<AtomicUsize>);
+
+impl EventHandler for Weighing {
+    const NAME: &'static str = "divided";
+    const START_FROM: StartFrom = StartFrom::Origin;
+    const PARTITIONS: u16 = 16;
+    type Event = Noted;
+    type State = ();
+    type Error = Broken;
+
+    async fn handle(&self, _: Noted, _: &mut (), _: &EventContext) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    fn partition_by(&self, event: &Noted, _context: &EventContext) -> String {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        event.book.clone()
+    }
+}
+
+/// L-027: behind the tail and at it, however many partitions there are.
+#[tokio::test]
+async fn the_key_of_an_event_is_found_out_once() {
+    let (store, weighing) = (MemoryStore::new(), Weighing::default());
+    let start = async || Desk::builder(store.clone()).event_handler(weighing.clone()).start().await.unwrap();
+    let desk = start().await;
+    note_all(&desk, 0..3).await;
+    until_caught_up(&desk, "divided").await;
+    assert_eq!(weighing.0.load(Ordering::SeqCst), 3 * BOOKS);
+    desk.shutdown().await;
+    let writer = Desk::builder(store.clone()).start().await.unwrap();
+    note_all(&writer, 3..6).await;
+    writer.shutdown().await;
+    let desk = start().await;
+    until_caught_up(&desk, "divided").await;
+    assert_eq!(weighing.0.load(Ordering::SeqCst), 6 * BOOKS);
+    desk.shutdown().await;
+}
+
 /// With a number of partitions that no macro has seen.
 struct By<const PARTITIONS: u16>(Script);
 

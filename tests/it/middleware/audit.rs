@@ -260,6 +260,43 @@ impl AuditStore for Faulty {
     }
 }
 
+/// Refuses whatever comes to it.
+struct Closed;
+
+impl Middleware for Closed {
+    async fn before_dispatch(&self, _context: &mut DispatchContext) -> Result<(), Halt> {
+        Err(Halt::refuse("closed today"))
+    }
+}
+
+// L-036: what came to the audit is recorded, with what became of it.
+#[tokio::test]
+async fn a_command_that_a_later_layer_refuses_is_recorded_as_halted() {
+    let store = MemoryStore::new();
+    let builder = Tills::builder(store.clone()).middleware(Audit::new(store.clone()));
+    let tills = builder.middleware(Closed).start().await.unwrap();
+    tills.dispatch(pay(5)).await.unwrap_err();
+    let records = records(&store).await;
+    let [record] = &records[..] else { panic!("{records:?}") };
+    let error = record.outcome.as_ref().unwrap().error.as_ref().unwrap();
+    assert_eq!((record.is_success(), error.kind.as_str()), (Some(false), "halted"));
+    assert!(error.text.contains("closed today"), "{error:?}");
+    assert!(sound_log(&store).await.is_empty());
+    tills.shutdown().await;
+}
+
+// L-036: and what does not come to it is not.
+#[tokio::test]
+async fn a_command_that_an_earlier_layer_refuses_is_not_recorded() {
+    let store = MemoryStore::new();
+    let builder = Tills::builder(store.clone()).middleware(Closed);
+    let tills = builder.middleware(Audit::new(store.clone())).start().await.unwrap();
+    tills.dispatch(pay(5)).await.unwrap_err();
+    assert!(records(&store).await.is_empty());
+    tills.shutdown().await;
+}
+
+// L-036
 #[tokio::test]
 async fn a_command_whose_record_cannot_be_written_is_refused() {
     let (store, faulty) = (MemoryStore::new(), Faulty::default());

@@ -1,8 +1,13 @@
 //! To which instances events lead.
 
 use super::domain::*;
+use crate::support::log::{raw, write};
+use cqrs::MemoryStore;
 use cqrs::prelude::*;
 use cqrs::process_manager::ProcessError;
+use cqrs::testing::settle;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// E-082, E-085, E-086, N-018, DEF-014
 #[tokio::test]
@@ -121,4 +126,70 @@ async fn t_357_what_cannot_be_told_is_parked_by_its_stream_and_retried() {
     site.foreman().handler().retry_parked("job-a").await.unwrap();
     until(async || (site.done("a").await.len() == 2).then_some(())).await;
     assert_eq!(site.done("a").await, ["first", "second"]);
+}
+
+/// Knows how many words its job was told since it is there.
+#[derive(Default, Serialize, Deserialize, Clone, Debug)]
+pub struct Newcomer {
+    words: usize,
+}
+
+#[process_manager(name = "newcomer", interested_in = [Told], start_from = current, consistency = strong)]
+impl Newcomer {
+    #[on(with = interest)]
+    fn told(&mut self, _event: &Told) {
+        self.words += 1;
+    }
+}
+
+application! {
+    /// Waits for process managers unless a command says otherwise.
+    pub struct Hires {
+        routers: [JobRouter],
+        process_managers: [Newcomer],
+        consistency: strong,
+    }
+}
+
+async fn words(hires: &Hires, job: &str) -> Option<usize> {
+    let instance = hires.process_manager("newcomer").unwrap().instance(job).await.unwrap()?;
+    Some(serde_json::from_value::<Newcomer>(instance.state).unwrap().words)
+}
+
+async fn position(hires: &Hires) -> u64 {
+    hires.process_manager("newcomer").unwrap().handler().status().await.unwrap().position
+}
+
+/// T-358
+#[tokio::test]
+async fn t_358_what_is_of_no_interest_is_passed_over_and_what_was_before_is_not_seen() {
+    let store = MemoryStore::new();
+    for job in ["a", "b"] {
+        let told = raw("jobs.Told", 1, &json!({ "job": job, "word": "start" }));
+        write(&store, &format!("job-{job}"), vec![told]).await;
+    }
+    let hires = Hires::builder(store.clone()).start().await.unwrap();
+    for word in ["none", "go", "any", "none"] {
+        soon(hires.dispatch(tell("a", word)).into_future()).await.unwrap();
+    }
+    settle(&hires).within(LIMIT).await;
+    assert_eq!((words(&hires, "a").await, words(&hires, "b").await), (Some(1), None));
+    assert_eq!(position(&hires).await, 6);
+    // None of it comes again.
+    hires.shutdown().await;
+    let hires = Hires::builder(store.clone()).start().await.unwrap();
+    hires.dispatch(tell("b", "go")).await.unwrap();
+    assert_eq!((words(&hires, "a").await, words(&hires, "b").await), (Some(1), None));
+    hires.shutdown().await;
+}
+
+/// L-019
+#[tokio::test]
+async fn a_process_manager_is_waited_for_where_the_application_says_so() {
+    let hires = Hires::builder(MemoryStore::new()).start().await.unwrap();
+    for count in 1..=20 {
+        soon(hires.dispatch(tell("a", "any")).into_future()).await.unwrap();
+        assert_eq!((position(&hires).await, words(&hires, "a").await), (count, usize::try_from(count).ok()));
+    }
+    hires.shutdown().await;
 }

@@ -53,7 +53,7 @@ async fn t_029_an_expression_and_a_function_are_identities() {
     check(ByClosure { country: country(), number: 7 }, "passport-NL/7").await;
 }
 
-// T-027, T-041: what the command says goes before what its aggregate says.
+// T-027, T-041, L-010: what the command says goes before what its aggregate says.
 #[tokio::test]
 async fn t_027_a_prefix_of_the_commands_own() {
     check(PrefixByText { id: "1".into() }, "visa-1").await;

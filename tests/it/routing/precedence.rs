@@ -116,6 +116,7 @@ macro_rules! check {
     };
 }
 
+// L-015
 #[tokio::test]
 async fn the_innermost_level_that_says_something_wins() {
     let saying = SayingApplication::builder(MemoryStore::new()).start().await.unwrap();

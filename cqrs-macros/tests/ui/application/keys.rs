@@ -1,4 +1,4 @@
-//! Unknown, missing, repeated and wrong keys.
+//! N-030: unknown, missing, repeated and wrong keys.
 
 #[path = "../bank.rs"]
 mod bank;
