@@ -45,7 +45,8 @@ pub trait RowStore: Clone + fmt::Debug + Send + Sync + 'static {
     fn begin(&self, place: &RowPlace) -> impl Future<Output = Result<Self::Transaction, RowError>> + Send;
 
     /// Begins a transaction on the rows of a claimed generation to which nobody else writes until it ends; tells up to
-    /// where they are made. Needed only where rows are written [inline](RowStore::inline) as well.
+    /// where they are made. Needed only where rows are written [inline](RowStore::inline) as well: the provided method keeps
+    /// nobody out, so that a store of rows that gives something there has one of its own.
     fn begin_alone(
         &self,
         place: &RowPlace,
