@@ -70,6 +70,10 @@ enum What {
     Projection(Options),
     /// The same when rows are made anew, and the rate of appends meanwhile.
     Rebuild(Options),
+    /// Events a second when rows are made anew by one upsert an event: in one partition, and in 8.
+    Divided(Options),
+    /// Commands a second with a projection whose rows are written with their events, behind them, and without one.
+    Inline(Options),
     /// Seconds to start 500 applications on a schema each, and the memory of an idle one.
     Tenants(Options),
     /// Transfers of money a second that a process manager finishes, 64 at a time.
@@ -148,8 +152,9 @@ impl Options {
 
 fn main() -> Result<(), BoxError> {
     use Metric::{
-        Append, CatchUp, Compile, Dispatch, DispatchHot, FlatCost, Footprint, Memory, Partitions, Projection,
-        Rebuild, Rehydrate, Strong, TailReads, Tenants, Timers, Transfers, TwoProcesses, Wal,
+        Append, CatchUp, Compile, Dispatch, DispatchHot, Divided, FlatCost, Footprint, Inline, Memory,
+        Partitions, Projection, Rebuild, Rehydrate, Strong, TailReads, Tenants, Timers, Transfers,
+        TwoProcesses, Wal,
     };
     match Cli::parse().what {
         What::All(options) => {
@@ -162,6 +167,8 @@ fn main() -> Result<(), BoxError> {
                 Memory,
                 Projection,
                 Rebuild,
+                Divided,
+                Inline,
                 Partitions,
                 Strong,
                 Transfers,
@@ -184,6 +191,8 @@ fn main() -> Result<(), BoxError> {
         What::Memory(options) => run(&[Memory], &options),
         What::Projection(options) => run(&[Projection], &options),
         What::Rebuild(options) => run(&[Rebuild], &options),
+        What::Divided(options) => run(&[Divided], &options),
+        What::Inline(options) => run(&[Inline], &options),
         What::Tenants(options) => run(&[Tenants], &options),
         What::Transfers(options) => run(&[Transfers], &options),
         What::Partitions(options) => run(&[Partitions], &options),

@@ -38,6 +38,10 @@ pub(crate) enum Metric {
     Projection,
     /// The same when the rows are made anew, and what that costs those who append meanwhile.
     Rebuild,
+    /// What 8 partitions bring to a rebuild by one upsert an event.
+    Divided,
+    /// Commands a second whose rows are written with their events.
+    Inline,
     /// How long many applications on one pool take to start, and how much memory they take.
     Tenants,
     /// Transfers of money a second that a process manager finishes.
@@ -159,6 +163,8 @@ impl Metric {
             | Self::Memory
             | Self::Projection
             | Self::Rebuild
+            | Self::Divided
+            | Self::Inline
             | Self::Transfers
             | Self::Partitions
             | Self::Strong
@@ -188,8 +194,9 @@ impl Metric {
             Self::Memory => self.each(&[256], ours),
             Self::Transfers => self.each(&[64], ours),
             Self::Timers | Self::Partitions | Self::Strong => self.each(&[1], ours),
-            Self::Projection | Self::Tenants => self.each(&[1], ours),
+            Self::Projection | Self::Divided | Self::Tenants => self.each(&[1], ours),
             Self::Rebuild => self.each(&[8], ours),
+            Self::Inline => self.each(&[1, 8, 64], ours),
             Self::Footprint | Self::Compile => Vec::new(),
         }
     }

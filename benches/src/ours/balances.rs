@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use crate::domain::{AccountOpened, MoneyDeposited};
+use crate::domain::{AccountOpened, MoneyDeposited, MoneyWithdrawn};
 use crate::point::BoxError;
 use crate::postgres::Database;
 
@@ -24,7 +24,12 @@ const MANY: &str = "insert into balances as b \
 
 /// Where rows lie: in the database of the log, on connections of their own.
 pub(super) async fn rows(database: &Database) -> Result<PostgresRows, BoxError> {
-    let pool = PgPoolOptions::new().max_connections(4).connect(database.url().as_str()).await?;
+    rows_on(database, 4).await
+}
+
+/// The same on that many connections.
+pub(super) async fn rows_on(database: &Database, connections: u32) -> Result<PostgresRows, BoxError> {
+    let pool = PgPoolOptions::new().max_connections(connections).connect(database.url().as_str()).await?;
     Ok(PostgresRows::new(pool, "views"))
 }
 
@@ -79,6 +84,50 @@ impl Batched {
             BalanceEvent::Deposited(event) => (event.account_id.clone(), amount(event)),
         });
         upsert_many(rows_of_batch.unzip(), rows).await
+    }
+}
+
+#[derive(EventSet, Clone, Debug, PartialEq)]
+pub(super) enum Movement {
+    Opened(AccountOpened),
+    Deposited(MoneyDeposited),
+    Withdrawn(MoneyWithdrawn),
+}
+
+/// Writes a row an event, of all events that there are: with them or behind them, and in so many partitions when the rows
+/// are made anew.
+pub(super) struct Each<const INLINE: bool, const PARTITIONS: u16>(pub(super) PostgresRows);
+
+impl<const INLINE: bool, const PARTITIONS: u16> Projection for Each<INLINE, PARTITIONS> {
+    const NAME: &'static str = "each";
+    const INLINE: bool = INLINE;
+    const REBUILD_PARTITIONS: u16 = PARTITIONS;
+    type Event = Movement;
+    type Rows = PostgresRows;
+    type Error = sqlx::Error;
+
+    fn rows(&self) -> &PostgresRows {
+        &self.0
+    }
+
+    async fn create(&self, rows: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(CREATE).execute(rows).await.map(drop)
+    }
+
+    async fn handle(
+        &self,
+        event: &Movement,
+        rows: &mut PgConnection,
+        _context: &ProjectionContext,
+    ) -> Result<(), sqlx::Error> {
+        let (account_id, amount) = match event {
+            Movement::Opened(event) => (&event.account_id, 0),
+            Movement::Deposited(event) => (&event.account_id, amount(event)),
+            Movement::Withdrawn(event) => {
+                (&event.account_id, -i64::try_from(event.amount).unwrap_or(i64::MAX))
+            }
+        };
+        sqlx::query(ONE).bind(account_id.clone()).bind(amount).execute(rows).await.map(drop)
     }
 }
 

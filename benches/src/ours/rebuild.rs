@@ -100,7 +100,7 @@ impl Contender for Rebuilds {
 }
 
 /// Makes the rows anew, and drops the old ones.
-async fn rebuild(balances: ProjectionHandle<'_>) -> Result<(), BoxError> {
+pub(super) async fn rebuild(balances: ProjectionHandle<'_>) -> Result<(), BoxError> {
     let rebuild = balances.rebuild().await?;
     timeout(PATIENCE, rebuild.switched()).await??;
     for kept in balances.generations().await? {

@@ -3,7 +3,9 @@
 use crate::ours::Jsonb;
 use crate::ours::append::Appends;
 use crate::ours::bank::Bank;
+use crate::ours::divided::Divided;
 use crate::ours::flat_cost::FlatCost;
+use crate::ours::inline::Inline;
 use crate::ours::memory::Memory;
 use crate::ours::partitions::Partitions;
 use crate::ours::projection::Projections;
@@ -32,6 +34,8 @@ pub(crate) async fn set_up(course: Course<'_>) -> Result<Ready, BoxError> {
         Metric::Memory => Memory::ready(course).await,
         Metric::Projection => Projections::ready(course).await,
         Metric::Rebuild => Rebuilds::ready(course).await,
+        Metric::Divided => Divided::ready(course).await,
+        Metric::Inline => Inline::ready(course).await,
         Metric::Tenants => Tenants::ready(course).await,
         Metric::Transfers => Transfers::ready(course).await,
         Metric::Partitions => Partitions::ready(course).await,

@@ -96,6 +96,11 @@ impl<T: Teller> Banking<T> {
         open_all(&teller, accounts).await?;
         Ok(Self { teller, accounts, hot: metric == Metric::DispatchHot })
     }
+
+    /// That many accounts are open; callers spread over all of them.
+    pub(crate) fn on(teller: T, accounts: usize) -> Self {
+        Self { teller, accounts, hot: false }
+    }
 }
 
 impl<T: Teller> Calls for Banking<T> {
