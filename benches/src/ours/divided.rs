@@ -46,7 +46,7 @@ impl Divided {
         let balances = bank.projection::<Each<false, PARTITIONS>>().ok_or("the projection is there")?;
         balances.at_least(self.store.head().await?, PATIENCE).await?;
         let began = Instant::now();
-        rebuild(balances).await?;
+        rebuild(&balances).await?;
         let took = began.elapsed();
         bank.shutdown().await;
         Ok(per_second(self.events, took))

@@ -68,7 +68,7 @@ impl Contender for Rebuilds {
         balances.at_least(store.head().await?, PATIENCE).await?;
         // Nobody appends.
         let began = Instant::now();
-        rebuild(balances).await?;
+        rebuild(&balances).await?;
         let alone = per_second(stored, began.elapsed());
 
         // Dispatches without a rebuild, and with rebuilds all the time.
@@ -77,7 +77,7 @@ impl Contender for Rebuilds {
         balances.at_least(store.head().await?, PATIENCE).await?;
         let busy = tokio::select! {
             busy = slice.run(&self.banking) => busy?,
-            error = rebuild_for_ever(balances) => return Err(error),
+            error = rebuild_for_ever(&balances) => return Err(error),
         };
         self.stored.fetch_add(busy.acknowledged, Ordering::Relaxed);
         if let Some(unfinished) = balances.building().await? {
@@ -100,7 +100,7 @@ impl Contender for Rebuilds {
 }
 
 /// Makes the rows anew, and drops the old ones.
-pub(super) async fn rebuild(balances: ProjectionHandle<'_>) -> Result<(), BoxError> {
+pub(super) async fn rebuild(balances: &ProjectionHandle<'_>) -> Result<(), BoxError> {
     let rebuild = balances.rebuild().await?;
     timeout(PATIENCE, rebuild.switched()).await??;
     for kept in balances.generations().await? {
@@ -112,7 +112,7 @@ pub(super) async fn rebuild(balances: ProjectionHandle<'_>) -> Result<(), BoxErr
 }
 
 /// Makes the rows anew again and again; gives what was in the way.
-async fn rebuild_for_ever(balances: ProjectionHandle<'_>) -> BoxError {
+async fn rebuild_for_ever(balances: &ProjectionHandle<'_>) -> BoxError {
     loop {
         if let Err(error) = rebuild(balances).await {
             return error;

@@ -13,9 +13,7 @@ use cqrs::store::{
     EventFilter, EventStore, ExpectedVersion, HandlerCommit, HandlerRecord, HeldLease, LeaseStore, Link,
     LogPage, RecordedEvent, StoreError, StoreIdentity, StoredState, StreamId, StreamInfo,
 };
-use tokio::sync::watch;
-
-use crate::support::gate::Gate;
+use tokio::sync::{Notify, watch};
 
 /// A method of the store that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +38,8 @@ pub enum Fault {
     Panic,
     /// It never answers.
     Hang,
-    /// It waits at the gate, and is carried out then.
-    Hold(Gate),
+    /// It waits until it is notified, and is carried out then.
+    Hold(Arc<Notify>),
 }
 
 /// An in-memory store with faults.
@@ -90,8 +88,8 @@ impl FaultyStore {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable(format!("{call:?} on purpose").into())),
             Some(Fault::Panic) => panic!("{call:?} on purpose"),
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Hold(gate)) => {
-                gate.pass().await;
+            Some(Fault::Hold(go_on)) => {
+                go_on.notified().await;
                 Ok(())
             }
         }

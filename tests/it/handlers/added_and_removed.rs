@@ -20,6 +20,7 @@ use cqrs::event::EventSchema;
 use cqrs::handler::HandlerState;
 use cqrs::prelude::*;
 use cqrs::testing::settle;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 fn careful() -> Consistency {
@@ -149,14 +150,17 @@ async fn g_005_handlers_that_are_added_while_events_are_written_miss_none() {
 async fn what_the_tail_was_reading_when_a_handler_came_is_read_again_for_it() {
     let store = FaultyStore::default();
     let desk = Desk::builder(store.clone()).event_handler(Stamps).start().await.unwrap();
-    let gate = Gate::shut();
-    store.fail(Call::ReadLog, Fault::Hold(gate.clone()), 1);
-    // The tail reads this page for those alone who want stamps.
+    // The tail has looked once.
+    settle(&desk).await;
+    until(async || (store.calls(Call::ReadLog) > 0).then_some(())).await;
+    let (go_on, before) = (Arc::new(Notify::new()), store.calls(Call::ReadLog));
+    store.fail(Call::ReadLog, Fault::Hold(Arc::clone(&go_on)), 1);
+    // It reads this page for those alone who want stamps.
     desk.dispatch(note("a", "1")).await.unwrap();
-    soon(gate.arrival()).await;
+    until(async || (store.calls(Call::ReadLog) > before).then_some(())).await;
     let (script, mut inbox) = Script::telling();
     desk.add_event_handler(Eager(script)).await.unwrap();
-    gate.open();
+    go_on.notify_one();
     assert_eq!(inbox.texts(1).await, ["1"]);
     desk.dispatch(note("a", "2")).await.unwrap();
     settle(&desk).await;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use cqrs::id::CommandId;
 use cqrs::postgres::testing::{StopMode, TestSchema, TestServer};
@@ -10,6 +10,7 @@ use cqrs::postgres::{PostgresConfig, PostgresRows, sqlx};
 use cqrs::prelude::*;
 use cqrs::store::{EventFilter, EventStore as _};
 use futures_util::future::join_all;
+use tokio::sync::mpsc;
 
 use super::domain::*;
 use super::inline::{Inline, check, inline};
@@ -29,7 +30,7 @@ const HELD: u64 = 13;
 /// A process of its own that dispatches commands, told by `part`.
 struct ChildProcess {
     process: Child,
-    output: BufReader<ChildStdout>,
+    told: mpsc::Receiver<String>,
     part: String,
 }
 
@@ -41,18 +42,19 @@ impl ChildProcess {
         command.env(URL, schema.url()).env(SCHEMA, schema.name());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
-        Self { process, output, part: part.to_owned() }
+        let (tell, told) = mpsc::channel(100);
+        // Ends with the child, or with its parent's interest.
+        std::thread::spawn(move || {
+            let lines = output.lines().map_while(Result::ok);
+            let mut told = lines.filter_map(|line| line.strip_prefix(TELLS).map(str::to_owned));
+            while told.next().is_some_and(|line| tell.blocking_send(line).is_ok()) {}
+        });
+        Self { process, told, part: part.to_owned() }
     }
 
     /// What the child tells next.
-    async fn hear(self) -> (Self, String) {
-        let mut child = self;
-        let read = move || {
-            let mut lines = (&mut child.output).lines().map(Result::unwrap);
-            let told = lines.find_map(|line| line.strip_prefix(TELLS).map(str::to_owned));
-            (child, told.expect("the child goes on"))
-        };
-        in_time(tokio::task::spawn_blocking(read)).await.unwrap()
+    async fn hear(&mut self) -> String {
+        in_time(self.told.recv()).await.expect("the child goes on")
     }
 
     /// Kills it, and waits until the server has noticed.
@@ -66,6 +68,13 @@ impl ChildProcess {
             (left.fetch_one(&mut watcher).await.ok() == Some(0_i64)).then_some(())
         };
         until(&mut left).await;
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -128,8 +137,7 @@ async fn g_007_a_process_that_is_killed_leaves_the_rows_of_the_log() {
         let mut child = ChildProcess::start(&part, &schema);
         let mut answered = [None; AT_ONCE];
         for _ in 0..5 + 7 * round {
-            let told;
-            (child, told) = child.hear().await;
+            let told = child.hear().await;
             let (of, number) = told.split_once(' ').unwrap();
             answered[of.parse::<usize>().unwrap()] = Some(number.parse::<usize>().unwrap());
         }
@@ -161,8 +169,8 @@ async fn g_007_a_process_that_is_killed_leaves_the_rows_of_the_log() {
 async fn g_007_a_process_that_is_killed_while_it_projects_leaves_nothing_of_the_command() {
     let schema = schema().await;
     let (store, rows) = begun(&schema).await;
-    let (child, told) = ChildProcess::start("held", &schema).hear().await;
-    assert_eq!(told, "held");
+    let mut child = ChildProcess::start("held", &schema);
+    assert_eq!(child.hear().await, "held");
     child.kill(&schema).await;
     assert_eq!(store.outcome(id("held", 0, 0)).await.unwrap(), None);
     assert_eq!(account(&rows, "held").await, None);
