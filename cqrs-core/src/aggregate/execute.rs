@@ -22,10 +22,12 @@ impl<A: Aggregate> AggregateRuntime<A> {
         if !order.is_keyed {
             return self.execute(stream_id, loaded, order, reply).await;
         }
-        if let Some(first) = self.first_outcome(stream_id, order).await? {
-            return self.repeated(stream_id, order.command_id, first).await;
+        if order.may_be_repetition {
+            if let Some(first) = self.first_outcome(stream_id, order).await? {
+                return self.repeated(stream_id, order.command_id, first).await;
+            }
+            order.progress.nothing_stored();
         }
-        order.progress.nothing_stored();
         let outcome = self.execute(stream_id, loaded, order, reply).await;
         let refused = matches!(
             outcome,

@@ -26,8 +26,10 @@ pub(crate) struct Order<A: Aggregate> {
     pub(crate) run: Run<A>,
     pub(crate) command_id: CommandId,
     pub(crate) append_id: CommandId,
-    /// Whether the caller chose the append's id, so that it may have been used before.
+    /// Whether the caller chose the append's id, under which the outcome is kept whatever it is.
     pub(crate) is_keyed: bool,
+    /// Whether that id may have been used before.
+    pub(crate) may_be_repetition: bool,
     pub(crate) correlation_id: CorrelationId,
     pub(crate) causation_id: Option<CausationId>,
     pub(crate) metadata: Metadata,
@@ -73,6 +75,7 @@ impl<A: Aggregate> Job<A> {
             command_id: context.command_id,
             append_id: context.append_id,
             is_keyed: context.is_keyed,
+            may_be_repetition: context.may_be_repetition,
             correlation_id: context.correlation_id,
             causation_id: context.causation_id,
             metadata: context.metadata.clone(),
@@ -103,8 +106,8 @@ const OPEN: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Progress {
-    pub(crate) fn new(is_keyed: bool) -> (Self, Watched) {
-        let state = Arc::new(AtomicU8::new(if is_keyed { OPEN } else { DECIDING }));
+    pub(crate) fn new(may_be_repetition: bool) -> (Self, Watched) {
+        let state = Arc::new(AtomicU8::new(if may_be_repetition { OPEN } else { DECIDING }));
         (Self(Arc::clone(&state)), Watched(state))
     }
 

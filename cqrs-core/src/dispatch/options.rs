@@ -111,6 +111,8 @@ pub(crate) struct CallOptions {
     pub(crate) causation_id: Option<CausationId>,
     pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) command_id: Option<CommandId>,
+    /// Nobody can have used the command's id before.
+    pub(crate) is_new: bool,
     pub(crate) idempotency_key: Option<CommandId>,
 }
 

@@ -106,12 +106,14 @@ fn context(
     let command_id = call.command_id.unwrap_or_else(CommandId::new);
     let inherited = ambient.map(|ambient| ambient.correlation_id);
     let causation_id = call.causation_id.or_else(|| ambient.map(|ambient| ambient.causation_id));
+    let is_keyed = call.idempotency_key.is_some() || call.command_id.is_some();
     DispatchContext {
         application: Arc::clone(&core.name),
         command,
         command_id,
         append_id: call.idempotency_key.unwrap_or(command_id),
-        is_keyed: call.idempotency_key.is_some() || call.command_id.is_some(),
+        is_keyed,
+        may_be_repetition: is_keyed && !call.is_new,
         correlation_id: call.correlation_id.or(inherited).unwrap_or_else(CorrelationId::new),
         causation_id,
         metadata: call.metadata,
@@ -148,7 +150,7 @@ async fn carry_out<A: Aggregate>(
 /// Validates the command, finds its aggregate and has it executed there.
 async fn execute<A: Aggregate>(core: &Arc<Core>, context: &DispatchContext, run: Run<A>) -> Outcome<A> {
     let stream_id = check(context)?;
-    let (progress, watched) = Progress::new(context.is_keyed);
+    let (progress, watched) = Progress::new(context.may_be_repetition);
     let (job, reply) = Job::new(context, run, progress);
     let runtime = core.aggregates.of::<A>();
     let submitted = async {
@@ -174,7 +176,7 @@ fn timeout<E>(context: &DispatchContext, outcome: TimeoutOutcome) -> DispatchErr
 
 /// What is known of a command before the store was asked whether it was carried out earlier.
 fn before_asking(context: &DispatchContext) -> TimeoutOutcome {
-    if context.is_keyed { TimeoutOutcome::Unknown } else { TimeoutOutcome::DidNotRun }
+    if context.may_be_repetition { TimeoutOutcome::Unknown } else { TimeoutOutcome::DidNotRun }
 }
 
 /// Validates the command and finds the stream of its aggregate.

@@ -19,6 +19,7 @@ pub struct DispatchContext {
     pub(crate) command_id: CommandId,
     pub(crate) append_id: CommandId,
     pub(crate) is_keyed: bool,
+    pub(crate) may_be_repetition: bool,
     pub(crate) correlation_id: CorrelationId,
     pub(crate) causation_id: Option<CausationId>,
     pub(crate) metadata: Metadata,

@@ -75,6 +75,9 @@ pub(crate) struct Pending {
     /// The position that belongs to it; commands of lower ones come first.
     #[serde(skip)]
     pub(crate) position: u64,
+    /// Nobody has sent it yet. What is read back may have been sent.
+    #[serde(skip)]
+    pub(crate) is_new: bool,
     pub(crate) instance: Arc<str>,
     /// Where the instance began, by which it is told from a later one of the same identity.
     pub(crate) started: u64,
@@ -109,6 +112,7 @@ impl Pending {
         Self {
             key,
             position,
+            is_new: false,
             instance,
             started,
             content,

@@ -36,6 +36,8 @@ pub(crate) struct Managing<P> {
     pub(crate) seen: Option<DateTime<Utc>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) is_loaded: bool,
+    /// Where the log ended then.
+    head: u64,
     /// The process manager has stopped itself: what is in memory is not what is written.
     pub(crate) is_broken: bool,
     manager: PhantomData<fn() -> P>,
@@ -59,6 +61,7 @@ impl<P: ProcessManager> Managing<P> {
             seen: None,
             clock: None,
             is_loaded: false,
+            head: u64::MAX,
             is_broken: false,
             manager: PhantomData,
         }
@@ -93,6 +96,7 @@ impl<P: ProcessManager> Managing<P> {
     }
 
     async fn try_load(&mut self, runner: &HandlerRunner, tenure: &Tenure) -> Result<(), StoreError> {
+        self.head = runner.store.head().await?;
         for record in all_records(&*runner.checkpoints, &runner.name, COMMAND).await? {
             let command = Pending::of_record(record)?;
             if command.stuck.is_some() {
@@ -321,9 +325,13 @@ impl<P: ProcessManager> Managing<P> {
     }
 
     /// Has a command written down, and sent then.
+    ///
+    /// An id names where its instance was started. One that was started after all was read has sent nothing in an earlier
+    /// tenure, nor before a reset, so that the store need not be asked for its commands.
     pub(crate) fn stage(&mut self, command: Pending) {
         self.change(|changes| changes.put(command.record()));
-        self.staged.push(command);
+        let is_new = command.started > self.head;
+        self.staged.push(Pending { is_new, ..command });
     }
 
     pub(crate) fn change(&mut self, change: impl FnOnce(HandlerCommit) -> HandlerCommit) {

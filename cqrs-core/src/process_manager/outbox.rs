@@ -100,7 +100,9 @@ impl Outbox {
             let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.state == LaneState::Ready) else {
                 continue;
             };
-            let Some(command) = lane.queue.front().cloned() else { continue };
+            let Some(first) = lane.queue.front_mut() else { continue };
+            let command = first.clone();
+            first.is_new = false;
             lane.state = LaneState::Sending;
             let cause = Cause {
                 causation_id: command.causation_id,
@@ -301,6 +303,7 @@ async fn send(core: Weak<Core>, command: Pending, ambient: Ambient) -> Result<()
         causation_id: Some(command.causation_id),
         correlation_id: Some(command.correlation_id),
         command_id: Some(command.id),
+        is_new: command.is_new,
         ..CallOptions::default()
     };
     match panics::catch_async(typed.send(core, call, Some(ambient))).await {

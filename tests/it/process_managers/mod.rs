@@ -4,6 +4,7 @@ mod compensation;
 mod crash_points;
 pub mod domain;
 mod failures;
+mod first_sending;
 mod kit;
 mod looking;
 mod restart;

@@ -51,6 +51,7 @@ pub struct ScriptedStore {
     is_deaf: Arc<AtomicBool>,
     page: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
+    questions: Arc<AtomicUsize>,
     is_slow: bool,
 }
 
@@ -161,6 +162,11 @@ impl ScriptedStore {
         self.reads.load(Ordering::SeqCst)
     }
 
+    /// How many times an append's outcome was asked for.
+    pub fn questions(&self) -> usize {
+        self.questions.load(Ordering::SeqCst)
+    }
+
     /// The largest page that was asked for.
     pub fn largest_page(&self) -> usize {
         self.page.load(Ordering::SeqCst)
@@ -186,6 +192,7 @@ impl EventStore for ScriptedStore {
     }
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
         self.travel().await;
         if self.is_deaf.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("unplugged".into()));
