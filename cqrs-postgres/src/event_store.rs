@@ -82,7 +82,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn stream_info(&self, stream_id: &StreamId) -> Result<Option<StreamInfo>, StoreError> {
-        Ok(self.info_of_stream(stream_id).await?.map(|(info, _)| info))
+        self.info_of_stream(stream_id).await
     }
 
     async fn link(&self, link: Link) -> Result<u64, AppendError> {

@@ -107,33 +107,30 @@ impl PostgresStore {
             |query: Query<'static>| query.bind(name.clone()).bind(signed(from)).bind(signed(limit as u64));
         let page: OwnPage = self
             .ask(sql, bind, |page: &mut OwnPage, row| {
-                let event = page.event(row)?;
-                page.has_links = row.try_get(BEHIND_EVENT + 1).map_err(store_error)?;
-                if !page.has_links {
+                page.is_deleted = row.try_get(BEHIND_EVENT + 1).map_err(store_error)?;
+                let version: Option<i64> = row.try_get(BEHIND_EVENT + 2).map_err(store_error)?;
+                page.linked_to = version.map(unsigned);
+                // A stream that has nothing to give has a row all the same.
+                let has_event = row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some();
+                if has_event && page.linked_to.is_none() {
+                    let event = page.event(row)?;
                     page.check_next(&event, from, direction)?;
+                    page.events.push(event);
                 }
-                page.events.push(event);
-                Ok(page.has_links)
+                Ok(page.linked_to.is_some())
             })
             .await?;
-        if !page.events.is_empty() && !page.has_links {
-            return Ok(page.events);
-        }
-        // Rare: there is nothing, the stream is closed, or holds links.
-        let Some((info, has_links)) = self.info_of_stream(stream_id).await? else {
-            return Ok(Vec::new());
-        };
-        if info.status == cqrs_core::store::StreamStatus::Deleted {
+        if page.is_deleted {
             return Err(StoreError::StreamDeleted { stream_id: stream_id.clone() });
         }
-        if !has_links {
-            return Ok(Vec::new());
-        }
+        let Some(version) = page.linked_to else {
+            return Ok(page.events);
+        };
         let limit = limit as u64;
         let (first, last) = match direction {
-            Direction::Forward => (from, from.saturating_add(limit).saturating_sub(1).min(info.version)),
+            Direction::Forward => (from, from.saturating_add(limit).saturating_sub(1).min(version)),
             Direction::Backward => {
-                let last = from.min(info.version);
+                let last = from.min(version);
                 ((last + 1).saturating_sub(limit), last)
             }
         };
@@ -178,7 +175,7 @@ impl PostgresStore {
     pub(crate) async fn info_of_stream(
         &self,
         stream_id: &StreamId,
-    ) -> Result<Option<(StreamInfo, bool)>, StoreError> {
+    ) -> Result<Option<StreamInfo>, StoreError> {
         let name = stream_id.as_str().to_owned();
         self.ask_one(
             &self.shared.statements.stream_info,
@@ -187,7 +184,7 @@ impl PostgresStore {
                 let Time(created_at) = row.try_get(1)?;
                 let info = StreamInfo::active(stream_id.clone(), unsigned(row.try_get(0)?), created_at);
                 let is_deleted: bool = row.try_get(2)?;
-                Ok((if is_deleted { info.deleted() } else { info }, row.try_get(3)?))
+                Ok(if is_deleted { info.deleted() } else { info })
             },
         )
         .await
@@ -230,7 +227,9 @@ impl From<sqlx::Error> for Failure {
 #[derive(Default)]
 struct OwnPage {
     events: Vec<RecordedEvent>,
-    has_links: bool,
+    is_deleted: bool,
+    /// The version of a stream that holds links.
+    linked_to: Option<u64>,
 }
 
 impl OwnPage {

@@ -189,24 +189,24 @@ impl Statements {
                    delete from $s.appends where ctid = any(array(select ctid from $s.appends \
                      where appended_at < clock_timestamp() - make_interval(secs => $1) limit $2)) returning 1) \
                  select count(*) from gone"),
-            stream_forward: sql("select $event, s.name, s.has_links from $s.streams s cross join lateral (\
+            stream_forward: sql("select $event, s.name, s.deleted_at is not null, \
+                   case when s.has_links then s.version end from $s.streams s left join lateral (\
                    select * from $s.events where stream_id = s.stream_id and version >= $2 \
-                   order by version limit $3) e \
-                 where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version"),
-            stream_backward: sql("select $event, s.name, s.has_links from $s.streams s cross join lateral (\
+                     and s.deleted_at is null order by version limit $3) e on true \
+                 where s.name = $1 and s.erased_at is null order by e.version"),
+            stream_backward: sql("select $event, s.name, s.deleted_at is not null, \
+                   case when s.has_links then s.version end from $s.streams s left join lateral (\
                    select * from $s.events where stream_id = s.stream_id and version <= $2 \
-                   order by version desc limit $3) e \
-                 where s.name = $1 and s.erased_at is null and s.deleted_at is null order by e.version desc"),
+                     and s.deleted_at is null order by version desc limit $3) e on true \
+                 where s.name = $1 and s.erased_at is null order by e.version desc"),
             linked: sql("select $event, s.name, p.version as place from (\
                    select l.position, l.version from $s.streams t join $s.links l using (stream_id) \
                      where t.name = $1 and t.erased_at is null and l.version >= $2 and l.version <= $3 \
                    union all select o.position, o.version from $s.streams t join $s.events o using (stream_id) \
                      where t.name = $1 and t.erased_at is null and o.version >= $2 and o.version <= $3) p \
                  join $s.events e using (position) join $s.streams s on s.stream_id = e.stream_id order by place"),
-            stream_info: sql(
-                "select version, created_at, deleted_at is not null, has_links from $s.streams \
-                 where name = $1 and erased_at is null",
-            ),
+            stream_info: sql("select version, created_at, deleted_at is not null from $s.streams \
+                 where name = $1 and erased_at is null"),
             log: sql(&log_where("($4::text[] is null or type = any($4))")),
             log_where: sql(&log_where(CONDITIONS)),
             log_of_stream: sql(&log_of_stream()),

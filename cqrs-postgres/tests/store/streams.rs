@@ -1,7 +1,10 @@
-use cqrs_core::store::{Append, Deletion, EventStore as _, ExpectedVersion, StreamId, StreamStatus};
-use cqrs_postgres::{PostgresStore, StreamQuery};
+use cqrs_core::store::{
+    Append, Deletion, Direction, EventStore as _, ExpectedVersion, StoreError, StreamId, StreamStatus,
+};
+use cqrs_postgres::testing::Proxy;
+use cqrs_postgres::{PostgresConfig, PostgresStore, StreamQuery};
 
-use crate::support::{append, event, fresh, stream};
+use crate::support::{append, event, fresh, schema, stream};
 
 async fn with(names: &[&str]) -> PostgresStore {
     let store = fresh(|schema| schema.allow_hard_deletion(true)).await;
@@ -102,4 +105,30 @@ async fn pg_062_a_rare_text_is_found_among_many() {
     let last = StreamId::new("s-09999").unwrap();
     let marker = pages(&store, StreamQuery::new().containing("s-09999")).await;
     assert_eq!(marker, [vec![last.to_string()], vec![]], "the last of a window is told once");
+}
+
+/// Why a stream has nothing to give is told by the same question that asks for its events.
+#[tokio::test]
+async fn a_stream_is_read_with_one_question() {
+    let schema = schema().await;
+    let proxy = Proxy::start(schema.url()).await.unwrap();
+    let config = PostgresConfig::new(proxy.url()).schema(schema.name()).connections(4);
+    let store = PostgresStore::connect(config).await.unwrap();
+    for name in ["short", "closed"] {
+        store.append(append(name, vec![event(1), event(2)])).await.unwrap();
+    }
+    let closed = stream("closed");
+    store.delete_stream(&closed, ExpectedVersion::Any, Deletion::Soft).await.unwrap();
+    proxy.lose_answer_to("version, created_at, deleted_at");
+    for (direction, beyond) in [(Direction::Forward, 3), (Direction::Backward, 0)] {
+        let read = async |name: &str, from| store.read_stream(&stream(name), from, direction, 9).await;
+        assert_eq!(read("none", 1).await.unwrap(), []);
+        assert_eq!(read("short", beyond).await.unwrap(), []);
+        assert!(
+            matches!(read("closed", 1).await, Err(StoreError::StreamDeleted { stream_id }) if stream_id == closed)
+        );
+    }
+    assert_eq!(proxy.lost_answers(), 0);
+    assert!(store.stream_info(&closed).await.unwrap().is_some());
+    assert_eq!(proxy.lost_answers(), 1, "that would have been the second one");
 }
