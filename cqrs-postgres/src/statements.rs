@@ -74,10 +74,15 @@ const CONDITIONS: &str = "($4::text[] is null or o.type = any($4)) and ($6::uuid
        (select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $5)";
 
 /// Removes the records of handler $1 with kinds $2 and keys $3, and writes those of $4 to $8, if a condition is fulfilled.
+///
+/// Each one that goes is looked up by its whole key. Were the table joined with the keys, a plan that was made while it was
+/// small would walk through all records of the handler.
 fn change_records(condition: &str) -> String {
     format!(
-        "gone as (delete from $s.records r using unnest($2::text[], $3::text[]) k(kind, key) \
-           where {condition} and r.handler = $1 and r.kind = k.kind and r.key = k.key), \
+        "gone as (delete from $s.records where ctid = any(array(\
+             select r.ctid from unnest($2::text[], $3::text[]) k(kind, key) cross join lateral (\
+               select ctid from $s.records where handler = $1 and kind = k.kind and key = k.key limit 1) r \
+             where {condition}))), \
          put as (insert into $s.records (handler, kind, key, position, due_at, data) \
            select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::jsonb[]) p \
            where {condition} on conflict (handler, kind, key) do update set position = excluded.position, \

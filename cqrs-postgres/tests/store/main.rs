@@ -16,6 +16,7 @@ mod locks;
 mod migrations;
 mod names;
 mod pools;
+mod records;
 mod rows;
 mod streams;
 mod support;

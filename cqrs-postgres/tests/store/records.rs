@@ -1,0 +1,51 @@
+use std::time::Duration;
+
+use cqrs_core::id::NodeId;
+use cqrs_core::store::{CheckpointStore as _, HandlerCommit, HandlerRecord, LeaseStore as _};
+use cqrs_postgres::{PostgresConfig, PostgresStore};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::support::{in_time, schema};
+
+fn record(key: u64) -> HandlerRecord {
+    HandlerRecord {
+        kind: "instance".into(),
+        key: format!("i-{key:04}"),
+        position: key,
+        due_at: None,
+        data: "{}".into(),
+    }
+}
+
+/// What goes is looked up key by key, also by a plan that was made when there was no record yet.
+#[tokio::test]
+async fn to_remove_a_record_reads_no_other() {
+    const RECORDS: u64 = 1_000;
+    const COMMITS: u64 = 100;
+    let schema = schema().await;
+    let options: PgConnectOptions = schema.url().parse().unwrap();
+    let options = options.application_name(schema.name());
+    let config = PostgresConfig::from_options(options).schema(schema.name()).connections(4);
+    let store = PostgresStore::connect(config).await.unwrap();
+    let epoch =
+        store.acquire_lease("manager", NodeId::new(), Duration::from_secs(60)).await.unwrap().unwrap();
+    let write = async |commit| store.commit("manager", epoch, commit).await.unwrap();
+    write(HandlerCommit::new().remove("instance", "none")).await;
+    write((1..=RECORDS).fold(HandlerCommit::new(), |commit, key| commit.put(record(key)))).await;
+    for key in 1..=COMMITS {
+        write(HandlerCommit::new().remove("instance", record(key).key).remove("instance", "none")).await;
+    }
+    let left = store.records("manager", "instance", None, 2_000).await.unwrap();
+    assert_eq!((left.len() as u64, left[0].position), (RECORDS - COMMITS, COMMITS + 1));
+
+    // The server counts what a connection has read for certain when that ends.
+    in_time(store.pool().close()).await;
+    let mut connection = schema.connect().await.unwrap();
+    let serving = "select exists (select from pg_stat_activity where application_name = $1)";
+    let serving = || sqlx::query_scalar::<_, bool>(serving).bind(schema.name());
+    in_time(async { while serving().fetch_one(&mut connection).await.unwrap() {} }).await;
+    let read = "select idx_tup_read from pg_stat_user_indexes where schemaname = $1 and indexrelname = 'records_pkey'";
+    let read = sqlx::query_scalar::<_, i64>(read).bind(schema.name());
+    let read = u64::try_from(read.fetch_one(&mut connection).await.unwrap()).unwrap();
+    assert!(read < 3 * RECORDS, "{read} places of the index were read");
+}
