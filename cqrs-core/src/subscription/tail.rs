@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -108,7 +108,7 @@ impl Tail {
             }
             let read = tokio::select! {
                 () = stop.cancelled() => return,
-                read = self.read_to_end() => read,
+                read = self.read_to_end(&mut head) => read,
             };
             if let Err(error) = read {
                 tracing::warn!(
@@ -129,7 +129,8 @@ impl Tail {
         }
     }
 
-    async fn read_to_end(&self) -> Result<(), StoreError> {
+    /// Reads to the head that is known, or to where there is nothing more.
+    async fn read_to_end(&self, head: &mut watch::Receiver<u64>) -> Result<(), StoreError> {
         loop {
             let (after, filter) = {
                 let window = self.lock();
@@ -143,6 +144,10 @@ impl Tail {
             let batch = Arc::new(Batch::new(after, page.read_to, page.events));
             let Some(subscribers) = self.push(&batch, &filter) else { continue };
             subscribers.iter().for_each(|subscriber| subscriber.announce(&batch));
+            if *head.borrow_and_update() == batch.last {
+                // Whatever is written behind it wakes the tail again.
+                return Ok(());
+            }
         }
     }
 

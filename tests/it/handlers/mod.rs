@@ -19,3 +19,4 @@ mod redelivery;
 mod restart;
 mod state;
 mod subscriptions;
+mod tail;

@@ -52,6 +52,7 @@ pub struct ScriptedStore {
     page: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
     questions: Arc<AtomicUsize>,
+    pages: Arc<AtomicUsize>,
     is_slow: bool,
 }
 
@@ -167,6 +168,11 @@ impl ScriptedStore {
         self.questions.load(Ordering::SeqCst)
     }
 
+    /// How many pages of the log were read.
+    pub fn pages(&self) -> usize {
+        self.pages.load(Ordering::SeqCst)
+    }
+
     /// The largest page that was asked for.
     pub fn largest_page(&self) -> usize {
         self.page.load(Ordering::SeqCst)
@@ -214,6 +220,7 @@ impl EventStore for ScriptedStore {
     }
 
     async fn read_log(&self, after: u64, filter: &EventFilter, limit: usize) -> Result<LogPage, StoreError> {
+        self.pages.fetch_add(1, Ordering::SeqCst);
         self.inner.read_log(after, filter, limit).await
     }
 
