@@ -61,3 +61,16 @@ begin
   where projection = $1 and generation = $2;
 end
 $$;
+
+-- What every transaction of a projection ends with, right before its commit: it moves the position, or refuses to have
+-- the transaction committed.
+create or replace function $schema.move_on(text, bigint, bigint, bigint, bigint) returns void language plpgsql as $$
+begin
+  update $schema.generations set position = coalesce($5, position)
+    where projection = $1 and generation = $2 and epoch = $3 and position = $4
+    and (held_until is null or held_until <= clock_timestamp());
+  if not found then
+    raise exception 'the rows are made by another one' using errcode = 'CQ001';
+  end if;
+end
+$$;

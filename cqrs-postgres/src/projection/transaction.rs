@@ -10,11 +10,8 @@ use crate::projection::generations::number;
 use crate::projection::names::{aside, literal, namespace, quoted};
 use crate::rows::{signed, unsigned};
 
-/// Last of all: the lock of the row is held no longer than the commit takes, so that an owner that stands still in a
-/// transaction is in nobody's way.
-const MOVE: &str = "update $schema.generations set position = coalesce($5, position) \
-     where projection = $1 and generation = $2 and epoch = $3 and position = $4 \
-     and (held_until is null or held_until <= clock_timestamp())";
+/// What `move_on` raises when the transaction is not to be committed.
+const FENCED: &str = "CQ001";
 
 const LOCK: &str = "select position from $schema.generations \
      where projection = $1 and generation = $2 and epoch = $3 for update";
@@ -71,6 +68,17 @@ impl PostgresRowTransaction {
         }
     }
 
+    /// Moves the position and commits, in one call. The lock of the row is held no longer than the commit takes, so that an
+    /// owner that stands still in a transaction is in nobody's way.
+    fn end_sql(&self, from: u64, to: Option<u64>) -> AssertSqlSafe<String> {
+        let RowPlace { projection, generation, epoch } = &self.place;
+        let projection = literal(projection);
+        let to = to.map_or_else(|| "null".to_owned(), |to| signed(to).to_string());
+        self.rows.sql(&format!(
+            "select $schema.move_on({projection}, {generation}, {epoch}, {from}, {to}); commit and chain"
+        ))
+    }
+
     async fn keep(
         &mut self,
         kind: &str,
@@ -101,24 +109,22 @@ impl RowTransaction for PostgresRowTransaction {
         for ((kind, key), record) in commit.records {
             self.keep(&kind, &key, record).await.map_err(not_written)?;
         }
-        let moved = self
-            .rows
-            .query(MOVE)
-            .bind(&*self.place.projection)
-            .bind(number(self.place.generation))
-            .bind(signed(self.place.epoch))
-            .bind(signed(from))
-            .bind(commit.position.map(signed));
-        let moved = moved.execute(&mut *self.transaction).await.map_err(not_written)?;
-        if moved.rows_affected() == 0 {
-            return Err(self.place.fenced());
+        let ended = sqlx::raw_sql(self.end_sql(from, commit.position)).execute(&mut *self.transaction).await;
+        match ended {
+            // What the driver takes for this transaction is an empty one by now, and ends when it is dropped.
+            Ok(_) => Ok(()),
+            Err(error) if is_fenced(&error) => Err(self.place.fenced()),
+            Err(error) => Err(not_written(error)),
         }
-        self.transaction.commit().await.map_err(not_written)
     }
 
     async fn roll_back(self) -> Result<(), StoreError> {
         self.transaction.rollback().await.map_err(store_error)
     }
+}
+
+fn is_fenced(error: &sqlx::Error) -> bool {
+    matches!(error.as_database_error(), Some(told) if told.code().as_deref() == Some(FENCED))
 }
 
 /// What is refused is refused again: a constraint that is looked at last, or a transaction in which a statement has

@@ -109,9 +109,9 @@ async fn g7_a_connection_that_breaks_at_the_commit_repeats_nothing() {
     for round in 1..=10 {
         match round % 3 {
             // The answer to the commit is lost: it has happened.
-            0 => proxy.lose_answer_to("COMMIT"),
+            0 => proxy.lose_answer_to("commit and chain"),
             // The answer to the statement before it: it has not.
-            1 => proxy.lose_answer_to("update \""),
+            1 => proxy.lose_answer_to("insert into accounts"),
             _ => proxy.cut().await,
         }
         till.dispatch(pay("a", 1)).await.unwrap();
@@ -121,6 +121,49 @@ async fn g7_a_connection_that_breaks_at_the_commit_repeats_nothing() {
     assert!(proxy.lost_answers() > 0, "something was lost");
     assert_eq!(till.handlers().await.unwrap()[0].parked, 0, "it is no event's fault");
     till.shutdown().await;
+}
+
+/// The position moves and the commit happens in one call, and a transaction that is committed leaves none open.
+#[tokio::test]
+async fn the_end_of_a_transaction_is_one_call() {
+    let schema = schema().await;
+    let store = store(&schema).await;
+    let proxy = Proxy::start(schema.url()).await.unwrap();
+    let pool = sqlx::PgPool::connect(&proxy.url_of(schema.url()).unwrap()).await.unwrap();
+    let rows = PostgresRows::new(pool, format!("{}_views", schema.name()));
+    let till = till(&store, Balances::on(&rows)).await;
+    pay_all(&till, &[("a", 1)]).await;
+    proxy.lose_answer_to("COMMIT");
+    proxy.lose_answer_to("move_on($");
+    for _ in 0..5 {
+        pay_all(&till, &[("a", 1)]).await;
+    }
+    assert_eq!(proxy.lost_answers(), 0);
+    assert_eq!(account(&rows, "a").await, Some((6, 6)));
+    till.shutdown().await;
+    rows.pool().close().await;
+}
+
+/// What is looked at with the commit refuses it: no position moves.
+#[tokio::test]
+async fn a_deferred_constraint_refuses_the_rows() {
+    let schema = schema().await;
+    let store = store(&schema).await;
+    let rows = PostgresRows::beside(&store);
+    let till = till(&store, Balances::on(&rows)).await;
+    pay_all(&till, &[("a", 1)]).await;
+    till.shutdown().await;
+    let place = RowPlace { projection: "balances".into(), generation: 1, epoch: 100 };
+    rows.claim(&place).await.unwrap();
+    let mut wrong = rows.begin(&place).await.unwrap();
+    let twice = "create table once (n integer unique deferrable initially deferred); insert into once values (1), (1)";
+    sqlx::raw_sql(twice).execute(wrong.connection()).await.unwrap();
+    let refused = wrong.commit(1, HandlerCommit::new().position(2)).await;
+    assert!(matches!(refused, Err(RowError::Refused(_))), "{refused:?}");
+    assert_eq!(rows.claim(&place).await.unwrap().position, 1);
+    let right = rows.begin(&place).await.unwrap();
+    right.commit(1, HandlerCommit::new().position(2)).await.unwrap();
+    assert_eq!(rows.claim(&place).await.unwrap().position, 2);
 }
 
 /// CA-4, G7: a server that dies again and again loses neither rows nor events, and repeats nothing.
