@@ -134,6 +134,11 @@ impl Pending {
         format!("{position:020}/{step:010}/{ordinal:05}/{instance}")
     }
 
+    /// The step of its instance that sent it.
+    pub(crate) fn step(&self) -> u64 {
+        self.key.split('/').nth(1).and_then(|step| step.parse().ok()).unwrap_or_default()
+    }
+
     pub(crate) fn sent(&self) -> SentCommand {
         let Content { name, data } = self.content.clone();
         SentCommand { name, data, id: self.id }

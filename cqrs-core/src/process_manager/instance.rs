@@ -144,6 +144,14 @@ impl<P: ProcessManager> Instance<P> {
         }
     }
 
+    /// An instance that is gone, when something is still to be done for its commands, of which `latest` is the last: what is
+    /// sent then comes behind that.
+    pub(crate) fn gone(latest: &Pending) -> Self {
+        let mut gone = Self::begin(latest.started);
+        (gone.progress.position, gone.progress.steps) = (latest.position, latest.step());
+        gone
+    }
+
     /// The record of the instance; the error is that its state has no JSON form.
     pub(crate) fn record(&self, id: &str, now: DateTime<Utc>) -> Result<HandlerRecord, serde_json::Error> {
         let idle = P::IDLE_TIMEOUT.filter(|_| self.progress.phase == ProcessPhase::Running);

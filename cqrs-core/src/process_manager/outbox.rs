@@ -162,6 +162,11 @@ impl Outbox {
         self.lanes.get_mut(id)?.queue.front_mut()
     }
 
+    /// The commands of an instance, in their order.
+    pub(crate) fn of(&self, id: &str) -> impl Iterator<Item = &Pending> {
+        self.lanes.get(id).into_iter().flat_map(|lane| &lane.queue)
+    }
+
     /// Whether the first command of an instance was set aside.
     pub(crate) fn is_stuck(&self, id: &str) -> bool {
         self.lanes.get(id).is_some_and(|lane| lane.state == LaneState::Stuck)

@@ -157,7 +157,7 @@ impl<P: ProcessManager> Managing<P> {
         let Some(command) = self.outbox.first(id).cloned() else { return Ok(()) };
         let (mut subject, other) = match self.instances.take(id) {
             Known::Present(instance) if instance.progress.started == command.started => (instance, None),
-            other => (Box::new(Instance::begin(command.started)), Some(other)),
+            other => (Box::new(Instance::gone(self.latest_of_its(&command))), Some(other)),
         };
         let is_known = other.is_none();
         let attempt = Attempt {
@@ -202,6 +202,14 @@ impl<P: ProcessManager> Managing<P> {
         }
         self.instances.put(Arc::clone(id), other.unwrap_or(Known::Present(subject)));
         Ok(())
+    }
+
+    /// The last command that the same instance has sent, as far as they are not carried out.
+    fn latest_of_its<'a>(&'a self, command: &'a Pending) -> &'a Pending {
+        let is_its =
+            |other: &&Pending| other.instance == command.instance && other.started == command.started;
+        let sent = self.outbox.of(&command.instance).chain(&self.staged).filter(is_its);
+        sent.max_by(|one, other| one.key.cmp(&other.key)).unwrap_or(command)
     }
 
     /// Sets the first command of an instance aside, and with it those behind it.

@@ -123,10 +123,12 @@ impl Occasion {
     }
 
     /// What tells the ids of its commands from those of others of the instance. An event counts by its position, so that
-    /// handling it once more gives the same ids, whatever came in between.
+    /// handling it once more gives the same ids, whatever came in between, and a command by its id: it may outlive the
+    /// instance that counts the steps.
     fn id_part(&self, steps: u64) -> String {
         match self {
             Self::Event(context) => format!("event {}", context.position()),
+            Self::Command(command) => format!("command {}", command.id),
             _ => format!("step {steps}"),
         }
     }

@@ -56,6 +56,26 @@ async fn t_370_attempts_are_counted_and_told() {
 }
 
 #[tokio::test]
+async fn what_is_sent_for_commands_of_an_instance_that_is_gone_is_sent_for_each() {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("y");
+    on_error(|failure, process| {
+        let ProcessError::Command { command, .. } = &failure.error else { return ProcessAction::Park };
+        let Do { task, what } = command.command().unwrap();
+        for instead in [format!("not {what}"), format!("never {what}")] {
+            process.send(Do { task: task.clone(), what: instead });
+        }
+        ProcessAction::Skip
+    });
+    site.tell_all(&[("a", "start:do=x:do=1:do=y:end")]).await;
+    assert_eq!(site.done("a").await, ["1", "not x", "never x", "not y", "never y"]);
+    // A new instance of that identity keeps its commands apart.
+    site.tell_all(&[("a", "start:do=x:do=y:end")]).await;
+    assert_eq!(site.done("a").await[5..], ["not x", "never x", "not y", "never y"]);
+}
+
+#[tokio::test]
 async fn t_370_an_event_waits_to_be_tried_again_and_others_go_on() {
     let site = Site::new().await;
     break_it("x");
