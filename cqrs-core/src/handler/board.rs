@@ -156,11 +156,6 @@ impl HandlerBoard {
         listed.entries.iter().filter(is_unfinished).map(|entry| entry.name.as_ref().to_owned()).collect()
     }
 
-    /// All handlers; `head` is the end of the log.
-    pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
-        self.read().entries.iter().map(|entry| entry.status(head)).collect()
-    }
-
     /// All handlers that there are at the moment.
     pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
         self.read().entries.clone()
@@ -187,6 +182,11 @@ impl Listed {
 
 #[cfg(feature = "testing")]
 impl HandlerBoard {
+    /// All handlers; `head` is the end of the log.
+    pub(crate) fn statuses(&self, head: u64) -> Vec<HandlerStatus> {
+        self.read().entries.iter().map(|entry| entry.status(head)).collect()
+    }
+
     /// Waits until every handler has come to position `head`, those named in `without` left out; `false` as
     /// soon as one that has not is down.
     pub(crate) async fn reach(&self, head: u64, without: &[String]) -> bool {
