@@ -73,16 +73,21 @@ const CONDITIONS: &str = "($4::text[] is null or o.type = any($4)) and ($6::uuid
      and ($5::text is null or \
        (select split_part(c.name, '-', 1) from $s.streams c where c.stream_id = o.stream_id) = $5)";
 
+/// What an owner removes is what it has seen. Each one is looked up by its whole key: were the table joined with the keys, a
+/// plan that was made while it was small would walk through all records of the handler. What others write meanwhile stays.
+const GONE_OF_OWNER: &str = "delete from $s.records where ctid = any(array(\
+       select r.ctid from unnest($2::text[], $3::text[]) k(kind, key) cross join lateral (\
+         select ctid from $s.records where handler = $1 and kind = k.kind and key = k.key limit 1) r \
+       where exists (select from owned)))";
+
+/// What somebody else removes goes also if the owner is just writing it anew.
+const GONE: &str = "delete from $s.records r using unnest($2::text[], $3::text[]) k(kind, key) \
+     where r.handler = $1 and r.kind = k.kind and r.key = k.key";
+
 /// Removes the records of handler $1 with kinds $2 and keys $3, and writes those of $4 to $8, if a condition is fulfilled.
-///
-/// Each one that goes is looked up by its whole key. Were the table joined with the keys, a plan that was made while it was
-/// small would walk through all records of the handler.
-fn change_records(condition: &str) -> String {
+fn change_records(gone: &str, condition: &str) -> String {
     format!(
-        "gone as (delete from $s.records where ctid = any(array(\
-             select r.ctid from unnest($2::text[], $3::text[]) k(kind, key) cross join lateral (\
-               select ctid from $s.records where handler = $1 and kind = k.kind and key = k.key limit 1) r \
-             where {condition}))), \
+        "gone as ({gone}), \
          put as (insert into $s.records (handler, kind, key, position, due_at, data) \
            select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::jsonb[]) p \
            where {condition} on conflict (handler, kind, key) do update set position = excluded.position, \
@@ -267,9 +272,9 @@ impl Statements {
                 "with owned as materialized (update $s.subscriptions set position = greatest(position, $9), \
                  last_commit = $11, updated_at = clock_timestamp() \
                  where name = $1 and epoch = $10 and last_commit <= $11 returning 1), {} select 1 from owned",
-                change_records("exists (select from owned)")
+                change_records(GONE_OF_OWNER, "exists (select from owned)")
             )),
-            change_records: sql(&format!("with {} select 1", change_records("true"))),
+            change_records: sql(&format!("with {} select 1", change_records(GONE, "true"))),
             records_of: sql(&format!("{RECORD} and key = any($3)")),
             records: sql(&format!("{RECORD} and ($3::text is null or key > $3) order by key limit $4")),
             due_records: sql(&format!("{RECORD} and due_at <= $3 order by due_at, key limit $4")),

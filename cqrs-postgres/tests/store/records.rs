@@ -49,3 +49,31 @@ async fn to_remove_a_record_reads_no_other() {
     let read = u64::try_from(read.fetch_one(&mut connection).await.unwrap()).unwrap();
     assert!(read < 3 * RECORDS, "{read} places of the index were read");
 }
+
+/// A schedule that is cancelled while its owner writes down when it is due next, for instance.
+#[tokio::test]
+async fn what_is_written_meanwhile_goes_as_well() {
+    let schema = schema().await;
+    let config = PostgresConfig::new(schema.url()).schema(schema.name()).connections(4);
+    let store = PostgresStore::connect(config).await.unwrap();
+    let put = (1..=3).fold(HandlerCommit::new(), |commit, key| commit.put(record(key)));
+    store.change_records("manager", put).await.unwrap();
+
+    let mut other = schema.connect().await.unwrap();
+    let begin = format!("begin; update {}.records set position = 9 where key = 'i-0002'", schema.name());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut other).await.unwrap();
+    let remove = HandlerCommit::new().remove("instance", "i-0002").remove("other", "i-0003");
+    let removed = store.change_records("manager", remove);
+    let committed = async {
+        let mut watching = schema.connect().await.unwrap();
+        let waits =
+            "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like $1)";
+        let waits = || sqlx::query_scalar::<_, bool>(waits).bind(format!("%{}%.records%", schema.name()));
+        in_time(async { while !waits().fetch_one(&mut watching).await.unwrap() {} }).await;
+        sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    };
+    tokio::join!(async { removed.await.unwrap() }, committed);
+    let left = store.records("manager", "instance", None, 10).await.unwrap();
+    let keys: Vec<_> = left.iter().map(|record| record.key.as_str()).collect();
+    assert_eq!(keys, ["i-0001", "i-0003"]);
+}
