@@ -127,7 +127,8 @@ impl Config {
     }
 
     /// How many events handlers read at a time, at least 1; 1,000 unless set. Pages are bounded in events, not
-    /// in bytes: with large events, choose fewer. A rebuild that is divided reads up to 16 times as many, see
+    /// in bytes, and one that catches up has three of them in memory: with large events, choose fewer. A rebuild that is
+    /// divided reads up to 16 times as many, see
     /// [`Projection::REBUILD_PARTITIONS`](crate::projection::Projection::REBUILD_PARTITIONS).
     pub fn tail_page(mut self, events: usize) -> Self {
         self.tail_page = events.max(1);

@@ -1,9 +1,7 @@
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
@@ -11,7 +9,7 @@ use crate::handler::consumer::Consumer;
 use crate::handler::spread::Seat;
 use crate::handler::{HandlerRunner, HandlerState, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, StoreError};
-use crate::subscription::{Buffered, Page};
+use crate::subscription::{Ahead, Buffered, Page};
 use crate::telemetry;
 
 /// Why the handling of events ended.
@@ -26,12 +24,6 @@ pub(crate) enum End {
     Over,
     /// Not really: there is an order that cannot wait until the event is handled.
     Interrupted,
-}
-
-/// A page that was read before its turn.
-struct Ahead {
-    after: u64,
-    page: Arc<Page>,
 }
 
 /// How often a handler that nothing wakes saves its checkpoint, so that a crash does not send it far back.
@@ -153,7 +145,7 @@ impl HandlerRunner {
         }
     }
 
-    /// Reads a page of the handler's own, and handles it.
+    /// Handles a page of the log that the handler reads by itself, and the following ones are read meanwhile.
     async fn catch_up<C: Consumer>(
         &self,
         consumer: &mut C,
@@ -161,34 +153,28 @@ impl HandlerRunner {
         ahead: &mut Option<Ahead>,
     ) -> Result<Result<(), End>, StoreError> {
         let position = self.position();
-        let page = match ahead.take().filter(|ahead| ahead.after == position) {
-            Some(ahead) => ahead.page,
-            None => tokio::select! {
-                biased;
-                page = self.pages.behind(position) => page?,
-                () = tenure.lease.over() => return Ok(Err(End::Over)),
-            },
+        let page = tokio::select! {
+            biased;
+            page = self.page_behind(position, ahead) => page?,
+            () = tenure.lease.over() => return Ok(Err(End::Over)),
         };
-        let read_to = page.log.read_to;
-        let (handled, next) = {
-            // The next page is on its way while this one is handled. If it fails, it is read again in its turn.
-            let next = async {
-                let read = self.pages.behind(read_to);
-                if page.is_full { self.stop.run_until_cancelled(read).await?.ok() } else { None }
-            };
-            // It is polled first: handling takes all that is left of the task's budget, without which nothing is read.
-            match select(pin!(next), pin!(consumer.consume(self, &page.log.events, tenure))).await {
-                Either::Left((next, handled)) => (handled.await, next),
-                Either::Right((Ok(()), next)) => (Ok(()), next.await),
-                Either::Right((end, _)) => (end, None),
-            }
-        };
-        if let Err(end) = handled {
+        if let Err(end) = consumer.consume(self, &page.log.events, tenure).await {
             return Ok(Err(end));
         }
-        self.advance(read_to);
-        *ahead = next.map(|page| Ahead { after: read_to, page });
+        self.advance(page.log.read_to);
         Ok(Ok(()))
+    }
+
+    async fn page_behind(&self, position: u64, ahead: &mut Option<Ahead>) -> Result<Arc<Page>, StoreError> {
+        if let Some(ahead) = ahead
+            && let Some(page) = ahead.page(position).await
+        {
+            return Ok(page);
+        }
+        *ahead = None;
+        let page = self.pages.behind(position).await?;
+        *ahead = page.is_full.then(|| Ahead::behind(page.log.read_to, &self.pages));
+        Ok(page)
     }
 
     /// Leaves the partition to another node if it is that one's share.

@@ -7,6 +7,7 @@
 //!
 //! [`Follow`] is for everybody else: it reads a store from a position on and then waits for more.
 
+mod ahead;
 mod buffer;
 mod follow;
 mod head;
@@ -16,6 +17,7 @@ mod tail;
 
 pub use follow::Follow;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use buffer::Buffered;
 pub(crate) use pages::{Page, Pages};
 pub(crate) use subscriber::Subscriber;

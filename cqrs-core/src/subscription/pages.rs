@@ -26,6 +26,13 @@ pub(crate) struct Page {
     pub(crate) is_full: bool,
 }
 
+impl Page {
+    /// Whether it holds what is next behind a position.
+    pub(crate) fn has_next(&self, position: u64) -> bool {
+        self.after <= position && position < self.log.read_to
+    }
+}
+
 /// How many pages are kept.
 const RECENT: usize = 8;
 
@@ -48,8 +55,7 @@ impl Pages {
         let Some(recent) = &self.recent else { return self.read(position).await };
         // Held while the page is read, so that the others wait for it instead of reading it as well.
         let mut recent = recent.lock().await;
-        let covers = |page: &&Arc<Page>| page.after <= position && position < page.log.read_to;
-        if let Some(page) = recent.iter().find(covers) {
+        if let Some(page) = recent.iter().find(|page| page.has_next(position)) {
             return Ok(Arc::clone(page));
         }
         let page = self.read(position).await?;

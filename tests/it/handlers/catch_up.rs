@@ -1,5 +1,6 @@
 //! Handlers that are behind, and the seam between what was and what comes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::domain::*;
@@ -8,7 +9,7 @@ use cqrs::application::Config;
 use cqrs::prelude::*;
 use cqrs::store::EventStore as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 /// The smallest window on the log: two events a page, and one page in memory.
@@ -22,9 +23,9 @@ async fn g6_a_handler_behind_the_buffer_reads_its_own_range() {
     let (go, mut gate) = mpsc::channel::<()>(1);
     let (told, mut positions) = mpsc::channel(1_000);
     let slow = {
-        let gate = std::sync::Arc::new(tokio::sync::Mutex::new(gate_of(&mut gate)));
+        let gate = Arc::new(tokio::sync::Mutex::new(gate_of(&mut gate)));
         Script::new(move |_, context: EventContext| {
-            let (gate, told) = (std::sync::Arc::clone(&gate), told.clone());
+            let (gate, told) = (Arc::clone(&gate), told.clone());
             async move {
                 if context.position() == 1 {
                     gate.lock().await.recv().await;
@@ -57,6 +58,41 @@ async fn g6_a_handler_behind_the_buffer_reads_its_own_range() {
     // And then it is with the others again.
     desk.dispatch(note("a", "live")).await.unwrap();
     assert_eq!(soon(positions.recv()).await.unwrap(), 201);
+    desk.shutdown().await;
+}
+
+/// What was read for where it was to go on is not handed to a handler that is to begin anew.
+#[tokio::test]
+async fn t_330_a_handler_that_is_reset_while_it_catches_up_passes_over_nothing() {
+    const LAST: u64 = 40;
+    let store = MemoryStore::new();
+    for at in 1..=LAST {
+        write(&store, "raw-1", "desk.Noted", &[stored_note(at)]).await;
+    }
+    let (told, mut positions) = mpsc::channel(1_000);
+    let gate = Arc::new(Semaphore::new(0));
+    let script = {
+        let gate = Arc::clone(&gate);
+        Script::new(move |_, context: EventContext| {
+            let (gate, told) = (Arc::clone(&gate), told.clone());
+            async move {
+                told.send(context.position()).await.expect("the test listens");
+                if context.position() == 20 {
+                    gate.acquire().await.expect("the test opens it").forget();
+                }
+                Ok(())
+            }
+        })
+    };
+    let desk = Desk::builder(store).config(tiny()).event_handler(Eager(script)).start().await.unwrap();
+    for expected in 1..=20 {
+        assert_eq!(soon(positions.recv()).await, Some(expected));
+    }
+    desk.handler("eager").unwrap().reset_to(5).await.unwrap();
+    gate.add_permits(2);
+    for expected in 6..=LAST {
+        assert_eq!(soon(positions.recv()).await, Some(expected));
+    }
     desk.shutdown().await;
 }
 
