@@ -2,10 +2,17 @@ use cqrs_core::BoxError;
 use cqrs_core::store::{RecordedEvent, StoreError, StreamId};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use uuid::Uuid;
 
 use crate::error::store_error;
 use crate::names::{Names, Stream};
 use crate::rows::{self, BEHIND_EVENT, unsigned};
+
+/// The columns of a page behind those of its events.
+const STREAM: usize = BEHIND_EVENT;
+const NAME: usize = BEHIND_EVENT + 1;
+const REACH: usize = BEHIND_EVENT + 2;
+const STORE_ID: usize = BEHIND_EVENT + 3;
 
 /// When a page of the log is large enough, whatever the limit.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -16,6 +23,7 @@ pub(crate) struct Page {
     pub(crate) events: Vec<RecordedEvent>,
     /// The events, by their index, whose streams' names are still to be asked for.
     pub(crate) nameless: Vec<(usize, Stream)>,
+    store_id: Uuid,
     last_stream: Option<Stream>,
     bytes: usize,
     pub(crate) reach: u64,
@@ -23,14 +31,15 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Takes an event; tells whether the page is full with it.
+    /// Takes an event; tells whether the page is full with it. The first row is about the page itself.
     pub(crate) fn take(&mut self, row: &PgRow, limit: usize, names: &Names) -> Result<bool, StoreError> {
-        self.reach = unsigned(row.try_get(BEHIND_EVENT).map_err(store_error)?);
-        // A page without events is one row without an event.
-        if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_none() {
+        if let Some(reach) = row.try_get_unchecked::<Option<i64>, _>(REACH).map_err(store_error)? {
+            self.reach = unsigned(reach);
+            self.store_id = row.try_get_unchecked(STORE_ID).map_err(store_error)?;
             return Ok(false);
         }
-        let stream = Stream::of(row, BEHIND_EVENT + 1).map_err(store_error)?;
+        let number = row.try_get_unchecked(STREAM).map_err(store_error)?;
+        let stream = Stream { store_id: self.store_id, number };
         let event = rows::event(row, || self.stream_id(row, stream, names))?;
         if self.events.last().is_some_and(|last| last.position >= event.position) {
             return Err(StoreError::Failed("the database gave a page of the log out of order".into()));
@@ -51,7 +60,7 @@ impl Page {
         if let Some(name) = names.get(stream) {
             return Ok(name);
         }
-        if let Some(name) = row.try_get::<Option<&str>, _>(BEHIND_EVENT + 3)? {
+        if let Some(name) = row.try_get_unchecked::<Option<&str>, _>(NAME)? {
             let name = StreamId::new(name)?;
             names.remember(stream, &name);
             return Ok(name);

@@ -17,12 +17,16 @@ pub(crate) const EVENT_COLUMNS: &str = "e.position, e.version, e.recorded_at, e.
 /// Where the columns end that every event has.
 pub(crate) const BEHIND_EVENT: usize = 10;
 
-/// The event of a row, and of the stream that is told of it.
+/// As many columns without anything in them, for the other side of a union.
+pub(crate) const NO_EVENT: &str = "null, null, null, null, null, null, null, null, null, null";
+
+/// The event of a row, and of the stream that is told of it. Its columns are those of the statement: to check the type of
+/// each takes as long as to decode them.
 pub(crate) fn event(
     row: &PgRow,
     stream: impl FnOnce() -> Result<StreamId, cqrs_core::BoxError>,
 ) -> Result<RecordedEvent, StoreError> {
-    let position = unsigned(row.try_get(0).map_err(store_error)?);
+    let position = unsigned(row.try_get_unchecked(0).map_err(store_error)?);
     columns(row, position, stream).map_err(|fault| unreadable(position, &*fault))
 }
 
@@ -35,22 +39,22 @@ fn columns(
     position: u64,
     stream: impl FnOnce() -> Result<StreamId, cqrs_core::BoxError>,
 ) -> Result<RecordedEvent, cqrs_core::BoxError> {
-    let metadata: Option<Stored<'_>> = row.try_get(9)?;
+    let metadata: Option<Stored<'_>> = row.try_get_unchecked(9)?;
     Ok(RecordedEvent {
-        event_id: EventId::from(row.try_get::<uuid::Uuid, _>(3)?),
+        event_id: EventId::from(row.try_get_unchecked::<uuid::Uuid, _>(3)?),
         position,
         stream_id: stream()?,
-        stream_version: unsigned(row.try_get(1)?),
-        event_type: row.try_get::<String, _>(7)?.into(),
-        schema_version: u32::try_from(row.try_get::<i64, _>(6)?)?,
-        data: Bytes::copy_from_slice(row.try_get::<Stored<'_>, _>(8)?.0),
+        stream_version: unsigned(row.try_get_unchecked(1)?),
+        event_type: row.try_get_unchecked::<String, _>(7)?.into(),
+        schema_version: u32::try_from(row.try_get_unchecked::<i64, _>(6)?)?,
+        data: Bytes::copy_from_slice(row.try_get_unchecked::<Stored<'_>, _>(8)?.0),
         metadata: match metadata {
             Some(stored) => serde_json::from_slice(stored.0)?,
             None => Metadata::new(),
         },
-        causation_id: CausationId::from(row.try_get::<uuid::Uuid, _>(5)?),
-        correlation_id: CorrelationId::from(row.try_get::<uuid::Uuid, _>(4)?),
-        created_at: row.try_get::<Time, _>(2)?.0,
+        causation_id: CausationId::from(row.try_get_unchecked::<uuid::Uuid, _>(5)?),
+        correlation_id: CorrelationId::from(row.try_get_unchecked::<uuid::Uuid, _>(4)?),
+        created_at: row.try_get_unchecked::<Time, _>(2)?.0,
     })
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::Schema;
 use crate::log::WINDOW;
 use crate::names::SMALL_PAGE;
-use crate::rows::EVENT_COLUMNS;
+use crate::rows::{EVENT_COLUMNS, NO_EVENT};
 
 /// The head of the log, as a value. Together with rows, it is of the same snapshot as they are.
 const HEAD: &str = "greatest((select position from $s.events order by position desc limit 1), \
@@ -15,8 +15,9 @@ const HEAD: &str = "greatest((select position from $s.events order by position d
 /// Looking each event's stream up would take longer than all the rest, so that the name stands with the first event of a
 /// stream only, and with all of a small page, which somebody may wait for; the others' are known or asked for.
 ///
-/// They come in their order, which the innermost select has and nested loops keep; to ask for it outside would sort each
-/// page, since the planner does not see that `h` is one row. The reader checks it.
+/// The first row tells how far the page reaches, and which store it is of. The events come in their order, which the
+/// innermost select has and nested loops keep; to ask for it outside would sort each page, since the planner does not see
+/// that `h` is one row. The reader checks it.
 fn log_where(condition: &str) -> String {
     log_of(&format!(
         "select * from $s.events o where position > $1 and position <= h.reach and {condition} order by position limit $3"
@@ -59,11 +60,12 @@ fn log_of_stream() -> String {
 /// A page of the log, as [`log_where`] describes it, of the events that a select gives, by means of what stands before.
 fn page(before: &str, reach: &str, events: &str) -> String {
     format!(
-        "with {before}h as materialized (select {reach} as reach, (select store_id from $s.log) as store_id) \
-         select $event, h.reach, h.store_id, e.stream_id, \
+        "with {before}h as materialized (select {reach} as reach) \
+         select {NO_EVENT}, null, null, h.reach, (select store_id from $s.log) from h \
+         union all select $event, e.stream_id, \
            case when e.version = 1 or h.reach - $1 <= {SMALL_PAGE} then \
-             (select s.name from $s.streams s where s.stream_id = e.stream_id) end \
-         from h left join lateral ({events}) e on true"
+             (select s.name from $s.streams s where s.stream_id = e.stream_id) end, null, null \
+         from h cross join lateral ({events}) e"
     )
 }
 
