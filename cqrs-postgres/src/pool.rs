@@ -14,6 +14,9 @@ use crate::listen::Listener;
 use crate::session::Session;
 use crate::{ConnectError, PostgresConfig, PostgresStore, Schema, migrate};
 
+/// For how long a connection of user code may have been idle without being tested before it is given out.
+const UNTESTED: Duration = Duration::from_secs(1);
+
 /// Connections to one database, which any number of stores share.
 ///
 /// Cloning is cheap. Five hundred tenants with a schema each need no more connections than one.
@@ -63,8 +66,8 @@ impl PostgresPool {
         let own = Connections::of(own.connect_lazy_with(config.options()?));
         let inline = options().max_connections(config.connections).test_before_acquire(false);
         let inline = Connections::of(inline.connect_lazy_with(config.plain_options()?));
-        let user =
-            options().max_connections(config.user_connections).connect_lazy_with(config.plain_options()?);
+        let user = tested_when_idle(options().max_connections(config.user_connections));
+        let user = user.connect_lazy_with(config.plain_options()?);
         if let Err(error) = own.acquire().await {
             return Err(cause(error, config.options()?).await);
         }
@@ -215,4 +218,16 @@ impl fmt::Debug for PostgresPool {
             .field("user_connections", &self.shared.user.size())
             .finish_non_exhaustive()
     }
+}
+
+/// Does without the test of a connection, which costs a round trip, where it was used just now.
+fn tested_when_idle(options: PgPoolOptions) -> PgPoolOptions {
+    options.test_before_acquire(false).before_acquire(|connection, meta| {
+        Box::pin(async move {
+            if meta.idle_for > UNTESTED {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    })
 }

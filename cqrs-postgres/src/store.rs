@@ -99,7 +99,8 @@ impl PostgresStore {
         &self.shared.pool
     }
 
-    /// The connections for user code: whatever it does with them, the store keeps its own.
+    /// The connections for user code: whatever it does with them, the store keeps its own. One that has been idle for more
+    /// than a second is tested before it is given out.
     #[must_use]
     pub fn user_pool(&self) -> &PgPool {
         self.shared.pool.user_pool()

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cqrs::dispatch::Consistency;
-use cqrs::postgres::{PostgresStore, Schema};
+use cqrs::postgres::{PostgresRows, PostgresStore, Schema};
 use cqrs::prelude::*;
 
 use crate::domain::{Bank, Deposit, MoneyDeposited, Open};
-use crate::ours::balances::{OneByOne, rows};
+use crate::ours::balances::OneByOne;
 use crate::ours::log::{self, COUNT, FAULTS};
 use crate::point::{BoxError, Metric, Value};
 use crate::postgres::{Contender, Course, Database, OnPostgres, Ready, Slice};
@@ -100,7 +100,7 @@ impl OnPostgres for Strongly {
 
     async fn set_up(database: &Database) -> Result<Self, BoxError> {
         let store = log::open(database, Schema::default()).await?;
-        let rows = rows(database).await?;
+        let rows = PostgresRows::beside(&store);
         let bank =
             Bank::builder(store.clone()).event_handler(Idle).projection(OneByOne(rows)).start().await?;
         Ok(Self { bank, store, commands: 0, stored: Arc::default() })
