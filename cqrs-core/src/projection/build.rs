@@ -36,7 +36,7 @@ const MISSES: u32 = 5;
 const HOLD: Duration = Duration::from_secs(5);
 
 /// How many times as long as it has worked it rests while others write, and for how long at most.
-const COURTESY: u32 = 2;
+const COURTESY: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl<P: Projection> Build<P> {
