@@ -66,7 +66,7 @@ pub mod testing;
 pub use config::{Notifications, PostgresConfig};
 pub use error::{ConnectError, SchemaGone};
 pub use pool::PostgresPool;
-pub use projection::{PostgresRowTransaction, PostgresRows};
+pub use projection::{BulkRow, BulkRows, BulkWriter, PostgresRowTransaction, PostgresRows};
 pub use schema::{Migrate, Payload, Schema};
 pub use store::PostgresStore;
 pub use streams::{StreamPage, StreamQuery};

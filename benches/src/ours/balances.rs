@@ -1,7 +1,7 @@
 //! Balances as rows: by projections, and by hand.
 
 use cqrs::event::EventRegistry;
-use cqrs::postgres::PostgresRows;
+use cqrs::postgres::{BulkRows, BulkWriter, PostgresRows};
 use cqrs::prelude::*;
 use cqrs::store::{EventFilter, EventStore as _, RecordedEvent};
 use serde::Deserialize;
@@ -52,6 +52,28 @@ impl OneByOne {
 
     async fn on_deposited(&self, event: &MoneyDeposited, rows: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query(ONE).bind(event.account_id.clone()).bind(amount(event)).execute(rows).await.map(drop)
+    }
+}
+
+/// Has a row an event written with those of other events.
+pub(super) struct InBulk(pub(super) BulkRows);
+
+#[projection(name = "in_bulk", interested_in = [AccountOpened, MoneyDeposited])]
+impl InBulk {
+    fn rows(&self) -> &BulkRows {
+        &self.0
+    }
+
+    async fn create(&self, rows: &mut BulkWriter) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(CREATE).execute(rows.connection().await?).await.map(drop)
+    }
+
+    async fn on_opened(&self, event: &AccountOpened, rows: &mut BulkWriter) -> Result<(), sqlx::Error> {
+        rows.write(MANY, (event.account_id.clone(), 0_i64)).await
+    }
+
+    async fn on_deposited(&self, event: &MoneyDeposited, rows: &mut BulkWriter) -> Result<(), sqlx::Error> {
+        rows.write(MANY, (event.account_id.clone(), amount(event))).await
     }
 }
 

@@ -1,5 +1,5 @@
-//! How fast rows are made of events: by a projection that writes one row an event, by one that writes many at a time,
-//! and by hand.
+//! How fast rows are made of events: by a projection that writes one row an event, by one that has them written many at
+//! a time, by one that is given many events at a time, and by hand.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use cqrs::projection::Projection;
 use cqrs::store::EventStore as _;
 
 use crate::domain;
-use crate::ours::balances::{Batched, OneByOne, by_hand, check_names, rows};
+use crate::ours::balances::{Batched, InBulk, OneByOne, by_hand, check_names, rows};
 use crate::ours::fill::fill;
 use crate::ours::log::{self, COUNT, FAULTS};
 use crate::point::{BoxError, Metric, Value};
@@ -58,6 +58,7 @@ impl Projections {
 impl Contender for Projections {
     async fn measure(&self, slice: Slice) -> Result<Vec<Value>, BoxError> {
         let one_by_one = self.rate(slice, OneByOne(self.rows.clone())).await?;
+        let in_bulk = self.rate(slice, InBulk(self.rows.clone().bulk())).await?;
         let batched = self.rate(slice, Batched(self.rows.clone())).await?;
         let began = Instant::now();
         by_hand(&self.store, self.rows.pool(), &format!("by_hand_{}", slice.number), self.events as u64)
@@ -65,9 +66,11 @@ impl Contender for Projections {
         let hand = per_second(self.events, began.elapsed());
         Ok(vec![
             Value::new(Metric::Projection, one_by_one, "events/s"),
+            Value::new("projection-bulk", in_bulk, "events/s"),
             Value::new("projection-batched", batched, "events/s"),
             Value::new("projection-by-hand", hand, "events/s"),
             Value::new("projection-to-hand", one_by_one / hand, "x"),
+            Value::new("projection-bulk-to-hand", in_bulk / hand, "x"),
             Value::new("projection-batched-to-hand", batched / hand, "x"),
         ])
     }

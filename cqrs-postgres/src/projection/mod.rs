@@ -1,5 +1,6 @@
 //! The rows of projections, in tables of user code.
 
+mod bulk;
 mod claim;
 mod generations;
 mod names;
@@ -7,6 +8,7 @@ mod rows;
 mod switch;
 mod transaction;
 
+pub use bulk::{BulkRow, BulkRows, BulkWriter};
 pub(crate) use claim::{RECORDS, record};
 pub(crate) use names::literal;
 pub use rows::PostgresRows;

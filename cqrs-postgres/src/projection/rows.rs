@@ -65,7 +65,7 @@ use crate::projection::names::{literal, namespace, quoted};
 pub struct PostgresRows {
     pub(crate) pool: PgPool,
     pub(crate) schema: Arc<str>,
-    is_pooled: bool,
+    pub(super) is_pooled: bool,
 }
 
 /// How long a transaction may do nothing before the server ends it.

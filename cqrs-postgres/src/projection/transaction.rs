@@ -57,6 +57,11 @@ impl PostgresRowTransaction {
         made.execute(connection).await.map(drop).map_err(store_error)
     }
 
+    /// Whether statements may stay prepared when it has ended.
+    pub(super) fn is_persistent(&self) -> bool {
+        !self.rows.is_pooled
+    }
+
     /// Keeps appends from writing to the rows until the transaction ends; tells up to where they are made.
     pub(super) async fn lock(&mut self) -> Result<u64, RowError> {
         let place = &self.place;
@@ -129,7 +134,7 @@ fn is_fenced(error: &sqlx::Error) -> bool {
 
 /// What is refused is refused again: a constraint that is looked at last, or a transaction in which a statement has
 /// failed whose error was not passed on.
-fn not_written(error: sqlx::Error) -> RowError {
+pub(super) fn not_written(error: sqlx::Error) -> RowError {
     match Fault::of(&error) {
         Fault::Refused => RowError::Refused(store_error(error)),
         _ => RowError::Store(store_error(error)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cqrs_core::testing::conformance::TestRows;
 use cqrs_postgres::testing::{TestDatabase, TestServer};
-use cqrs_postgres::{PostgresRows, PostgresStore};
+use cqrs_postgres::{BulkRows, BulkWriter, PostgresRows, PostgresStore};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 mod beside {
@@ -21,6 +21,19 @@ mod elsewhere {
 mod pg_126_pooled {
     cqrs_core::row_conformance!(|| async {
         crate::rows::Tables::beside(&crate::support::fresh_pooled(|schema| schema).await)
+    });
+}
+
+mod in_bulk {
+    cqrs_core::row_conformance!(|| async {
+        crate::rows::Gathered::of(crate::rows::Tables::beside(&crate::support::fresh(|schema| schema).await))
+    });
+}
+
+mod in_bulk_pooled {
+    cqrs_core::row_conformance!(|| async {
+        let store = crate::support::fresh_pooled(|schema| schema).await;
+        crate::rows::Gathered::of(crate::rows::Tables::beside(&store))
     });
 }
 
@@ -75,5 +88,44 @@ impl TestRows for Tables {
             Err(sqlx::Error::Database(told)) if told.code().as_deref() == Some("42P01") => BTreeMap::new(),
             Err(error) => panic!("{error}"),
         }
+    }
+}
+
+/// The same, with rows that are written many at a time.
+struct Gathered {
+    tables: Tables,
+    rows: BulkRows,
+}
+
+impl Gathered {
+    fn of(tables: Tables) -> Self {
+        Self { rows: tables.0.clone().bulk(), tables }
+    }
+}
+
+impl TestRows for Gathered {
+    type Store = BulkRows;
+
+    fn store(&self, _projection: &str) -> BulkRows {
+        self.rows.clone()
+    }
+
+    async fn create(&self, writer: &mut BulkWriter) {
+        self.tables.create(writer.connection().await.unwrap()).await;
+    }
+
+    async fn put(&self, writer: &mut BulkWriter, key: &str, value: &str) {
+        let put = "insert into facts select distinct on (key) key, value \
+             from unnest($1::text[], $2::text[]) with ordinality r(key, value, place) order by key, place desc \
+             on conflict (key) do update set value = excluded.value";
+        writer.write(put, (key.to_owned(), value.to_owned())).await.unwrap();
+    }
+
+    async fn written(&self, writer: &mut BulkWriter) -> BTreeMap<String, String> {
+        self.tables.written(writer.connection().await.unwrap()).await
+    }
+
+    async fn read(&self, projection: &str) -> BTreeMap<String, String> {
+        self.tables.read(projection).await
     }
 }
