@@ -9,6 +9,7 @@ use cqrs::MemoryStore;
 use cqrs::clock::Clock as _;
 use cqrs::prelude::*;
 use cqrs::schedule::{Schedule, ScheduleError, Scheduler};
+use cqrs::store::EventStore as _;
 use cqrs::testing::{TestClock, settle};
 use serde::{Deserialize, Serialize};
 
@@ -258,4 +259,32 @@ async fn what_cannot_be_carried_out_is_refused_at_once() {
     let refused = silent.schedules().add(Schedule::once(&ring("a"), site.after(1))).await;
     assert!(matches!(refused, Err(ScheduleError::NoScheduler { .. })), "{refused:?}");
     assert!(Schedule::recurring(&ring("a"), "every day").is_err());
+}
+
+/// Schedules a ring of the other bell.
+struct Answering;
+
+#[event_handler(name = "answering", interested_in = [Rung], consistency = strong)]
+impl Answering {
+    async fn on_rung(&self, event: &Rung, context: &EventContext) -> Result<(), ScheduleError> {
+        let tower: Tower = context.app().expect("it runs in the tower");
+        match &*event.bell {
+            "first" => tower.schedules().add(Schedule::once(&ring("second"), context.created_at())).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// E-104: what a handler schedules belongs to what it handles.
+#[tokio::test]
+async fn ev_94_what_is_scheduled_inside_a_handler_is_caused_by_the_event() {
+    let store = MemoryStore::new();
+    let tower = Tower::builder(store.clone()).event_handler(Answering).start().await.unwrap();
+    let rung = tower.dispatch(ring("first")).consistency(Strong).await.unwrap();
+    store.watch_head().wait_for(|head| *head == 2).await.unwrap();
+    let tree = tower.lineage().tree(rung.command_id()).await.unwrap();
+    assert_eq!(tree.nodes().iter().map(|node| node.cause).collect::<Vec<_>>(), [None, Some(0)]);
+    let second = &events_of(&store, "bell-second").await[0];
+    assert_eq!(second.correlation_id, rung.correlation_id());
+    tower.shutdown().await;
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Metadata;
-use crate::id::{CommandId, CorrelationId};
+use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::process_manager::ProcessManager;
 use crate::process_manager::command::{Content, Pending, Place};
 use crate::process_manager::process::Cause;
@@ -69,6 +69,8 @@ pub(crate) struct Undo {
     pub(crate) command: Content,
     /// The one that it undoes.
     pub(crate) of: CommandId,
+    /// What that one was caused by.
+    pub(crate) causation_id: CausationId,
     pub(crate) correlation_id: CorrelationId,
     pub(crate) metadata: Metadata,
 }
@@ -116,6 +118,7 @@ impl Undo {
         Some(Self {
             command: undo,
             of: command.id,
+            causation_id: command.causation_id,
             correlation_id: command.correlation_id,
             metadata: command.metadata.clone(),
         })
@@ -128,7 +131,7 @@ impl Undo {
         let (position, started) = (progress.position, progress.started);
         let place = Place { key, position, instance: Arc::clone(id), started };
         let cause = Cause {
-            causation_id: self.of.into(),
+            causation_id: self.causation_id,
             correlation_id: self.correlation_id,
             metadata: self.metadata,
         };

@@ -72,8 +72,9 @@ impl Occasion {
                 correlation_id: timer.correlation_id,
                 metadata: timer.metadata.clone(),
             },
+            // One that was refused has left nothing behind that could be found by its id.
             Self::Command(command) => Cause {
-                causation_id: command.id.into(),
+                causation_id: command.causation_id,
                 correlation_id: command.correlation_id,
                 metadata: command.metadata.clone(),
             },

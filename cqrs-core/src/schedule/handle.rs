@@ -4,6 +4,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tracing::Span;
 
+use crate::ambient::Ambient;
 use crate::application::Core;
 use crate::handler::{Entry, HandlerHandle, Role};
 use crate::id::{CausationId, CommandId, CorrelationId};
@@ -84,7 +85,7 @@ impl<'a> Schedules<'a> {
         Self { core, entry: core.board.get(Scheduler::NAME).filter(is_scheduler) }
     }
 
-    /// Schedules a command.
+    /// Schedules a command. Inside a handler it is caused by what is handled, as if it were dispatched there.
     ///
     /// # Errors
     /// When there is one of that name, the command cannot be carried out here, or the store cannot be reached. Of two
@@ -174,6 +175,9 @@ impl<'a> Schedules<'a> {
             When::Once(at) => (at, None),
             When::Recurring(pattern) => (next_time(&pattern, self.core.clock.now())?, Some(pattern)),
         };
+        let cause = Ambient::current().map(|ambient| (ambient.causation_id, ambient.correlation_id));
+        let (causation_id, correlation_id) =
+            cause.unwrap_or_else(|| (CausationId::from(CommandId::new()), CorrelationId::new()));
         Ok(Timer {
             instance: name.into(),
             name: String::new(),
@@ -181,8 +185,8 @@ impl<'a> Schedules<'a> {
             step: 0,
             due_at,
             pattern,
-            causation_id: CausationId::from(CommandId::new()),
-            correlation_id: CorrelationId::new(),
+            causation_id,
+            correlation_id,
             metadata,
             command: Some(content),
             attempts: 0,

@@ -16,6 +16,28 @@ async fn t_365_commands_are_caused_by_the_event_and_inherit_its_metadata() {
     assert_eq!(event.metadata.get("actor").unwrap(), "u-7");
 }
 
+/// E-104: also what is sent because a command was refused, and what undoes another one.
+#[tokio::test]
+async fn ev_94_all_that_an_instance_sends_belongs_to_what_led_to_it() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|failure, process| {
+        process.send(Do { task: failure.instance.clone(), what: "failed".to_owned() });
+        ProcessAction::Compensate
+    });
+    let told = site.jobs.dispatch(tell("a", "start:undo=1/-1:do=2:do=x")).await.unwrap();
+    site.jobs.dispatch(tell("b", "any:do=other")).await.unwrap();
+    until(async || site.instance("a").await.is_none().then_some(())).await;
+    site.settle().await;
+    assert_eq!(site.done("a").await, ["1", "2", "-1", "failed"]);
+    let tree = site.jobs.lineage().tree(told.command_id()).await.unwrap();
+    let drawn: Vec<_> = tree.nodes().iter().map(|node| (node.cause, node.depth)).collect();
+    assert_eq!(drawn, [(None, 0), (Some(0), 1), (Some(0), 1), (Some(0), 1), (Some(0), 1)]);
+    let last = &events_of(&site.store, "task-a").await[3];
+    let causes = site.jobs.lineage().causes_of(last.event_id).await.unwrap();
+    assert_eq!(causes.iter().map(|cause| cause.position).collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test]
 async fn commands_of_an_instance_are_carried_out_in_order() {
     let site = Site::new().await;
