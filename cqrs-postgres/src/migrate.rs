@@ -10,13 +10,14 @@ use crate::retry::{ATTEMPTS, pause};
 use crate::{ConnectError, Payload, PostgresPool, Schema};
 
 /// The migrations, in their order. One that was published is never changed: what was applied is compared with it.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "append", include_str!("../migrations/0002_append.sql")),
     (3, "streams", include_str!("../migrations/0003_streams.sql")),
     (4, "records", include_str!("../migrations/0004_records.sql")),
     (5, "commits", include_str!("../migrations/0005_commits.sql")),
     (6, "lineage_and_audit", include_str!("../migrations/0006_lineage_and_audit.sql")),
+    (7, "records_as_json", include_str!("../migrations/0007_records_as_json.sql")),
 ];
 
 /// The first half of the lock under which a schema is created, migrated and dropped; its name's hash is the second.

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use cqrs_core::event::Metadata;
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef, Postgres};
 use sqlx::{Decode, Type, TypeInfo as _};
 
@@ -10,7 +11,7 @@ use crate::session::Query;
 
 /// JSON text on its way into a column of type `jsonb`.
 #[derive(Clone)]
-pub(crate) struct Jsonb(pub(crate) Bytes);
+struct Jsonb(Bytes);
 
 impl Type<Postgres> for Jsonb {
     fn type_info() -> PgTypeInfo {
@@ -28,6 +29,29 @@ impl Encode<'_, Postgres> for Jsonb {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         // The version of the wire format, the only one there is.
         buffer.push(1);
+        buffer.extend_from_slice(&self.0);
+        Ok(IsNull::No)
+    }
+}
+
+/// JSON text on its way into a column of type `json`.
+#[derive(Clone)]
+pub(crate) struct Json(pub(crate) Bytes);
+
+impl Type<Postgres> for Json {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(114))
+    }
+}
+
+impl PgHasArrayType for Json {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(199))
+    }
+}
+
+impl Encode<'_, Postgres> for Json {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         buffer.extend_from_slice(&self.0);
         Ok(IsNull::No)
     }
@@ -72,7 +96,7 @@ impl Payload {
     }
 }
 
-/// What a payload column holds, `jsonb` or `bytea`.
+/// What a column of payloads or records holds: `jsonb`, `bytea` or `json`.
 pub(crate) struct Stored<'r>(pub(crate) &'r [u8]);
 
 impl Type<Postgres> for Stored<'_> {
@@ -81,7 +105,7 @@ impl Type<Postgres> for Stored<'_> {
     }
 
     fn compatible(info: &PgTypeInfo) -> bool {
-        matches!(info.name(), "BYTEA" | "JSONB")
+        matches!(info.name(), "BYTEA" | "JSONB" | "JSON")
     }
 }
 

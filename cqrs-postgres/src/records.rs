@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::error::store_error;
-use crate::payload::{Jsonb, Stored};
+use crate::payload::{Json, Stored};
 use crate::read::Ask;
 use crate::rows::{Time, signed, unsigned};
 use crate::session::Query;
@@ -20,7 +20,7 @@ pub(crate) struct Changes {
     keys: Vec<String>,
     positions: Vec<i64>,
     due_at: Vec<Option<DateTime<Utc>>>,
-    data: Vec<Jsonb>,
+    data: Vec<Json>,
 }
 
 impl Changes {
@@ -37,7 +37,7 @@ impl Changes {
                     changes.keys.push(key);
                     changes.positions.push(signed(record.position));
                     changes.due_at.push(record.due_at);
-                    changes.data.push(Jsonb(record.data));
+                    changes.data.push(Json(record.data));
                 }
             }
         }

@@ -91,7 +91,7 @@ fn change_records(gone: &str, condition: &str) -> String {
     format!(
         "gone as ({gone}), \
          put as (insert into $s.records (handler, kind, key, position, due_at, data) \
-           select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::jsonb[]) p \
+           select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::json[]) p \
            where {condition} on conflict (handler, kind, key) do update set position = excluded.position, \
            due_at = excluded.due_at, data = excluded.data)"
     )

@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "the modules read like those of a library")]
 
 mod applications;
+mod audited;
 mod bank;
 mod bank_example;
 mod crash_points;
@@ -21,5 +22,6 @@ mod program;
 mod projections;
 mod publishers;
 mod redelivery;
+mod scheduled;
 mod subscriptions;
 mod time_travel;

@@ -9,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::command::Redaction;
 use crate::error_text::error_text;
 use crate::event::Metadata;
+use crate::handler::storable;
 use crate::id::AuditId;
 use crate::middleware::{DispatchContext, DispatchFailure, DispatchOutcome, Halt, Middleware};
 use crate::store::StoreError;
@@ -129,7 +130,7 @@ impl Audit {
         let mut data = context.command().to_redacted_json()?;
         self.redact_names(&mut data);
         let actor = context.metadata().get(&self.actor).map(|actor| match actor {
-            Value::String(actor) => actor.clone(),
+            Value::String(actor) => storable(actor.clone()),
             other => other.to_string(),
         });
         let mut metadata = Value::Object(Map::from(context.metadata().clone()));
@@ -213,7 +214,8 @@ impl Middleware for Audit {
     }
 
     async fn after_failure(&self, context: &mut DispatchContext, failure: &DispatchFailure<'_>) {
-        let error = AuditError { kind: failure.kind.as_str().to_owned(), text: error_text(failure.error) };
+        let error =
+            AuditError { kind: failure.kind.as_str().to_owned(), text: storable(error_text(failure.error)) };
         self.end(context, Some(error)).await;
     }
 }

@@ -74,11 +74,12 @@ async fn an_older_schema_is_brought_up_to_date_or_told() {
     let pool = PostgresPool::connect(config(&schema)).await.unwrap();
     pool.migrate(schema.name()).await.unwrap();
     let mut connection = schema.connect().await.unwrap();
-    let back = "delete from migrations where version >= 5; alter table subscriptions drop column last_commit; drop table audit; drop index events_correlation, \
-                events_causation; drop function correlated, first_caused";
+    let back = "delete from migrations where version >= 5; alter table subscriptions drop column last_commit; \
+                drop table audit; alter table records alter column data type jsonb; \
+                drop index events_correlation, events_causation; drop function correlated, first_caused";
     sqlx::raw_sql(back).execute(&mut connection).await.unwrap();
     let outdated = pool.verify(schema.name()).await.unwrap_err();
-    assert!(matches!(outdated, ConnectError::SchemaOutdated { needed: 6, .. }), "{outdated}");
+    assert!(matches!(outdated, ConnectError::SchemaOutdated { needed: 7, .. }), "{outdated}");
     pool.migrate(schema.name()).await.unwrap();
     pool.verify(schema.name()).await.unwrap();
 }

@@ -175,6 +175,7 @@ macro_rules! store_conformance {
             records {
                 a_record_is_kept_as_it_was_written
                 records_of_kinds_and_handlers_do_not_mix
+                any_text_in_a_record_is_kept
                 records_are_found_by_their_keys
                 records_come_in_pages
                 a_commit_of_a_fenced_owner_changes_nothing

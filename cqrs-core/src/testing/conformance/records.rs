@@ -51,6 +51,16 @@ pub async fn a_record_is_kept_as_it_was_written(store: Arc<dyn Store>) {
     assert_eq!(store.checkpoint(HANDLER).await.expect("checkpoints can be read"), None, "it did not move");
 }
 
+/// Whatever text JSON can hold is kept: a handler could not go on if its state were refused.
+pub async fn any_text_in_a_record_is_kept(store: Arc<dyn Store>) {
+    let epoch = own(&store).await;
+    let mut odd = record("state", "a", 3);
+    odd.data = json!({ "text": "a\u{0}b \u{7f}\u{fffe} \\ \" \u{1f600}" }).to_string().into();
+    commit(&store, epoch, HandlerCommit::new().put(odd.clone())).await;
+    let read = store.record(HANDLER, "state", "a").await.expect("records can be read");
+    assert_eq!(read.as_ref().map(plain), Some(plain(&odd)));
+}
+
 /// Several records are found at once; keys without a record give nothing.
 pub async fn records_are_found_by_their_keys(store: Arc<dyn Store>) {
     let epoch = own(&store).await;
