@@ -309,8 +309,9 @@ pub struct Pending {
     pub position: u64,
     /// What it is doing; a handler that stopped will not come further by itself.
     pub state: HandlerState,
-    /// It has parked the events, or they wait behind one that is parked: they are handled when somebody says so. Known
-    /// of a handler that runs on another node if it keeps the order by streams.
+    /// It has parked the events, or they wait behind one that is parked: they are handled when somebody says so. Of a
+    /// handler that runs on another node it is known which events failed; which wait behind them, if it keeps the order by
+    /// streams.
     pub is_parked: bool,
 }
 

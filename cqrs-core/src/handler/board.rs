@@ -13,8 +13,9 @@ use crate::dispatch::{Consistency, Pending};
 use crate::handler::parked::PARKED;
 use crate::handler::partition::Partition;
 use crate::handler::{HandlerControl, HandlerProgress, HandlerState, HandlerStatus, Role, Waiters};
+use crate::process_manager::has_stuck;
 use crate::projection::ProjectionControl;
-use crate::store::{CheckpointStore, EventFilter, StreamId};
+use crate::store::{CheckpointStore, EventFilter, HandlerRecord, StreamId, all_records};
 use crate::subscription::Subscriber;
 
 /// The events that a dispatch waits for to be handled.
@@ -140,7 +141,7 @@ impl HandlerBoard {
                 pending.push(Pending {
                     handler: entry.name.as_ref().to_owned(),
                     position,
-                    state: entry.state(),
+                    state: if entry.is_paused_elsewhere() { HandlerState::Paused } else { entry.state() },
                     is_parked,
                 });
             }
@@ -245,6 +246,10 @@ impl Entry {
         false
     }
 
+    fn is_paused_elsewhere(&self) -> bool {
+        self.parts.iter().any(|part| part.progress.borrow().is_paused_elsewhere)
+    }
+
     /// Whether an event of this stretch was left for later, as far as this node knows.
     pub(crate) fn has_left(&self, first: u64, last: u64) -> bool {
         self.parts.iter().any(|part| part.control.has_left(first, last))
@@ -296,22 +301,34 @@ impl Part {
         unsent.map_or(handled, |unsent| handled.min(unsent.saturating_sub(1)))
     }
 
-    /// Whether one of these events was left for later. Another node's handler is asked for by the stream.
+    /// Whether one of these events was left for later. What another node has left is looked for in the store.
     async fn has_parked(&self, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
-        if self.progress().state != HandlerState::Passive {
+        if self.progress.borrow().state != HandlerState::Passive {
             return self.control.has_left(awaited.first, awaited.last);
         }
+        let Awaited { first, last, .. } = *awaited;
         let key = awaited.stream_id.as_str();
-        matches!(checkpoints.record(&self.name, PARKED, key).await, Ok(Some(parked)) if parked.position <= awaited.last)
+        let is_left = |parked: HandlerRecord| {
+            (first..=last).contains(&parked.position) || (parked.key == key && parked.position < first)
+        };
+        let parked = all_records(checkpoints, &self.name, PARKED).await;
+        parked.is_ok_and(|parked| parked.into_iter().any(is_left))
+            || has_stuck(checkpoints, &self.name, first, last).await.unwrap_or(false)
     }
 
     async fn reach(&self, head: u64) -> Result<(), ()> {
         let mut progress = self.progress.clone();
+        let looks = progress.borrow().looks;
         let mut waiter = None;
         loop {
             // Made before the look, so that what moves after it is noticed.
             let moved = self.subscriber.moved();
-            let is_down = progress.borrow_and_update().state.is_down();
+            let is_down = {
+                let progress = progress.borrow_and_update();
+                // One look may have been under way already, and have seen what is over by now.
+                let is_paused = progress.is_paused_elsewhere && progress.looks > looks + 1;
+                progress.state.is_down() || is_paused
+            };
             if self.position() >= head {
                 return Ok(());
             }

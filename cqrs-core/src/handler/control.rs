@@ -56,6 +56,14 @@ impl HandlerControl {
         self.left().clear();
     }
 
+    /// These are what is parked now, whoever has seen to the others.
+    pub(crate) fn are_parked(&self, positions: impl Iterator<Item = u64>) {
+        let parked: BTreeSet<u64> = positions.collect();
+        let mut left = self.left();
+        left.retain(|position| parked.first().is_some_and(|first| position >= first));
+        left.extend(parked);
+    }
+
     /// Whether an event of this stretch was left for later.
     pub(crate) fn has_left(&self, first: u64, last: u64) -> bool {
         self.left().range(first..=last).next().is_some()

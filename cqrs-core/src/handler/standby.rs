@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::backoff::Backoff;
 use crate::error_text::error_text;
 use crate::handler::consumer::Consumer;
-use crate::handler::order::{HOLD, ORDER, RESET};
+use crate::handler::order::{HOLD, ORDER, PAUSE, RESET};
 use crate::handler::spread::Spread;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, LastTenure, Role, Tenure};
@@ -155,6 +155,7 @@ impl HandlerRunner {
         let parked = self.parked_keys().await?;
         // There may be orders from when nobody owned the handler.
         self.control.call();
+        self.control.are_parked(parked.values().map(|parked| parked.position));
         self.effects.load(saved, parked.values()).await?;
         let unsent = self.first_unsent().await?;
         self.last_tenure().epoch = lease.epoch();
@@ -169,6 +170,7 @@ impl HandlerRunner {
                 Role::Projection | Role::Build if is_next => progress.position,
                 Role::Projection | Role::Build => 0,
             };
+            progress.is_paused_elsewhere = false;
             progress.unsent = unsent;
             progress.parked = parked.len();
         });
@@ -215,18 +217,26 @@ impl HandlerRunner {
 
     /// Reads how far the owner has come; tells whether that is further than before.
     async fn follow_owner(&self) -> bool {
-        match self.checkpoints.checkpoint(&self.name).await {
-            Ok(Some(saved)) => match self.first_unsent().await {
-                Ok(unsent) => {
-                    self.set_unsent(unsent);
-                    self.advance(self.clear_beyond(saved))
-                }
-                Err(_) => false,
-            },
-            Ok(None) => false,
-            // Reported where the lease is asked for, which is soon.
-            Err(_) => false,
-        }
+        // What cannot be read is reported where the lease is asked for, which is soon.
+        let Ok(paused) = self.checkpoints.record(&self.name, ORDER, PAUSE).await else { return false };
+        let Ok(saved) = self.checkpoints.checkpoint(&self.name).await else { return false };
+        let Ok(unsent) = self.first_unsent().await else { return false };
+        let known = self.position();
+        let position = match (saved, self.role) {
+            // Earlier rows may have been given back to readers, and nobody may have told how far they are made.
+            (saved, Role::Projection) => saved.map_or(0, |saved| self.clear_beyond(saved)),
+            (Some(saved), _) => self.clear_beyond(saved).max(known),
+            (None, _) => known,
+        };
+        self.set_unsent(unsent);
+        let mut is_further = false;
+        self.progress.send_if_modified(|progress| {
+            is_further = position > progress.position;
+            (progress.position, progress.is_paused_elsewhere) = (position, paused.is_some());
+            progress.looks += 1;
+            !self.waiters.is_empty()
+        });
+        is_further
     }
 
     /// The lowest position of which there are commands that are not carried out, as far as that is written. Read behind

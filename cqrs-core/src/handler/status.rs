@@ -95,6 +95,10 @@ pub struct HandlerStatus {
 #[derive(Clone, Debug)]
 pub(crate) struct HandlerProgress {
     pub(crate) state: HandlerState,
+    /// It is passive here, and paused on the node that runs it.
+    pub(crate) is_paused_elsewhere: bool,
+    /// How often this node has looked at what the one that runs it has come to.
+    pub(crate) looks: u64,
     /// Everything up to here is handled.
     pub(crate) position: u64,
     /// The lowest position of which it has commands that are not carried out yet.
@@ -108,6 +112,8 @@ impl HandlerProgress {
     pub(crate) fn sender() -> watch::Sender<Self> {
         watch::Sender::new(Self {
             state: HandlerState::Starting,
+            is_paused_elsewhere: false,
+            looks: 0,
             position: 0,
             unsent: None,
             parked: 0,

@@ -207,6 +207,33 @@ pub(crate) async fn first_unsent(
     }
 }
 
+/// Whether a process manager has set a command of these positions aside, as far as that is written.
+pub(crate) async fn has_stuck(
+    store: &dyn CheckpointStore,
+    handler: &str,
+    first: u64,
+    last: u64,
+) -> Result<bool, StoreError> {
+    let mut after = format!("{first:020}");
+    loop {
+        let page = store.records(handler, COMMAND, Some(&after), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        for record in page {
+            if record.position > last {
+                return Ok(false);
+            }
+            let command = Pending::of_record(record)?;
+            if command.stuck.is_some() {
+                return Ok(true);
+            }
+            after = command.key;
+        }
+        if is_last {
+            return Ok(false);
+        }
+    }
+}
+
 fn unreadable(key: &str, fault: &serde_json::Error) -> StoreError {
     StoreError::Corrupt(format!("what is kept of the command {key:?} cannot be read: {fault}").into())
 }

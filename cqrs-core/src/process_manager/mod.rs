@@ -26,7 +26,7 @@ pub use interest::{Interest, Role};
 pub use process::Process;
 pub use sending::Sending;
 
-pub(crate) use command::{Content, first_unsent};
+pub(crate) use command::{Content, first_unsent, has_stuck};
 pub(crate) use manage::Managing;
 pub(crate) use step::{Caller, Occasion};
 pub(crate) use timer::{TIMER, Timer};

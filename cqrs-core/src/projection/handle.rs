@@ -57,7 +57,9 @@ pub enum AtLeastError {
         state: HandlerState,
     },
     /// The event at the position is parked, or waits behind one that is.
-    #[error("projection {projection:?} has parked the event at position {wanted}, or one before it")]
+    #[error(
+        "projection {projection:?} has parked the event at position {wanted}, or one of its key before it"
+    )]
     Parked {
         /// The projection.
         projection: String,
@@ -98,7 +100,11 @@ impl<'a> ProjectionHandle<'a> {
     /// ([`Dispatched::position`](crate::dispatch::Dispatched::position)), on whichever node that happens: whoever has
     /// written reads what was written.
     ///
-    /// That an event is parked is told by the node that makes the rows, for the latest 10,000 such events.
+    /// That the event at the position is parked is told by the node that makes the rows, for the latest 10,000 such events.
+    /// Other events may be parked, also one of the same command: a dispatch with [`Consistency::Strong`] tells of all of
+    /// its own.
+    ///
+    /// [`Consistency::Strong`]: crate::dispatch::Consistency::Strong
     ///
     /// ```no_run
     /// # use cqrs_core::application::Application;
@@ -146,7 +152,7 @@ impl<'a> ProjectionHandle<'a> {
     /// Has all rows made anew by the code of this program, beside those that readers see, which are kept up to date
     /// meanwhile. When the new ones have caught up, readers see them at once; the old ones are kept.
     ///
-    /// It takes all the time there is while nothing is written to the log, and about a third of it otherwise. It goes on
+    /// It takes all the time there is while nothing is written to the log, and about a sixth of it otherwise. It goes on
     /// after a restart where it was. It is done by a node with code of this version, whichever has time.
     ///
     /// # Errors

@@ -158,6 +158,7 @@ impl<P: Projection> Projecting<P> {
             }
             self.make(runner, tenure).await?;
         };
+        runner.control.are_parked(tenure.parked.values().map(|parked| parked.position));
         runner.begin_at(claim.position, tenure).await?;
         Ok(())
     }

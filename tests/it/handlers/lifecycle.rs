@@ -80,6 +80,26 @@ async fn a_handler_is_paused_and_resumed_from_another_node() {
     owner.shutdown().await;
 }
 
+/// Whoever waits on a node that does not run it is told at once, too, and not when it goes on.
+#[tokio::test]
+async fn a_pause_is_told_on_every_node() {
+    let store = MemoryStore::new();
+    let (script, _inbox) = Script::telling();
+    let owner = start(&store, &script).await;
+    let other = start_second(&store, &script).await;
+    for round in 1..=3_u64 {
+        pause(&other, &owner).await;
+        let waits = other.dispatch(note("a", "1")).consistency(Strong).no_timeout();
+        let error = soon(waits.into_future()).await.unwrap_err();
+        let DispatchError::NotHandled { pending, .. } = error else { panic!("{error:?}") };
+        assert_eq!((pending[0].position, pending[0].state), (2 * (round - 1), HandlerState::Paused));
+        other.handler("careful").unwrap().resume().await.unwrap();
+        soon(other.dispatch(note("a", "2")).consistency(Strong).into_future()).await.unwrap();
+    }
+    owner.shutdown().await;
+    other.shutdown().await;
+}
+
 #[tokio::test]
 async fn t_330_a_handler_that_is_reset_begins_anew() {
     let store = MemoryStore::new();

@@ -164,6 +164,26 @@ async fn the_key_may_be_a_field() {
     desk.shutdown().await;
 }
 
+/// A dispatch on a node that does not run the handler is told, whatever key the event is parked by.
+#[tokio::test]
+async fn what_is_parked_by_a_field_is_told_on_other_nodes() {
+    let store = MemoryStore::new();
+    let (script, _handled) = Faults::of(["bad", "worse"]).script();
+    let start = async |node: &str| {
+        let desk = Desk::builder(store.clone()).node(node).event_handler(ByText(script.clone()));
+        desk.start().await.unwrap()
+    };
+    let (owner, other) = (start("owner").await, start("other").await);
+    for (desk, text) in [(&owner, "bad"), (&other, "worse")] {
+        let refused = desk.dispatch(note("a", text)).consistency(Strong).await.unwrap_err();
+        let DispatchError::NotHandled { pending, .. } = refused else { panic!("{refused:?}") };
+        assert!(pending[0].is_parked, "{text}");
+    }
+    other.dispatch(note("a", "good")).consistency(Strong).await.unwrap();
+    owner.shutdown().await;
+    other.shutdown().await;
+}
+
 /// E-066
 #[tokio::test]
 async fn a_parked_event_can_be_skipped() {

@@ -62,3 +62,18 @@ async fn a_projection_that_is_down_or_has_parked_the_event_is_told_at_once() {
     assert!(matches!(down, AtLeastError::Down { state: HandlerState::Paused, .. }), "{down:?}");
     desk.shutdown().await;
 }
+
+/// Rows that were made anew since have what was parked.
+#[tokio::test]
+async fn what_was_parked_is_not_missing_from_rows_made_anew() {
+    let (store, rows, faults) = (MemoryStore::new(), Books::new(), Faults::of("bad", Fault::Fail));
+    let desk = desk(&store, Notebooks::on(&rows).with_faults(&faults)).await;
+    let notebooks = desk.projection::<Notebooks>().unwrap();
+    take_notes(&desk, &[("a", "bad"), ("b", "1")]).await;
+    assert!(matches!(notebooks.at_least(1, LIMIT).await, Err(AtLeastError::Parked { .. })));
+    faults.mend("bad");
+    soon(notebooks.rebuild().await.unwrap().switched()).await.unwrap();
+    until(async || notebooks.at_least(1, LIMIT).await.ok()).await;
+    assert_eq!(book(&rows, "a"), texts(&["bad"]));
+    desk.shutdown().await;
+}

@@ -3,7 +3,9 @@
 use super::domain::*;
 use cqrs::handler::HandlerState;
 use cqrs::prelude::*;
-use cqrs::projection::{GenerationError, GenerationState};
+use cqrs::projection::{AtLeastError, GenerationError, GenerationState};
+
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A program with a new version builds its rows beside the old ones; readers see those until the new ones are there.
 #[tokio::test]
@@ -83,6 +85,30 @@ async fn readers_are_given_back_what_they_saw_before() {
         loud.discard(old).await.unwrap();
     }
     assert_eq!(generations(&rows).await, [(3, 2, GenerationState::Active)]);
+    old.shutdown().await;
+    new.shutdown().await;
+}
+
+/// Rows that readers were given back are as far as they were then, whatever the node has made of others.
+#[tokio::test(start_paused = true)]
+async fn what_the_rows_from_before_lack_is_not_taken_for_there() {
+    let (store, rows) = (MemoryStore::new(), Books::new());
+    let old = node("old", &store, Notebooks::on(&rows)).await;
+    take_notes(&old, &[("a", "x")]).await;
+    old.shutdown().await;
+    let new = node("new", &store, LoudNotebooks::on(&rows)).await;
+    until_active(&rows, 2).await;
+    take_notes(&new, &[("a", "y")]).await;
+    let loud = new.projection::<LoudNotebooks>().unwrap();
+    loud.at_least(2, LIMIT).await.unwrap();
+    assert_eq!(loud.roll_back().await.unwrap(), 1);
+    // As soon as the node has heard of it.
+    until(async || loud.at_least(2, SECOND).await.err()).await;
+    let late = loud.at_least(2, LIMIT).await;
+    assert!(matches!(late, Err(AtLeastError::TimedOut { wanted: 2, .. })), "{late:?}");
+    let old = node("old", &store, Notebooks::on(&rows)).await;
+    loud.at_least(2, LIMIT).await.unwrap();
+    assert_eq!(book(&rows, "a"), texts(&["x", "y"]));
     old.shutdown().await;
     new.shutdown().await;
 }
