@@ -103,7 +103,8 @@ impl<'a> ProcessManagerHandle<'a> {
 
     /// The process manager as a handler: its status, how it is paused and reset, and the events that it has parked. A
     /// reset forgets all instances, with their commands and timers; commands that were carried out before are not carried
-    /// out again when their events are handled anew.
+    /// out again when their events are handled anew, as long as the store remembers their outcomes. In Postgres that is for
+    /// 7 days unless its schema is opened with another retention: do not reset to an event from before that.
     #[must_use]
     pub fn handler(&self) -> HandlerHandle<'a> {
         self.handler.clone()

@@ -27,6 +27,8 @@ pub use process::Process;
 pub use sending::Sending;
 
 pub(crate) use command::{Content, first_unsent, has_stuck};
+#[cfg(feature = "testing")]
+pub(crate) use instance::INSTANCE;
 pub(crate) use manage::Managing;
 pub(crate) use step::{Caller, Occasion};
 pub(crate) use timer::{TIMER, Timer};

@@ -8,15 +8,16 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::application::{Application, ApplicationState, Core};
-use crate::handler::HandlerStatus;
+use crate::handler::{Entry, HandlerStatus, Role};
+use crate::process_manager::{INSTANCE, TIMER};
 use crate::store::StoreError;
 
 /// How long the kit waits, unless told otherwise.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
 /// Waits until the application has nothing left to do: no dispatch is under way, no aggregate is at work or
-/// takes a snapshot, and every handler has come to the end of the log, with all that handlers have dispatched
-/// meanwhile.
+/// takes a snapshot, every handler has come to the end of the log, with all that handlers have dispatched
+/// meanwhile, and no timer and no scheduled command is due.
 ///
 /// Awaiting it panics when that takes longer than 5 s or a handler has failed; [`Settle::check`] gives the
 /// error instead. It sleeps nowhere, so that it takes as long as the work does, and no time with tokio's
@@ -158,10 +159,36 @@ impl Settle {
                 let application = core.name().to_owned();
                 return Err(SettleError::HandlersDown { application, handlers });
             }
+            if self.is_anything_due().await? {
+                tokio::task::yield_now().await;
+                continue;
+            }
             if core.dispatches.is_empty() && working.is_empty() && core.store.head().await? == head {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a process manager has something to do by now that no event brings. Where something is parked, timers may
+    /// have to wait behind it.
+    async fn is_anything_due(&self) -> Result<bool, StoreError> {
+        let core = &self.core;
+        let now = core.clock.now();
+        let is_at_work = |entry: &Arc<Entry>| {
+            let status = entry.status(0);
+            entry.role == Role::ProcessManager
+                && !status.state.is_down()
+                && status.parked == 0
+                && !self.without.iter().any(|name| **name == *entry.name)
+        };
+        for entry in core.board.entries().into_iter().filter(is_at_work) {
+            for kind in [TIMER, INSTANCE] {
+                if !core.checkpoints.due_records(&entry.name, kind, now, 1).await?.is_empty() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     async fn handlers(
