@@ -126,12 +126,22 @@ impl Effects {
 
     /// The event is handled or given up.
     pub(crate) fn done_with(&self, position: u64) {
+        self.done_with_labels(position, |_| true);
+    }
+
+    /// An instance of a process manager has handled the event, or given it up. It may be for others as well.
+    pub(crate) fn done_with_one(&self, position: u64, instance: &str) {
+        self.done_with_labels(position, |label| label.starts_with(&label_of(instance, "")));
+    }
+
+    fn done_with_labels(&self, position: u64, is_done: impl Fn(&str) -> bool) {
         let mut known = self.lock();
         if known.results.is_empty() {
             return;
         }
         let of_event = (position, String::new())..(position + 1, String::new());
-        let places: Vec<_> = known.results.range(of_event).map(|(place, _)| place.clone()).collect();
+        let places = known.results.range(of_event).map(|(place, _)| place);
+        let places: Vec<_> = places.filter(|(_, label)| is_done(label)).cloned().collect();
         known.done.extend(places);
     }
 
@@ -159,6 +169,12 @@ impl Effects {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The label of an effect that an instance of a process manager makes. The length keeps those of instances apart whose
+/// names begin alike.
+pub(crate) fn label_of(instance: &str, label: &str) -> String {
+    format!("{}:{instance}/{label}", instance.len())
 }
 
 fn key((position, label): &(u64, String)) -> String {

@@ -52,7 +52,7 @@ pub(crate) use attempt::Failed;
 pub(crate) use board::{Awaited, Entry, HandlerBoard, Part};
 pub(crate) use consumer::Consumer;
 pub(crate) use control::HandlerControl;
-pub(crate) use effects::Effects;
+pub(crate) use effects::{Effects, label_of};
 pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 #[cfg(feature = "testing")]
 pub(crate) use order::ORDER;

@@ -175,7 +175,7 @@ impl<P: ProcessManager> Consumer for Managing<P> {
         self.settle(runner, tenure).await?;
         // What could be sent now is sent at the next start.
         if !self.changes.records.is_empty() {
-            runner.commit(std::mem::take(&mut self.changes), tenure).await?;
+            runner.commit(self.take_changes(runner), tenure).await?;
         }
         Ok(())
     }
@@ -302,6 +302,7 @@ impl<P: ProcessManager> Managing<P> {
         }
         for position in done {
             runner.control.make_up(position);
+            self.done.push((position, Arc::clone(&id)));
         }
         if discards {
             self.discard(&id);
@@ -384,7 +385,7 @@ impl<P: ProcessManager> Managing<P> {
             true => parked.position - 1,
             false => {
                 runner.control.make_up(parked.position);
-                runner.effects.done_with(parked.position);
+                self.done.push((parked.position, key.into()));
                 parked.position
             }
         };
@@ -458,7 +459,7 @@ impl<P: ProcessManager> Managing<P> {
         position: u64,
         tenure: &mut Tenure,
     ) -> Result<(), End> {
-        runner.commit(std::mem::take(&mut self.changes).position(position), tenure).await?;
+        runner.commit(self.take_changes(runner).position(position), tenure).await?;
         // The commands before the position: nobody must believe in between that there are none.
         runner.set_unsent(self.lowest_unsent());
         runner.advance(position);
@@ -514,10 +515,7 @@ async fn handle_all<P: ProcessManager>(
         let earlier = again.filter(|parked| parked.position == position);
         match handle_one(runner, &mut handled, &delivery, earlier, &pending).await {
             Some(failed) => handled.give_up(runner, &delivery.event, failed, earlier),
-            None => {
-                handled.done.push(position);
-                runner.effects.done_with(position);
-            }
+            None => handled.done.push(position),
         }
         if handled.stops.is_some() {
             break;

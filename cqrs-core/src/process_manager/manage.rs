@@ -24,6 +24,8 @@ pub(crate) struct Managing<P> {
     pub(crate) instances: Instances<P>,
     pub(crate) outbox: Outbox,
     pub(crate) changes: HandlerCommit,
+    /// The events that instances have handled: what they keep of them goes with `changes`.
+    pub(crate) done: Vec<(u64, Arc<str>)>,
     /// The commands in `changes`, to be sent when they are written.
     pub(crate) staged: Vec<Pending>,
     /// Since when there have been changes that nobody waits for.
@@ -54,6 +56,7 @@ impl<P: ProcessManager> Managing<P> {
             instances: Instances::default(),
             outbox: Outbox::default(),
             changes: HandlerCommit::new(),
+            done: Vec::new(),
             staged: Vec::new(),
             unwritten_since: None,
             is_urgent: false,
@@ -130,6 +133,14 @@ impl<P: ProcessManager> Managing<P> {
     /// Notes that something is due by then.
     pub(crate) fn is_due_at(&mut self, at: DateTime<Utc>) {
         self.next_due = Some(self.next_due.map_or(at, |known| known.min(at)));
+    }
+
+    /// What is to be written.
+    pub(crate) fn take_changes(&mut self, runner: &HandlerRunner) -> HandlerCommit {
+        for (position, instance) in self.done.drain(..) {
+            runner.effects.done_with_one(position, &instance);
+        }
+        std::mem::take(&mut self.changes)
     }
 
     /// Makes room in memory for what is needed next. What is not written yet stays: it could not be read again.
@@ -344,7 +355,7 @@ impl<P: ProcessManager> Managing<P> {
             // Told before what led to them is gone from the store: at any moment one of the two is to be seen.
             let staged = self.staged.iter().map(|command| command.position);
             runner.set_unsent(self.outbox.lowest().into_iter().chain(staged).min());
-            runner.commit(std::mem::take(&mut self.changes), tenure).await?;
+            runner.commit(self.take_changes(runner), tenure).await?;
             tenure.saved = runner.position();
         }
         (self.unwritten_since, self.is_urgent) = (None, false);

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::application::{Application, Core, Running};
 use crate::command::Command;
 use crate::event::{EventContext, Metadata};
-use crate::handler::{Effects, OnceError};
+use crate::handler::{Effects, OnceError, label_of};
 use crate::id::{CausationId, CorrelationId};
 use crate::process_manager::Sending;
 use crate::process_manager::command::Content;
@@ -166,7 +166,7 @@ impl Process {
     {
         match &self.event {
             Some(event) => {
-                let label = format!("{}/{label}", self.instance);
+                let label = label_of(&self.instance, label);
                 self.effects.once(event.position(), &label, effect).await
             }
             None => effect().await.map_err(|source| OnceError::Failed { label: label.to_owned(), source }),

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use cqrs::MemoryStore;
@@ -21,7 +21,8 @@ use crate::support::log::events_of;
 /// A word for the process manager: `role:act:act`.
 ///
 /// Roles: `start`, `start!`, `go`, `go!`, `any`, `stop`, `none`. Acts: `do=a` sends the command `a`, `undo=a/b` as well,
-/// with `b` to undo it, `may=a` fails while `a` is broken, `panic=a` panics then, `by=name/1000` sets a deadline in
+/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then,
+/// `once=a` makes the effect `a` once, `by=name/1000` sets a deadline in
 /// milliseconds, `in=name/1000/a` schedules a command, `cancel=name`, `end`.
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "jobs.Told")]
@@ -143,7 +144,7 @@ impl Foreman {
         see(format!("{} {}", process.instance(), event.word));
         self.words.push(event.word.clone());
         for act in event.word.split(':').skip(1) {
-            self.act(act, process)?;
+            self.act(act, process).await?;
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl Foreman {
         })
     }
 
-    fn act(&mut self, act: &str, process: &mut Process) -> Result<(), Broken> {
+    async fn act(&mut self, act: &str, process: &mut Process) -> Result<(), Broken> {
         let (verb, rest) = act.split_once('=').unwrap_or((act, ""));
         let mut parts = rest.split('/');
         let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -183,6 +184,15 @@ impl Foreman {
                 process.send(task(&instance, &what)).compensate(task(&instance, &undo));
             }
             "may" => works(&next())?,
+            "own" => works(&format!("{} of {instance}", next()))?,
+            "once" => {
+                let what = next();
+                let effect = || {
+                    see(format!("{instance} once {what}"));
+                    ready(Ok::<_, Broken>(()))
+                };
+                process.once(&what, effect).await.unwrap();
+            }
             "panic" => works(&next()).unwrap(),
             "by" => process.deadline_in(next(), millis(&next())),
             "in" => {

@@ -3,6 +3,7 @@
 mod compensation;
 mod crash_points;
 pub mod domain;
+mod effects;
 mod failures;
 mod first_sending;
 mod kit;

@@ -1,0 +1,75 @@
+//! Effects that an instance must not make twice, however often an event is tried.
+
+use super::domain::*;
+use cqrs::prelude::*;
+use cqrs::store::CheckpointStore as _;
+
+/// How often an instance has made an effect since that was asked last.
+fn made(effect: &str) -> usize {
+    seen().iter().filter(|seen| *seen == effect).count()
+}
+
+async fn kept(site: &Site) -> usize {
+    site.store.records("foreman", "effect", None, 100).await.unwrap().len()
+}
+
+/// Has the event tried again that an instance is parked at, and waits until it is handled.
+async fn retry(site: &Site, instance: &str) {
+    site.foreman().retry(instance).await.unwrap();
+    until(async || site.instance(instance).await).await;
+    site.settle().await;
+}
+
+#[tokio::test]
+async fn an_effect_is_made_once_however_often_the_event_is_tried() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|failure, _| {
+        if failure.attempt == 3 {
+            mend("x");
+        }
+        ProcessAction::Retry
+    });
+    site.tell_all(&[("a", "start:once=charge:may=x")]).await;
+    assert_eq!(made("a once charge"), 1);
+    assert_eq!(kept(&site).await, 0, "what is handled leaves nothing");
+    site.tell_all(&[("a", "go:once=charge")]).await;
+    assert_eq!(made("a once charge"), 1, "that is another event");
+}
+
+#[tokio::test]
+async fn a_result_outlives_the_application() {
+    let site = Site::new().await;
+    break_it("x");
+    site.tell_all(&[("a", "start:once=charge:may=x"), ("b", "start")]).await;
+    assert_eq!((made("a once charge"), kept(&site).await), (1, 1));
+    let site = site.restart().await;
+    mend("x");
+    retry(&site, "a").await;
+    assert_eq!((made("a once charge"), kept(&site).await), (0, 0));
+}
+
+/// Each instance keeps its own, also when the name of one begins like that of another.
+#[tokio::test]
+async fn what_one_instance_has_handled_another_may_have_to_try_again() {
+    let site = Site::new().await;
+    break_it("x of a/b");
+    site.tell_all(&[("a+a/b", "start:once=charge:own=x")]).await;
+    let effects = seen();
+    assert!(effects.contains(&"a once charge".to_owned()) && effects.contains(&"a/b once charge".to_owned()));
+    assert_eq!(kept(&site).await, 1, "that of the instance that is parked");
+    mend("x of a/b");
+    retry(&site, "a/b").await;
+    assert_eq!((made("a/b once charge"), kept(&site).await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_parked_event_that_is_left_out_leaves_no_results() {
+    let site = Site::new().await;
+    break_it("x");
+    site.tell_all(&[("a", "start:once=charge:may=x"), ("a", "any:do=1")]).await;
+    assert_eq!(kept(&site).await, 1);
+    site.foreman().skip("a").await.unwrap();
+    until(async || (site.done("a").await == ["1"]).then_some(())).await;
+    assert_eq!((made("a once charge"), kept(&site).await), (1, 0));
+}
