@@ -14,6 +14,8 @@ use crate::store::{RecordedEvent, StreamId};
 #[derive(Clone, Debug)]
 pub struct EventContext {
     event: RecordedEvent,
+    /// Which of the values it is that the event was upcast to.
+    pub(crate) ordinal: u32,
     application: Arc<str>,
     handler: Arc<str>,
     attempt: u32,
@@ -30,7 +32,12 @@ impl EventContext {
         core: Weak<Core>,
         effects: Arc<Effects>,
     ) -> Self {
-        Self { event, application, handler, attempt, core, effects }
+        Self { event, ordinal: 0, application, handler, attempt, core, effects }
+    }
+
+    /// The context of one of the values that the event was upcast to.
+    pub(crate) fn of_value(self, ordinal: u32) -> Self {
+        Self { ordinal, ..self }
     }
 
     /// The application that the handler runs in, to dispatch commands through. What is dispatched while the
@@ -53,7 +60,8 @@ impl EventContext {
 
     /// Does something that must not be done twice, such as charging a card, and notes down its result in the store: when
     /// the event is tried again, by this node or by another one, the result is given without doing it again. `label`
-    /// tells it from other effects of the same event. A failure is not noted down.
+    /// tells it from other effects of the same event; each of the events that one was upcast to has effects of its own. A
+    /// failure is not noted down.
     ///
     /// The result is kept until the event is handled or skipped; as long as the event is parked, so is its result.
     ///
@@ -82,7 +90,7 @@ impl EventContext {
         E: std::error::Error + 'static,
         F: Future<Output = Result<T, E>>,
     {
-        self.effects.once(self.event.position, label, effect).await
+        self.effects.once(self.event.position, self.ordinal, label, effect).await
     }
 
     /// The event's own id.

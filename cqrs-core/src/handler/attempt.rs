@@ -52,8 +52,8 @@ impl HandlerRunner {
         state: &mut H::State,
         attempt: Attempt,
     ) -> Result<(), Failed> {
-        let context = self.context(event, attempt.number);
-        let handled = self.try_handle(handler, event, state, &context);
+        let mut context = self.context(event, attempt.number);
+        let handled = self.try_handle(handler, event, state, &mut context);
         let handled = telemetry::handler::observe(self, event, attempt, handled);
         let Err(error) = handled.await else { return Ok(()) };
         let failure = self.failure(error, context, attempt);
@@ -115,12 +115,13 @@ impl HandlerRunner {
         handler: &H,
         event: &RecordedEvent,
         state: &mut H::State,
-        context: &EventContext,
+        context: &mut EventContext,
     ) -> Result<(), HandlerError<H::Error>> {
         let wanted = self.wanted::<H::Event, _>(event)?;
         // Boxed: a large event would otherwise lie on the stack once for each future around it.
         let work = Box::pin(self.ambient(event).enter(async {
-            for event in wanted {
+            for (ordinal, event) in (0..).zip(wanted) {
+                context.ordinal = ordinal;
                 handler.handle(event, state, context).await?;
             }
             Ok(())

@@ -106,7 +106,8 @@ impl<H: EventHandler> Reactions<H> {
             if !wanted.is_empty() {
                 handed.push(event);
             }
-            batch.extend(wanted.into_iter().map(|typed| Envelope::new(typed, runner.context(event, 1))));
+            let context = |ordinal| runner.context(event, 1).of_value(ordinal);
+            batch.extend((0..).zip(wanted).map(|(ordinal, typed)| Envelope::new(typed, context(ordinal))));
         }
         let (Some(first), Some(last)) = (handed.first(), events.last()) else { return Ok(true) };
         let mut state = tenure.state.copy();

@@ -45,7 +45,10 @@ pub enum OnceError<E: Error + 'static> {
     },
 }
 
-/// The results of effects, as the handler's owner knows them: by the position of the event and the label.
+/// The position of the event, which of the values it is that the event was upcast to, and the label.
+type Place = (u64, u32, String);
+
+/// The results of effects, as the handler's owner knows them: by where they belong.
 ///
 /// A result is kept from when the effect was made until the event is handled, or given up, and the checkpoint or the
 /// record of the parked key says so.
@@ -58,9 +61,9 @@ pub(crate) struct Effects {
 
 #[derive(Debug, Default)]
 struct Known {
-    results: BTreeMap<(u64, String), Bytes>,
+    results: BTreeMap<Place, Bytes>,
     /// Those of events that are done with, which go with the next commit.
-    done: BTreeSet<(u64, String)>,
+    done: BTreeSet<Place>,
 }
 
 impl Effects {
@@ -80,11 +83,11 @@ impl Effects {
         for HandlerRecord { key, position, data, .. } in
             all_records(&*self.store, &self.handler, EFFECT).await?
         {
-            let label = key.split_once(':').map_or(&*key, |(_, label)| label).to_owned();
+            let place = place(position, &key);
             if position <= saved && !parked.contains(&position) {
-                known.done.insert((position, label.clone()));
+                known.done.insert(place.clone());
             }
-            known.results.insert((position, label), data);
+            known.results.insert(place, data);
         }
         *self.lock() = known;
         Ok(())
@@ -93,6 +96,7 @@ impl Effects {
     pub(crate) async fn once<T, E, F>(
         &self,
         position: u64,
+        ordinal: u32,
         label: &str,
         effect: impl FnOnce() -> F,
     ) -> Result<T, OnceError<E>>
@@ -102,7 +106,7 @@ impl Effects {
         F: Future<Output = Result<T, E>>,
     {
         let unfit = |source| OnceError::Unfit { label: label.to_owned(), source };
-        let place = (position, label.to_owned());
+        let place = (position, ordinal, label.to_owned());
         let earlier = self.lock().results.get(&place).cloned();
         if let Some(result) = earlier {
             return serde_json::from_slice(&result).map_err(unfit);
@@ -139,9 +143,9 @@ impl Effects {
         if known.results.is_empty() {
             return;
         }
-        let of_event = (position, String::new())..(position + 1, String::new());
+        let of_event = (position, 0, String::new())..(position + 1, 0, String::new());
         let places = known.results.range(of_event).map(|(place, _)| place);
-        let places: Vec<_> = places.filter(|(_, label)| is_done(label)).cloned().collect();
+        let places: Vec<_> = places.filter(|(.., label)| is_done(label)).cloned().collect();
         known.done.extend(places);
     }
 
@@ -152,13 +156,13 @@ impl Effects {
     }
 
     /// Adds to a commit that what is of no use any more goes; gives what that is.
-    pub(crate) fn forget(&self, commit: HandlerCommit) -> (HandlerCommit, Vec<(u64, String)>) {
+    pub(crate) fn forget(&self, commit: HandlerCommit) -> (HandlerCommit, Vec<Place>) {
         let places: Vec<_> = self.lock().done.iter().cloned().collect();
         (places.iter().fold(commit, |commit, place| commit.remove(EFFECT, key(place))), places)
     }
 
     /// What was to be forgotten is gone.
-    pub(crate) fn forgotten(&self, places: &[(u64, String)]) {
+    pub(crate) fn forgotten(&self, places: &[Place]) {
         let mut known = self.lock();
         for place in places {
             known.results.remove(place);
@@ -177,6 +181,30 @@ pub(crate) fn label_of(instance: &str, label: &str) -> String {
     format!("{}:{instance}/{label}", instance.len())
 }
 
-fn key((position, label): &(u64, String)) -> String {
-    format!("{position:020}:{label}")
+fn key((position, ordinal, label): &Place) -> String {
+    match ordinal {
+        0 => format!("{position:020}:{label}"),
+        _ => format!("{position:020}.{ordinal}:{label}"),
+    }
+}
+
+fn place(position: u64, key: &str) -> Place {
+    let (event, label) = key.split_once(':').unwrap_or(("", key));
+    let ordinal = event.split_once('.').and_then(|(_, ordinal)| ordinal.parse().ok());
+    (position, ordinal.unwrap_or_default(), label.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_again_by_its_key() {
+        for ordinal in [0, 1, 12] {
+            for label in ["", "charge", "1:a/b.2:c"] {
+                let one = (7, ordinal, label.to_owned());
+                assert_eq!(place(7, &key(&one)), one);
+            }
+        }
+    }
 }

@@ -3,7 +3,8 @@ use crate::process_manager::{ProcessError, ProcessManager, Role};
 
 /// The events that an instance handles.
 pub(crate) struct Admitted<E> {
-    pub(crate) wanted: Vec<E>,
+    /// Each with its place among those that are for the instance.
+    pub(crate) wanted: Vec<(u32, E)>,
     /// Whether one of them is its last.
     pub(crate) ends: bool,
 }
@@ -16,7 +17,7 @@ pub(crate) fn admit<P: ProcessManager>(
     position: u64,
 ) -> Result<Admitted<P::Event>, ProcessError<P::Error>> {
     let mut admitted = Admitted { wanted: Vec::new(), ends: false };
-    for (role, event) in events {
+    for (ordinal, (role, event)) in (0..).zip(events) {
         match (role, &mut *instance) {
             (Role::StartStrict, Some(_)) => return Err(ProcessError::AlreadyStarted),
             (Role::ContinueStrict, None) => return Err(ProcessError::NotStarted),
@@ -27,7 +28,7 @@ pub(crate) fn admit<P: ProcessManager>(
             (_, Some(_)) => {}
         }
         admitted.ends |= *role == Role::Stop;
-        admitted.wanted.push(event.clone());
+        admitted.wanted.push((ordinal, event.clone()));
     }
     Ok(admitted)
 }

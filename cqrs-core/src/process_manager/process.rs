@@ -167,7 +167,7 @@ impl Process {
         match &self.event {
             Some(event) => {
                 let label = label_of(&self.instance, label);
-                self.effects.once(event.position(), &label, effect).await
+                self.effects.once(event.position(), event.ordinal, &label, effect).await
             }
             None => effect().await.map_err(|source| OnceError::Failed { label: label.to_owned(), source }),
         }

@@ -169,13 +169,14 @@ impl Caller<'_> {
     }
 
     /// Has an instance do one step. What it did is in its state and in the outcome when it went well, and is forgotten
-    /// when it did not. `events` are what an event was decoded to.
+    /// when it did not. `events` are what an event was decoded to, each with
+    /// its place among the others.
     pub(crate) async fn step<P: ProcessManager>(
         &self,
         id: &Arc<str>,
         instance: &mut Instance<P>,
         occasion: &Occasion,
-        events: Vec<P::Event>,
+        events: Vec<(u32, P::Event)>,
     ) -> Result<Outcome, ProcessError<P::Error>> {
         let mut state = instance.state.clone();
         let mut process = self.process(id, occasion);
@@ -354,12 +355,13 @@ impl Caller<'_> {
 async fn call<P: ProcessManager>(
     state: &mut P,
     occasion: &Occasion,
-    events: Vec<P::Event>,
+    events: Vec<(u32, P::Event)>,
     process: &mut Process,
 ) -> Result<(), P::Error> {
     match occasion {
         Occasion::Event(_) => {
-            for event in events {
+            for (ordinal, event) in events {
+                process.event.iter_mut().for_each(|context| context.ordinal = ordinal);
                 state.handle(event, process).await?;
             }
             Ok(())

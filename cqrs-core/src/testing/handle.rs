@@ -94,11 +94,11 @@ impl GivenLog {
         let registry = registry_of::<H::Event>();
         let wanted = H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()));
         for event in self.events.iter().filter(|event| wanted.passes(event)) {
-            let context = scene.context(event, self.attempt);
+            let mut context = scene.context(event, self.attempt);
             let ambient = || Ambient::of_event(event).in_handler(scene.key.clone());
             let mut changed = stored::<H>(state);
             let handled =
-                ambient().enter(try_handle(handler, &registry, event, &mut changed, &context)).await;
+                ambient().enter(try_handle(handler, &registry, event, &mut changed, &mut context)).await;
             let Err(error) = handled else {
                 *state = stored::<H>(&changed);
                 continue;
@@ -124,7 +124,7 @@ async fn try_handle<H: EventHandler>(
     registry: &EventRegistry,
     event: &RecordedEvent,
     state: &mut H::State,
-    context: &EventContext,
+    context: &mut EventContext,
 ) -> Result<(), HandlerError<H::Error>> {
     let mut wanted = Vec::new();
     let decoded = decode::<H::Event, DecodeError>(registry, event, |decoded| {
@@ -134,7 +134,8 @@ async fn try_handle<H: EventHandler>(
         Ok(())
     });
     decoded.map_err(HandlerError::Undecodable)?;
-    for typed in wanted {
+    for (ordinal, typed) in (0..).zip(wanted) {
+        context.ordinal = ordinal;
         match panics::catch_async(handler.handle(typed, state, context)).await {
             Ok(handled) => handled.map_err(HandlerError::Failed)?,
             Err(panic) => return Err(HandlerError::Panicked(panic)),

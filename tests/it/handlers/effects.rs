@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use super::domain::*;
 use cqrs::MemoryStore;
+use cqrs::event::RawEvent;
 use cqrs::handler::{HandlerState, OnceError};
 use cqrs::prelude::*;
 use cqrs::store::CheckpointStore as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// What the world outside was asked to do, how often, and what it refuses.
 #[derive(Clone, Default)]
@@ -45,6 +48,17 @@ enum ShopError {
     Once(#[from] OnceError<Broken>),
     #[error(transparent)]
     Broken(#[from] Broken),
+}
+
+/// Two notes, as they were once stored together.
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "desk.NotedTwice", version = 2, upcast(1 => each -> [Noted]))]
+pub struct NotedTwice {}
+
+fn each(data: Value) -> Vec<RawEvent> {
+    let Value::Array(texts) = data else { panic!("no texts: {data}") };
+    let note = |text| RawEvent::of::<Noted>(json!({ "book": "1", "text": text }));
+    texts.into_iter().map(note).collect()
 }
 
 /// Charges, sends, and then notes down, which may fail.
@@ -93,6 +107,27 @@ async fn an_effect_is_made_once_however_often_the_event_is_tried() {
     }
     desk.shutdown().await;
     assert_eq!(kept(&store).await, 0, "what is handled leaves nothing");
+}
+
+/// Each of the events that one was upcast to has effects of its own, of whatever label.
+#[tokio::test]
+async fn effects_of_an_event_that_was_upcast_to_several_are_kept_apart() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    write(&store, "book-1", "desk.NotedTwice", &[json!(["a", "b"]).to_string()]).await;
+    world.refuse(Some("note b"));
+    let desk = start(&store, &world, ErrorAction::Stop).await;
+    until_state(&desk, "shop", HandlerState::Failed).await;
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 4);
+
+    world.refuse(None);
+    let desk = start(&store, &world, ErrorAction::Stop).await;
+    until_caught_up(&desk, "shop").await;
+    for what in ["charge a", "send a", "charge b", "send b", "note b"] {
+        assert_eq!(world.count(what), 1, "{what}");
+    }
+    desk.shutdown().await;
+    assert_eq!(kept(&store).await, 0);
 }
 
 #[tokio::test]

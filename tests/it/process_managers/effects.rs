@@ -1,8 +1,22 @@
 //! Effects that an instance must not make twice, however often an event is tried.
 
 use super::domain::*;
+use crate::support::log::{raw, write};
+use cqrs::event::RawEvent;
 use cqrs::prelude::*;
 use cqrs::store::CheckpointStore as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Two words, as they were once stored together.
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(name = "jobs.ToldTwice", version = 2, upcast(1 => each -> [Told]))]
+pub struct ToldTwice {}
+
+fn each(data: Value) -> Vec<RawEvent> {
+    let Value::Array(words) = data else { panic!("no words: {data}") };
+    words.into_iter().map(RawEvent::of::<Told>).collect()
+}
 
 /// How often an instance has made an effect since that was asked last.
 fn made(effect: &str) -> usize {
@@ -72,4 +86,20 @@ async fn a_parked_event_that_is_left_out_leaves_no_results() {
     site.foreman().skip("a").await.unwrap();
     until(async || (site.done("a").await == ["1"]).then_some(())).await;
     assert_eq!((made("a once charge"), kept(&site).await), (1, 0));
+}
+
+/// Each of the events that one was upcast to has effects of its own, of whatever label.
+#[tokio::test]
+async fn effects_of_an_event_that_was_upcast_to_several_are_kept_apart() {
+    let site = Site::new().await;
+    break_it("x");
+    let words =
+        ["start:once=charge", "any:once=charge:may=x"].map(|word| json!({ "job": "a", "word": word }));
+    write(&site.store, "job-a", vec![raw("jobs.ToldTwice", 1, &json!(words))]).await;
+    site.settle().await;
+    assert_eq!((made("a once charge"), kept(&site).await), (2, 2));
+    let site = site.restart().await;
+    mend("x");
+    retry(&site, "a").await;
+    assert_eq!((made("a once charge"), kept(&site).await), (0, 0));
 }
