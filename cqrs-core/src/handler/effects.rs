@@ -71,20 +71,21 @@ impl Effects {
         Self { handler, store, known: Mutex::default() }
     }
 
-    /// Reads what earlier owners have left. What belongs to events that are handled, up to `saved` and not parked, is
-    /// of no use any more.
+    /// Reads what earlier owners have left. What belongs to events that are handled is of no use any more: those up to
+    /// `saved`, and before the first that is parked. Behind that one some may wait, and an owner may have made their
+    /// effects when it tried them again.
     pub(crate) async fn load<'a>(
         &self,
         saved: u64,
         parked: impl Iterator<Item = &'a ParkedKey>,
     ) -> Result<(), StoreError> {
-        let parked: BTreeSet<u64> = parked.map(|parked| parked.position).collect();
+        let first_parked = parked.map(|parked| parked.position).min().unwrap_or(u64::MAX);
         let mut known = Known::default();
         for HandlerRecord { key, position, data, .. } in
             all_records(&*self.store, &self.handler, EFFECT).await?
         {
             let place = place(position, &key);
-            if position <= saved && !parked.contains(&position) {
+            if position <= saved && position < first_parked {
                 known.done.insert(place.clone());
             }
             known.results.insert(place, data);

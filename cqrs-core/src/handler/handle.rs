@@ -83,7 +83,7 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the key is not parked, or the store cannot be reached.
     pub async fn retry_parked(&self, key: &str) -> Result<(), ParkedError> {
-        self.check_parked(key).await?;
+        self.parked_at(key).await?;
         Ok(self.tell_about(key, &Order::RetryParked { key: key.to_owned() }).await?)
     }
 
@@ -93,8 +93,8 @@ impl<'a> HandlerHandle<'a> {
     /// # Errors
     /// When the key is not parked, or the store cannot be reached.
     pub async fn skip_parked(&self, key: &str) -> Result<(), ParkedError> {
-        self.check_parked(key).await?;
-        Ok(self.tell_about(key, &Order::SkipParked { key: key.to_owned() }).await?)
+        let at = Some(self.parked_at(key).await?);
+        Ok(self.tell_about(key, &Order::SkipParked { key: key.to_owned(), at }).await?)
     }
 
     /// Has the handler stop behind the event that it is at, on whichever node it runs and also after a restart, until
@@ -172,9 +172,9 @@ impl<'a> HandlerHandle<'a> {
         self.tell(first, &Order::Reset { to, round: Round::new() }).await
     }
 
-    async fn check_parked(&self, key: &str) -> Result<(), ParkedError> {
+    async fn parked_at(&self, key: &str) -> Result<u64, ParkedError> {
         match self.core.checkpoints.record(&self.entry.part_of(key).name, PARKED, key).await? {
-            Some(_) => Ok(()),
+            Some(parked) => Ok(parked.position),
             None => Err(ParkedError::NotParked { handler: self.name().to_owned(), key: key.to_owned() }),
         }
     }

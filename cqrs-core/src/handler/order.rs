@@ -18,8 +18,9 @@ pub(crate) const PAUSE: &str = "pause";
 pub(crate) enum Order {
     /// To try the events of a parked key again.
     RetryParked { key: String },
-    /// To leave out the first event of a parked key, and to try the others again.
-    SkipParked { key: String },
+    /// To leave out the first event of a parked key, and to try the others again. When it is told `at` which position
+    /// the key was parked, and the key is somewhere else by now, that has been left out.
+    SkipParked { key: String, at: Option<u64> },
     /// To handle nothing as long as this stands.
     Pause,
     /// To forget everything, and to begin anew behind a position, or where a handler begins that has never run. The
@@ -47,7 +48,7 @@ impl Order {
     /// Of orders with one key the last one counts.
     pub(crate) fn key(&self) -> String {
         match self {
-            Self::RetryParked { key } | Self::SkipParked { key } => format!("{OF_PARKED}{key}"),
+            Self::RetryParked { key } | Self::SkipParked { key, .. } => format!("{OF_PARKED}{key}"),
             Self::Pause => PAUSE.to_owned(),
             Self::Reset { .. } | Self::ResetOthers { .. } => RESET.to_owned(),
             Self::Hold { .. } => HOLD.to_owned(),

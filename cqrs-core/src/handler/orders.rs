@@ -117,8 +117,9 @@ impl HandlerRunner {
                 Ok(Order::RetryParked { key }) => {
                     consumer.retry_parked(self, &key, true, done, tenure).await?
                 }
-                Ok(Order::SkipParked { key }) => {
-                    consumer.retry_parked(self, &key, false, done, tenure).await?
+                Ok(Order::SkipParked { key, at }) => {
+                    let is_left_out = tenure.parked.get(&key).is_some_and(|parked| parked.is_elsewhere(at));
+                    consumer.retry_parked(self, &key, is_left_out, done, tenure).await?
                 }
                 Err(error) => Err(error),
             };

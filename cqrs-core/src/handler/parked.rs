@@ -46,9 +46,19 @@ struct Data {
 }
 
 impl ParkedKey {
-    /// What is known of earlier attempts at an event: those at the first that waits.
+    /// What is known of earlier attempts at an event: those at the first that waits, unless there were none.
     pub(crate) fn earlier(&self, event: &RecordedEvent) -> Option<&Self> {
-        (event.position == self.position).then_some(self)
+        (event.position == self.position && self.attempts > 0).then_some(self)
+    }
+
+    /// Whether it is not parked at this position any more, where that is known.
+    pub(crate) fn is_elsewhere(&self, at: Option<u64>) -> bool {
+        at.is_some_and(|at| at != self.position)
+    }
+
+    /// The key when all of its events up to `position` are handled, and nothing is known of the others.
+    pub(crate) fn behind(&self, position: u64) -> Self {
+        Self { position: position + 1, attempts: 0, ..self.clone() }
     }
 
     pub(crate) fn record(&self) -> HandlerRecord {

@@ -173,7 +173,7 @@ impl Kept {
             let is_own = match &*record.kind {
                 PARKED => is_of(&record.key),
                 ORDER => match Order::of_record(record)? {
-                    Order::RetryParked { key } | Order::SkipParked { key } => is_of(&key),
+                    Order::RetryParked { key } | Order::SkipParked { key, .. } => is_of(&key),
                     Order::Reset { .. } => partition.index == 0,
                     Order::Pause | Order::Redeliver { .. } => true,
                     // The lowest position is that to which the others were to go.

@@ -9,14 +9,15 @@ use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 
 /// Tries what was parked again: the part in which publishers differ from whoever reacts to events.
 pub(crate) trait Retry: Send {
-    /// Tries what an event has that waits for a parked key, if anything; when that fails, tells what is to become of it.
+    /// Tries what an event has that waits for a parked key, and tells whether there was anything; when that fails, tells
+    /// what is to become of it.
     fn retry(
         &mut self,
         runner: &HandlerRunner,
         event: &RecordedEvent,
         parked: &ParkedKey,
         tenure: &mut Tenure,
-    ) -> impl Future<Output = Result<Result<(), Failed>, End>> + Send;
+    ) -> impl Future<Output = Result<Result<bool, Failed>, End>> + Send;
 
     /// Writes down what has become of the key, however long that takes.
     fn note(
@@ -34,9 +35,9 @@ impl<R: Reaction> Retry for R {
         event: &RecordedEvent,
         parked: &ParkedKey,
         tenure: &mut Tenure,
-    ) -> Result<Result<(), Failed>, End> {
+    ) -> Result<Result<bool, Failed>, End> {
         if self.key_of(runner, event) != parked.key {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         let earlier = parked.earlier(event);
         let attempt = Attempt {
@@ -44,13 +45,11 @@ impl<R: Reaction> Retry for R {
             first_failed_at: earlier.map(|parked| parked.first_failed_at),
         };
         // If this is the last that is done, the next retry begins behind it.
-        let behind = ParkedKey { position: event.position + 1, ..parked.clone() };
-        let made_up = HandlerCommit::new().put(behind.record());
+        let made_up = HandlerCommit::new().put(parked.behind(event.position).record());
         match self.attempt(runner, event, attempt, made_up, tenure).await? {
             Ok(()) | Err(Failed { action: ErrorAction::Skip, .. }) => {
                 runner.control.make_up(event.position);
-                runner.effects.done_with(event.position);
-                Ok(Ok(()))
+                Ok(Ok(true))
             }
             Err(failed) => Ok(Err(failed)),
         }
@@ -83,9 +82,11 @@ impl HandlerRunner {
         };
         let until = self.position();
         let mut position = parked.position - 1;
+        // Their results go with what says that they are handled, and not before.
+        let mut handled = Vec::new();
         if !with_first {
             self.control.make_up(parked.position);
-            self.effects.done_with(parked.position);
+            handled.push(parked.position);
             position = parked.position;
         }
         while position < until {
@@ -96,14 +97,29 @@ impl HandlerRunner {
             };
             let page = match page {
                 Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    if position >= parked.position {
+                        // The order stands: it goes on behind what was handled.
+                        let behind = parked.behind(position);
+                        self.done_with_all(&handled);
+                        retry.note(self, HandlerCommit::new().put(behind.record()), tenure).await?;
+                        tenure.parked.insert(key.to_owned(), behind);
+                    }
+                    return Ok(Err(error));
+                }
             };
             if page.read_to <= position {
                 break;
             }
             for event in page.events.iter().take_while(|event| event.position <= until) {
                 self.check(tenure)?;
-                let Err(failed) = retry.retry(self, event, &parked, tenure).await? else { continue };
+                let failed = match retry.retry(self, event, &parked, tenure).await? {
+                    Ok(is_handled) => {
+                        handled.extend(is_handled.then_some(event.position));
+                        continue;
+                    }
+                    Err(failed) => failed,
+                };
                 let again = ParkedKey {
                     position: event.position,
                     error: failed.text,
@@ -111,6 +127,7 @@ impl HandlerRunner {
                     first_failed_at: failed.first_failed_at,
                     ..parked
                 };
+                self.done_with_all(&handled);
                 retry.note(self, done.put(again.record()), tenure).await?;
                 tenure.parked.insert(key.to_owned(), again);
                 self.set_state(HandlerState::Running);
@@ -118,11 +135,16 @@ impl HandlerRunner {
             }
             position = page.read_to;
         }
+        self.done_with_all(&handled);
         retry.note(self, done.remove(PARKED, key), tenure).await?;
         tenure.parked.remove(key);
         self.set_parked(tenure);
         self.set_state(HandlerState::Running);
         tracing::info!(cqrs.handler = &*self.name, cqrs.key = key, "parked events handled");
         Ok(Ok(()))
+    }
+
+    fn done_with_all(&self, positions: &[u64]) {
+        positions.iter().for_each(|position| self.effects.done_with(*position));
     }
 }

@@ -175,7 +175,10 @@ impl<'a> ProcessManagerHandle<'a> {
     /// When nothing is set aside, or the store cannot be reached.
     pub async fn skip(&self, instance: &str) -> Result<(), StuckError> {
         self.check_stuck(instance).await?;
-        Ok(self.handler.tell_about(instance, &Order::SkipParked { key: instance.to_owned() }).await?)
+        Ok(self
+            .handler
+            .tell_about(instance, &Order::SkipParked { key: instance.to_owned(), at: None })
+            .await?)
     }
 
     async fn records(

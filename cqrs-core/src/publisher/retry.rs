@@ -13,8 +13,9 @@ impl<P: Publisher> Retry for Publishing<P> {
         event: &RecordedEvent,
         parked: &ParkedKey,
         tenure: &mut Tenure,
-    ) -> Result<Result<(), Failed>, End> {
-        Ok(self.publish_parked(runner, event, parked, tenure).await)
+    ) -> Result<Result<bool, Failed>, End> {
+        // Publishers have no effects besides.
+        Ok(self.publish_parked(runner, event, parked, tenure).await.map(|()| false))
     }
 
     async fn note(

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::domain::*;
+use crate::applications::faulty_store::{Call, Fault, FaultyStore};
 use cqrs::MemoryStore;
+use cqrs::application::Config;
 use cqrs::event::RawEvent;
 use cqrs::handler::{HandlerState, OnceError};
 use cqrs::prelude::*;
@@ -20,7 +22,10 @@ struct World(Arc<Mutex<Deeds>>);
 struct Deeds {
     counts: HashMap<String, u32>,
     refused: Option<String>,
+    then: Option<(&'static str, Box<Follow>)>,
 }
+
+type Follow = dyn FnOnce() + Send;
 
 impl World {
     fn act(&self, what: &str) -> Result<String, Broken> {
@@ -30,7 +35,16 @@ impl World {
         }
         let count = deeds.counts.entry(what.to_owned()).or_default();
         *count += 1;
-        Ok(format!("{what} #{count}"))
+        let done = format!("{what} #{count}");
+        if let Some((_, follow)) = deeds.then.take_if(|(of, _)| *of == what) {
+            follow();
+        }
+        Ok(done)
+    }
+
+    /// Does something else as soon as that was done.
+    fn then(&self, what: &'static str, follow: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().then = Some((what, Box::new(follow)));
     }
 
     fn refuse(&self, what: Option<&str>) {
@@ -177,6 +191,96 @@ async fn the_results_of_a_parked_event_are_kept() {
     until(async || shop.parked(None, 1).await.unwrap().is_empty().then_some(())).await;
     assert_eq!((world.count("charge a"), world.count("send a"), world.count("note a")), (1, 1, 1));
     assert_eq!(kept(&store).await, 0, "they go with the record of the parked key");
+    desk.shutdown().await;
+}
+
+async fn until_nothing_is_parked(desk: &Desk, handler: &str) {
+    let handler = desk.handler(handler).unwrap();
+    until(async || handler.parked(None, 1).await.unwrap().is_empty().then_some(())).await;
+}
+
+/// The log cannot be read when a part of the events that wait is handled: what is handled is not handled again.
+async fn check_cut_off_by_the_store(is_first_skipped: bool) {
+    let (store, world) = (FaultyStore::default(), World::default());
+    let shop = Shop { world: world.clone(), action: ErrorAction::Park };
+    let config = Config::new().tail_page(2);
+    let desk = Desk::builder(store.clone()).config(config).event_handler(shop).start().await.unwrap();
+    world.refuse(Some("note a"));
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap_err();
+    for text in ["b", "c", "d"] {
+        desk.dispatch(note("1", text)).await.unwrap();
+    }
+    until_caught_up(&desk, "shop").await;
+    world.refuse(None);
+    let broken = store.clone();
+    world.then("note b", move || broken.fail(Call::ReadLog, Fault::Unavailable, 1));
+    let shop = desk.handler("shop").unwrap();
+    match is_first_skipped {
+        true => shop.skip_parked("book-1").await.unwrap(),
+        false => shop.retry_parked("book-1").await.unwrap(),
+    }
+    until_nothing_is_parked(&desk, "shop").await;
+    for text in ["a", "b", "c", "d"] {
+        let noted = u32::from(text != "a" || !is_first_skipped);
+        let counts = (world.count(&format!("charge {text}")), world.count(&format!("note {text}")));
+        assert_eq!(counts, (1, noted), "{text}");
+    }
+    assert_eq!(kept(&store.inner).await, 0);
+    desk.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_events_that_are_cut_off_by_the_store_go_on_where_they_were() {
+    check_cut_off_by_the_store(false).await;
+}
+
+/// The one that is left out is the one that was parked, however often the store fails.
+#[tokio::test(start_paused = true)]
+async fn parked_events_behind_one_that_is_left_out_go_on_where_they_were() {
+    check_cut_off_by_the_store(true).await;
+}
+
+/// What waits behind a parked event may have its effects behind it already.
+#[tokio::test]
+async fn the_results_of_events_that_wait_outlive_a_crash() {
+    let (store, world) = (MemoryStore::new(), World::default());
+    let (told, mut hanging) = tokio::sync::mpsc::channel::<()>(1);
+    let careful = |told: Option<tokio::sync::mpsc::Sender<()>>| {
+        let world = world.clone();
+        let script = Script::new(move |event, context| {
+            let (world, told) = (world.clone(), told.clone());
+            async move {
+                let act = |what: &str| world.act(&format!("{what} {}", event.text));
+                context.once("charge", || std::future::ready(act("charge"))).await.unwrap();
+                if let (Some(told), "b") = (told, &*event.text) {
+                    told.send(()).await.unwrap();
+                    std::future::pending::<()>().await;
+                }
+                act("note").map(drop)
+            }
+        });
+        Careful(script.on_error(|_| ErrorAction::Park))
+    };
+    world.refuse(Some("note a"));
+    let desk = Desk::builder(store.clone()).event_handler(careful(Some(told))).start().await.unwrap();
+    desk.dispatch(note("1", "a")).consistency(Strong).await.unwrap_err();
+    desk.dispatch(note("1", "b")).await.unwrap();
+    until_caught_up(&desk, "careful").await;
+    world.refuse(None);
+    desk.handler("careful").unwrap().retry_parked("book-1").await.unwrap();
+    soon(hanging.recv()).await.unwrap();
+    desk.shutdown_within(std::time::Duration::ZERO).await;
+
+    // The order stands, but the first one fails again.
+    world.refuse(Some("note a"));
+    let desk = Desk::builder(store.clone()).event_handler(careful(None)).start().await.unwrap();
+    let handler = desk.handler("careful").unwrap();
+    until(async || (handler.parked(None, 1).await.unwrap()[0].attempts > 1).then_some(())).await;
+    world.refuse(None);
+    handler.retry_parked("book-1").await.unwrap();
+    until_nothing_is_parked(&desk, "careful").await;
+    assert_eq!((world.count("charge a"), world.count("charge b")), (1, 1));
+    assert_eq!(store.records("careful", "effect", None, 9).await.unwrap().len(), 0);
     desk.shutdown().await;
 }
 
