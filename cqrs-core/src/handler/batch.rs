@@ -5,12 +5,19 @@ use tokio::time::{Instant, sleep_until};
 use crate::error_text::error_text;
 use crate::handler::react::Reactions;
 use crate::handler::reaction::Reaction as _;
-use crate::handler::worker::End;
+use crate::handler::worker::{End, surplus};
 use crate::handler::{Envelope, EventHandler, HandlerError, HandlerRunner, Tenure};
 use crate::panics;
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::subscription::Buffered;
 use crate::telemetry;
+
+/// When a batch that waits to become full goes as it is. It is read again when there are orders in between, and does not
+/// wait longer for that.
+pub(crate) struct Due {
+    first: u64,
+    at: Instant,
+}
 
 impl<H: EventHandler> Reactions<H> {
     /// Handles events that follow each other in the log, in batches.
@@ -24,11 +31,13 @@ impl<H: EventHandler> Reactions<H> {
         take_wanted(runner, events, runner.position(), &mut queue);
         while !queue.is_empty() {
             self.fill(runner, &mut queue, tenure).await?;
+            self.due = None;
             let later = queue.split_off(batch_size::<H>(&queue, tenure));
             let batch = std::mem::replace(&mut queue, later);
             runner.check(tenure)?;
             self.handle_together(runner, &batch, tenure).await?;
             runner.save_if_due(tenure).await?;
+            runner.heed(tenure).await?;
             tokio::task::consume_budget().await;
         }
         Ok(())
@@ -36,15 +45,15 @@ impl<H: EventHandler> Reactions<H> {
 
     /// Waits for more events while there are fewer than a batch may have, as long as the handler lets them wait.
     async fn fill(
-        &self,
+        &mut self,
         runner: &HandlerRunner,
         queue: &mut Vec<RecordedEvent>,
-        tenure: &Tenure,
+        tenure: &mut Tenure,
     ) -> Result<(), End> {
         if H::BATCH_TIME.is_zero() {
             return Ok(());
         }
-        let Some(deadline) = Instant::now().checked_add(H::BATCH_TIME) else { return Ok(()) };
+        let Some(deadline) = self.deadline(queue) else { return Ok(()) };
         let mut position = queue.last().map_or_else(|| runner.position(), |last| last.position);
         while queue.len() < H::BATCH_SIZE {
             match runner.tail.after(&runner.subscriber, position) {
@@ -59,11 +68,23 @@ impl<H: EventHandler> Reactions<H> {
                     () = runner.stop.cancelled() => return Err(End::Stopped),
                     () = tenure.lease.over() => return Err(End::Over),
                     () = sleep_until(deadline) => return Ok(()),
+                    () = runner.called(tenure) => return Err(End::Interrupted),
+                    () = surplus(tenure) => return runner.give_up_surplus(tenure).await,
                     () = runner.subscriber.woken() => {}
                 },
             }
         }
         Ok(())
+    }
+
+    fn deadline(&mut self, queue: &[RecordedEvent]) -> Option<Instant> {
+        let first = queue.first()?.position;
+        if let Some(due) = self.due.as_ref().filter(|due| due.first == first) {
+            return Some(due.at);
+        }
+        let at = Instant::now().checked_add(H::BATCH_TIME)?;
+        self.due = Some(Due { first, at });
+        Some(at)
     }
 
     /// Hands events to the handler at once; when it fails, one by one, each with retries of its own.
@@ -84,6 +105,7 @@ impl<H: EventHandler> Reactions<H> {
             runner.check(tenure)?;
             runner.handle_one(self, event, tenure).await?;
             runner.advance(event.position);
+            runner.heed(tenure).await?;
             tokio::task::consume_budget().await;
         }
         Ok(())

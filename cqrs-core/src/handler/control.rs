@@ -29,6 +29,11 @@ impl HandlerControl {
         self.is_called.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether the next one to ask [`HandlerControl::is_called`] is told so.
+    pub(crate) fn has_call(&self) -> bool {
+        self.is_called.load(Ordering::SeqCst)
+    }
+
     /// Is ready when it has been called since it was ready last.
     ///
     /// # Cancel safety

@@ -61,6 +61,16 @@ impl HandlerRunner {
         }
     }
 
+    /// Whether to go on with what was read: orders come first, and a partition that is another node's share is left. It
+    /// is asked behind an event, so that the handler goes on however often it is called.
+    pub(crate) async fn heed(&self, tenure: &mut Tenure) -> Result<(), End> {
+        self.give_up_surplus(tenure).await?;
+        match self.control.has_call() || tenure.calls.has_changed().unwrap_or(false) {
+            true => Err(End::Interrupted),
+            false => Ok(()),
+        }
+    }
+
     /// Waits before an event is tried again. It may be long: a pause or a reset does not wait for its end.
     pub(crate) async fn wait_to_retry(&self, delay: Duration, tenure: &mut Tenure) -> Result<(), End> {
         let retry = sleep(delay);

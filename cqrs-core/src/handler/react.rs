@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::error_text::error_text;
 use crate::handler::attempt::Failed;
+use crate::handler::batch::Due;
 use crate::handler::consumer::Consumer;
 use crate::handler::partition::key_of;
 use crate::handler::reaction::{Attempt, Reaction};
@@ -15,11 +16,12 @@ use crate::store::{HandlerCommit, RecordedEvent, StoreError};
 pub(crate) struct Reactions<H> {
     pub(super) handler: Arc<H>,
     pub(super) started: Started,
+    pub(super) due: Option<Due>,
 }
 
 impl<H> Reactions<H> {
     pub(crate) fn new(handler: Arc<H>) -> Self {
-        Self { handler, started: Started::No }
+        Self { handler, started: Started::No, due: None }
     }
 }
 
@@ -28,6 +30,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
 
     async fn begin(&mut self, _runner: &HandlerRunner, _tenure: &mut Tenure) -> Result<(), End> {
         self.started = Started::No;
+        self.due = None;
         Ok(())
     }
 
@@ -60,6 +63,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
             runner.handle_one(self, event, tenure).await?;
             runner.advance(event.position);
             runner.save_if_due(tenure).await?;
+            runner.heed(tenure).await?;
             tokio::task::consume_budget().await;
         }
         Ok(())
@@ -90,6 +94,7 @@ impl<H: EventHandler> Consumer for Reactions<H> {
 
     fn begun_anew(&mut self, tenure: &mut Tenure) {
         Self::forget_state(tenure);
+        self.due = None;
         if self.started == Started::Yes {
             self.started = Started::No;
         }

@@ -22,7 +22,7 @@ pub(crate) enum End {
     Yielded,
     /// This node is not, or not for certain, the handler's owner any more.
     Over,
-    /// Not really: there is an order that cannot wait until the event is handled.
+    /// Not really: there may be orders, which come before what was read and is not handled yet.
     Interrupted,
 }
 
@@ -272,7 +272,7 @@ impl HandlerRunner {
 }
 
 /// Is ready when the partition is to be left to another node.
-async fn surplus(tenure: &Tenure) {
+pub(crate) async fn surplus(tenure: &Tenure) {
     match &tenure.seat {
         Some(seat) => seat.surplus().await,
         None => std::future::pending().await,

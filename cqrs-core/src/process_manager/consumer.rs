@@ -94,6 +94,7 @@ impl<P: ProcessManager> Consumer for Managing<P> {
                     () = self.woken() => {}
                 }
                 self.tend(runner, tenure).await?;
+                runner.heed(tenure).await?;
             }
             runner.check(tenure)?;
             let handled = self.handle(runner, rest, None, tenure).await;
@@ -102,6 +103,7 @@ impl<P: ProcessManager> Consumer for Managing<P> {
             rest = &rest[handled..];
             let written = self.write_up_to(runner, last, tenure).await;
             self.note(written)?;
+            runner.heed(tenure).await?;
         }
         self.seen = events.last().map(|event| event.created_at).or(self.seen);
         Ok(())

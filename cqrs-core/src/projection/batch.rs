@@ -84,8 +84,22 @@ impl<P: Projection> Projecting<P> {
             self.follow_appends(runner, tenure).await?;
             events = new(&self.made);
         }
+        let projected = self.project_all(runner, &events, tenure).await;
+        if self.is_inline() && matches!(projected, Ok(()) | Err(End::Interrupted)) {
+            // Appends wait for what was passed over because its key is parked.
+            self.flush(runner).await;
+        }
+        projected
+    }
+
+    async fn project_all(
+        &mut self,
+        runner: &HandlerRunner,
+        events: &[&RecordedEvent],
+        tenure: &mut Tenure,
+    ) -> Result<(), End> {
         let partitions = self.partitions();
-        let mut rest = events.as_slice();
+        let mut rest = events;
         while !rest.is_empty() {
             runner.check(tenure)?;
             let (stretch, later) = rest.split_at(rest.len().min(self.size.events * partitions));
@@ -99,11 +113,8 @@ impl<P: Projection> Projecting<P> {
             if !self.is_rebuild() {
                 runner.save_if_due(tenure).await?;
             }
+            runner.heed(tenure).await?;
             tokio::task::consume_budget().await;
-        }
-        if self.is_inline() {
-            // Appends wait for what was passed over because its key is parked.
-            self.flush(runner).await;
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ impl<P: Publisher> Consumer for Publishing<P> {
             let (failed, count, key, position) = match (batch.first(), filled) {
                 (Some(first), _) => match self.attempt(runner, batch).await {
                     Ok(confirmed) => {
+                        let last = batch.get(confirmed - 1).map(|message| message.position);
                         queue.remove(confirmed);
                         runner.advance(queue.reached());
                         if attempts.first_failed_at.is_some() {
@@ -32,6 +33,10 @@ impl<P: Publisher> Consumer for Publishing<P> {
                             attempts = Attempts::default();
                         }
                         runner.save_if_due(tenure).await?;
+                        // In the midst of an event its first messages would be published again.
+                        if last.is_some_and(|last| last <= runner.position()) {
+                            runner.heed(tenure).await?;
+                        }
                         tokio::task::consume_budget().await;
                         continue;
                     }

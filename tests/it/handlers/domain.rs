@@ -11,7 +11,7 @@ use cqrs::id::{CommandId, CorrelationId, EventId};
 use cqrs::prelude::*;
 use cqrs::store::{Append, EventData, EventFilter, EventStore, ExpectedVersion, RecordedEvent, StreamId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -201,6 +201,43 @@ scripted!(Latecomer, name = "latecomer", start_from = position(2));
 pub struct Told {
     pub event: Noted,
     pub context: EventContext,
+}
+
+/// Where a handler waits until the test lets it through.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    entered: Arc<Semaphore>,
+    opened: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { entered: Arc::new(Semaphore::new(0)), opened: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Gate {
+    pub async fn pass(&self) {
+        self.entered.add_permits(1);
+        self.opened.acquire().await.expect("never closed").forget();
+    }
+
+    /// Waits until a handler has come to it once more.
+    #[track_caller]
+    pub fn entered(&self) -> impl Future<Output = ()> {
+        let entered = soon(Arc::clone(&self.entered).acquire_owned());
+        async { entered.await.expect("never closed").forget() }
+    }
+
+    /// Lets whoever comes pass from now on.
+    pub fn open(&self) {
+        self.opened.add_permits(1_000);
+    }
+
+    /// Lets this many pass.
+    pub fn let_through(&self, count: usize) {
+        self.opened.add_permits(count);
+    }
 }
 
 /// The events that a handler was given, in order.

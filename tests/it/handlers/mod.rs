@@ -15,6 +15,7 @@ mod names_and_start;
 mod order;
 mod parking;
 pub mod partitions;
+mod pausing;
 mod redelivery;
 mod restart;
 mod state;
