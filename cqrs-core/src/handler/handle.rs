@@ -97,8 +97,9 @@ impl<'a> HandlerHandle<'a> {
         Ok(self.tell_about(key, &Order::SkipParked { key: key.to_owned(), at }).await?)
     }
 
-    /// Has the handler stop behind the event that it is at, or the events that it has at once, on whichever node it runs and also after a restart, until
-    /// [`HandlerHandle::resume`]. A dispatch that waits for it is told at once that it does not come further.
+    /// Has the handler stop behind the event that it is at, or the events that it has at once, on whichever node it runs
+    /// and also after a restart, until [`HandlerHandle::resume`]. A dispatch that waits for it is told at once that it does
+    /// not come further.
     ///
     /// # Errors
     /// When the store cannot be reached.
