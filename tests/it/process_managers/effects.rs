@@ -66,15 +66,16 @@ async fn a_result_outlives_the_application() {
 /// Each instance keeps its own, also when the name of one begins like that of another.
 #[tokio::test]
 async fn what_one_instance_has_handled_another_may_have_to_try_again() {
-    let site = Site::new().await;
-    break_it("x of a/b");
-    site.tell_all(&[("a+a/b", "start:once=charge:own=x")]).await;
-    let effects = seen();
-    assert!(effects.contains(&"a once charge".to_owned()) && effects.contains(&"a/b once charge".to_owned()));
-    assert_eq!(kept(&site).await, 1, "that of the instance that is parked");
-    mend("x of a/b");
-    retry(&site, "a/b").await;
-    assert_eq!((made("a/b once charge"), kept(&site).await), (0, 0));
+    for parked in ["a", "a/b"] {
+        let (site, fault, effect) =
+            (Site::new().await, format!("x of {parked}"), format!("{parked} once charge"));
+        break_it(&fault);
+        site.tell_all(&[("a+a/b", "start:once=charge:own=x")]).await;
+        assert_eq!((made(&effect), kept(&site).await), (1, 1), "{parked}");
+        mend(&fault);
+        retry(&site, parked).await;
+        assert_eq!((made(&effect), kept(&site).await), (0, 0), "{parked}");
+    }
 }
 
 #[tokio::test]
