@@ -19,7 +19,9 @@ pub enum ProcessAction {
     /// The process is given up: commands that have not been sent are dropped, the compensations of those that were
     /// carried out ([`Sending::compensate`](crate::process_manager::Sending::compensate)) are sent, the last one first,
     /// then what [`on_error`](crate::process_manager::ProcessManager::on_error) has sent; in the end the instance is gone.
-    /// Events pass it by meanwhile. An instance that is gone, or compensates already, is parked instead.
+    /// Commands that may have been carried out without anybody knowing are awaited first, to be undone as well. Events
+    /// pass it by meanwhile. An instance that is gone, or
+    /// compensates already, is parked instead.
     Compensate,
     /// It is set aside until somebody says what is to be done with it: an event together with the later events of its
     /// instance, a command with the later commands of its instance. Other instances go on.

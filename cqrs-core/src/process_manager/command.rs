@@ -95,6 +95,9 @@ pub(crate) struct Pending {
     /// Whether it belongs to how an instance goes back.
     #[serde(default)]
     pub(crate) is_compensating: bool,
+    /// Whether it comes from before its instance went back: what undoes it waits for the others from before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_from_before: bool,
     #[serde(default)]
     pub(crate) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +126,7 @@ impl Pending {
             timeout_ms: None,
             undo: None,
             is_compensating: false,
+            is_from_before: false,
             attempts: 0,
             first_failed_at: None,
             stuck: None,
@@ -132,6 +136,13 @@ impl Pending {
     /// Keys have the order in which an instance's commands are sent. `step` counts what an instance has done.
     pub(crate) fn key(position: u64, step: u64, ordinal: usize, instance: &str) -> String {
         format!("{position:020}/{step:010}/{ordinal:05}/{instance}")
+    }
+
+    /// A key behind its own and in front of those of later commands; the higher `place`, the further behind.
+    pub(crate) fn key_behind(&self, place: usize) -> String {
+        let at = self.key.match_indices('/').nth(2).map_or(self.key.len(), |(at, _)| at);
+        let (front, instance) = self.key.split_at(at);
+        format!("{front}:{place:05}{instance}")
     }
 
     /// The step of its instance that sent it.

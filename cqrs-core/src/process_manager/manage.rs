@@ -105,7 +105,7 @@ impl<P: ProcessManager> Managing<P> {
             if command.stuck.is_some() {
                 runner.control.leave(command.position);
             }
-            self.outbox.push(command);
+            self.outbox.restore(command);
         }
         self.look_for_due(runner, tenure).await
     }
@@ -292,20 +292,28 @@ impl<P: ProcessManager> Managing<P> {
         }
     }
 
-    /// Drops the commands of an instance that are not on their way.
+    /// Drops the commands of an instance that cannot have been sent.
     pub(crate) fn discard(&mut self, id: &Arc<str>) {
-        let mut dropped = self.outbox.discard(id);
-        let (of_instance, others) =
-            std::mem::take(&mut self.staged).into_iter().partition(|command| command.instance == *id);
-        self.staged = others;
-        dropped.extend::<Vec<_>>(of_instance);
+        let dropped = self.outbox.discard(id);
+        self.drop_commands(dropped);
+        self.drop_staged(id);
+    }
+
+    pub(crate) fn drop_commands(&mut self, dropped: Vec<Pending>) {
         for command in dropped {
             self.change(|changes| changes.remove(COMMAND, command.key));
         }
     }
 
-    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`. When a command is
-    /// on its way, that begins when it has come to its end.
+    fn drop_staged(&mut self, id: &Arc<str>) {
+        let (of_instance, others) =
+            std::mem::take(&mut self.staged).into_iter().partition(|command| command.instance == *id);
+        self.staged = others;
+        self.drop_commands(of_instance);
+    }
+
+    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`. When commands may
+    /// have been sent of which it is not known whether they are carried out, that begins when it is.
     pub(crate) async fn compensate(
         &mut self,
         runner: &HandlerRunner,
@@ -314,13 +322,13 @@ impl<P: ProcessManager> Managing<P> {
         last: Vec<Pending>,
         tenure: &Tenure,
     ) -> Result<(), End> {
-        self.discard(id);
-        instance.progress.phase = ProcessPhase::Compensating;
-        if let Some(on_its_way) = self.outbox.first(id) {
-            on_its_way.is_compensating = true;
-            let record = on_its_way.record();
-            self.change(|changes| changes.put(record));
+        let dropped = self.outbox.go_back(id);
+        self.drop_commands(dropped);
+        self.drop_staged(id);
+        for kept in self.outbox.of(id).map(Pending::record).collect::<Vec<_>>() {
+            self.change(|changes| changes.put(kept));
         }
+        instance.progress.phase = ProcessPhase::Compensating;
         let commands = instance.progress.go_back(&runner.name, id).into_iter();
         instance.progress.steps += 1;
         let (position, steps) = (instance.progress.position, instance.progress.steps);

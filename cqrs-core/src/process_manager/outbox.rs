@@ -35,6 +35,8 @@ pub(crate) struct Outbox {
 struct Lane {
     queue: VecDeque<Pending>,
     state: LaneState,
+    /// How many of its first commands may have been sent, by this tenure or an earlier one: they may be carried out.
+    sent: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,16 @@ impl Outbox {
         lane.queue.push_back(command);
     }
 
+    /// Adds a command that an earlier tenure has left. It may have sent it, unless that stands behind one that was set
+    /// aside.
+    pub(crate) fn restore(&mut self, command: Pending) {
+        let id = Arc::clone(&command.instance);
+        self.push(command);
+        if let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.state != LaneState::Stuck) {
+            lane.sent = lane.queue.len();
+        }
+    }
+
     /// How many commands go on by themselves.
     pub(crate) fn active(&self) -> usize {
         self.positions.values().sum()
@@ -104,6 +116,7 @@ impl Outbox {
             let command = first.clone();
             first.is_new = false;
             lane.state = LaneState::Sending;
+            lane.sent = lane.sent.max(1);
             let cause = Cause {
                 causation_id: command.causation_id,
                 correlation_id: command.correlation_id,
@@ -177,11 +190,17 @@ impl Outbox {
         !self.lanes.contains_key(id)
     }
 
-    /// The commands of an instance behind the first one, or all if that is not on its way.
+    /// The commands of an instance that cannot have been sent.
     pub(crate) fn unsent(&self, id: &str) -> Vec<SentCommand> {
         let Some(lane) = self.lanes.get(id) else { return Vec::new() };
-        let sending = usize::from(lane.state == LaneState::Sending);
-        lane.queue.iter().skip(sending).map(Pending::sent).collect()
+        lane.queue.iter().skip(lane.sent()).map(Pending::sent).collect()
+    }
+
+    /// The first command of an instance was refused, so that those behind it have never been sent.
+    pub(crate) fn refused(&mut self, id: &str) {
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.sent = 0;
+        }
     }
 
     /// Removes the first command of an instance; the next one can go.
@@ -189,6 +208,7 @@ impl Outbox {
         let lane = self.lanes.get_mut(id)?;
         let was_stuck = lane.state == LaneState::Stuck;
         let command = lane.queue.pop_front()?;
+        lane.sent = lane.sent.saturating_sub(1);
         self.len -= 1;
         if was_stuck {
             // The others count again.
@@ -208,23 +228,62 @@ impl Outbox {
         Some(command)
     }
 
-    /// Puts another command in the place of the first one of an instance; it can go.
-    pub(crate) fn replace(&mut self, id: &Arc<str>, command: Pending) {
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        if let Some(first) = lane.queue.front_mut() {
-            release(&mut self.positions, first.position);
-            *self.positions.entry(command.position).or_default() += 1;
-            *first = command;
-            lane.state = LaneState::Ready;
-            self.ready.push_back(Arc::clone(id));
+    /// Where what undoes the first command of an instance stands in the order of commands: behind the others from before
+    /// the instance went back, in front of what undoes earlier ones.
+    pub(crate) fn key_of_undo(&self, id: &str) -> String {
+        let from_before = || self.of(id).take_while(|command| command.is_from_before);
+        match (from_before().count().saturating_sub(1), from_before().last()) {
+            // The later the command, the earlier what undoes it.
+            (left @ 1.., Some(last)) => last.key_behind(left),
+            _ => self.of(id).next().map(|first| first.key.clone()).unwrap_or_default(),
         }
     }
 
-    /// Drops the commands of an instance that are not on their way, and gives them.
+    /// Removes the first command of an instance, and puts what undoes it in its place, or behind the others from before
+    /// the instance went back. The next one can go.
+    pub(crate) fn undo_first(&mut self, id: &Arc<str>, undo: Pending) -> Option<Pending> {
+        let lane = self.lanes.get_mut(id)?;
+        let first = lane.queue.pop_front()?;
+        release(&mut self.positions, first.position);
+        *self.positions.entry(undo.position).or_default() += 1;
+        let left = lane.queue.iter().take_while(|command| command.is_from_before).count();
+        lane.queue.insert(left, undo);
+        lane.state = LaneState::Ready;
+        self.ready.push_back(Arc::clone(id));
+        Some(first)
+    }
+
+    /// Drops the commands of an instance that cannot have been sent, and gives them.
     pub(crate) fn discard(&mut self, id: &str) -> Vec<Pending> {
+        let kept = self.lanes.get(id).map_or(0, Lane::sent);
+        self.drop_between(id, kept, usize::MAX)
+    }
+
+    /// Has an instance go back: drops its commands but those that are to be undone if they are carried out, and whatever
+    /// stands in front of these. Gives what is dropped.
+    pub(crate) fn go_back(&mut self, id: &str) -> Vec<Pending> {
         let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
-        let kept = usize::from(lane.state == LaneState::Sending);
-        let dropped: Vec<_> = lane.queue.drain(kept..).collect();
+        let is_undone = |place: &usize| lane.queue.get(*place).is_some_and(|command| command.undo.is_some());
+        let undone = (0..lane.sent()).rfind(is_undone).map_or(0, |last| last + 1);
+        let kept = undone.max(usize::from(lane.state == LaneState::Sending));
+        for command in lane.queue.iter_mut().take(kept) {
+            (command.is_compensating, command.is_from_before) = (true, true);
+        }
+        self.drop_between(id, kept, usize::MAX)
+    }
+
+    /// Drops the commands from before an instance went back but the first one, and gives them.
+    pub(crate) fn discard_from_before(&mut self, id: &str) -> Vec<Pending> {
+        let from_before = self.of(id).take_while(|command| command.is_from_before).count();
+        self.drop_between(id, 1, from_before)
+    }
+
+    /// Drops those commands of an instance that stand from one place up to another one.
+    fn drop_between(&mut self, id: &str, from: usize, to: usize) -> Vec<Pending> {
+        let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
+        let to = to.min(lane.queue.len());
+        let dropped: Vec<_> = lane.queue.drain(from.min(to)..to).collect();
+        lane.sent = lane.sent.min(lane.queue.len());
         if lane.state != LaneState::Stuck {
             dropped.iter().for_each(|command| release(&mut self.positions, command.position));
         }
@@ -254,7 +313,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(id) else { return };
         if lane.state != LaneState::Stuck {
             lane.queue.iter().for_each(|command| release(&mut self.positions, command.position));
-            lane.state = LaneState::Stuck;
+            (lane.state, lane.sent) = (LaneState::Stuck, 0);
         }
     }
 
@@ -266,6 +325,13 @@ impl Outbox {
         }
         lane.state = LaneState::Ready;
         self.ready.push_back(Arc::clone(id));
+    }
+}
+
+impl Lane {
+    /// How many of its first commands are not to be dropped as unsent.
+    fn sent(&self) -> usize {
+        self.sent.max(usize::from(self.state == LaneState::Sending))
     }
 }
 

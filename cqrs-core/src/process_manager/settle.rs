@@ -70,7 +70,7 @@ impl<P: ProcessManager> Managing<P> {
             other => {
                 self.instances.put(Arc::clone(id), other);
                 self.done_with(id);
-                return Ok(());
+                return self.end_if_back(runner, id, tenure).await;
             }
         };
         if instance.progress.phase == ProcessPhase::Compensating {
@@ -111,11 +111,12 @@ impl<P: ProcessManager> Managing<P> {
         tenure: &Tenure,
     ) -> Result<(), End> {
         if let Some(undo) = undo {
-            // In its place, since that is before those that are there.
-            let key = self.outbox.first(id).map(|command| command.key.clone()).unwrap_or_default();
+            let key = self.outbox.key_of_undo(id);
             let command = undo.pending(&runner.name, id, &instance.progress, key);
-            self.change(|changes| changes.put(command.record()));
-            self.outbox.replace(id, command);
+            let record = command.record();
+            if let Some(undone) = self.outbox.undo_first(id, command) {
+                self.change(|changes| changes.remove(COMMAND, undone.key).put(record));
+            }
             self.instances.put(Arc::clone(id), Known::Present(instance));
             return Ok(());
         }
@@ -155,6 +156,11 @@ impl<P: ProcessManager> Managing<P> {
         tenure: &mut Tenure,
     ) -> Result<(), End> {
         let Some(command) = self.outbox.first(id).cloned() else { return Ok(()) };
+        if matches!(error, DispatchError::Rejected(_)) {
+            self.outbox.refused(id);
+            let unsent = self.outbox.discard_from_before(id);
+            self.drop_commands(unsent);
+        }
         let (mut subject, other) = match self.instances.take(id) {
             Known::Present(instance) if instance.progress.started == command.started => (instance, None),
             other => (Box::new(Instance::gone(self.latest_of_its(&command))), Some(other)),
@@ -182,6 +188,8 @@ impl<P: ProcessManager> Managing<P> {
             ProcessAction::RetryAfter(delay) => self.outbox.send_again(id, delay),
             ProcessAction::Skip | ProcessAction::DiscardPending => {
                 self.done_with(id);
+                // The next one goes when this is written: one behind a refused one is known not to have been sent.
+                self.is_urgent = true;
                 if action == ProcessAction::DiscardPending {
                     self.discard(id);
                 }

@@ -1,8 +1,10 @@
 //! Going back: what was done is undone, the last first.
 
 use super::domain::*;
+use crate::support::store::{Act, ScriptedStore};
 use cqrs::prelude::*;
 use cqrs::process_manager::ProcessPhase;
+use cqrs::testing::settle;
 
 /// E-089, N-020, DEF-016
 #[tokio::test]
@@ -73,4 +75,34 @@ async fn a_compensation_that_is_left_out_does_not_keep_the_instance() {
     site.tell_all(&[("a", "start:undo=1/-1:do=x")]).await;
     until(async || site.instance("a").await.is_none().then_some(())).await;
     assert_eq!(site.done("a").await, ["1"]);
+}
+
+/// What was sent is not counted as pending, either.
+#[tokio::test]
+async fn a_command_whose_outcome_was_lost_is_undone_when_it_turns_out_to_be_carried_out() {
+    let store = ScriptedStore::default();
+    let jobs = Jobs::builder(store.clone()).start().await.unwrap();
+    jobs.dispatch(tell("nobody", "none")).await.unwrap();
+    settle(&jobs).within(LIMIT).await;
+    break_it("x");
+    on_error(|failure, _| {
+        let pending: Vec<_> = failure.pending.iter().filter_map(SentCommand::command::<Do>).collect();
+        assert_eq!(pending.into_iter().map(|command| command.what).collect::<Vec<_>>(), ["no"]);
+        ProcessAction::Compensate
+    });
+    store.then([Act::Pass, Act::LoseOutcome]);
+    store.be_deaf(true);
+    jobs.dispatch(tell("a", "start:undo=1/-1:do=no")).await.unwrap();
+    until(async || (store.questions() == 1).then_some(())).await;
+    jobs.dispatch(tell("a", "go:may=x")).await.unwrap();
+    let foreman = jobs.process_manager("foreman").unwrap();
+    until(async || {
+        let instance = foreman.instance("a").await.unwrap().unwrap();
+        (instance.phase == ProcessPhase::Compensating).then_some(())
+    })
+    .await;
+    store.be_deaf(false);
+    settle(&jobs).within(LIMIT).await;
+    assert_eq!(done(&store, "a").await, ["1", "-1"]);
+    assert_eq!(foreman.instance("a").await.unwrap(), None);
 }

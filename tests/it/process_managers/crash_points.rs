@@ -1,5 +1,6 @@
 //! A process manager that is cut off at each step that it takes, one after the other: it always comes to the same.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::domain::*;
@@ -7,6 +8,7 @@ use crate::support::log::{raw, sound_log, write};
 use crate::support::mortal::{Fate, MortalStore, each_death};
 use cqrs::MemoryStore;
 use cqrs::prelude::*;
+use cqrs::store::CheckpointStore as _;
 use cqrs::testing::{TestClock, settle};
 use serde_json::json;
 
@@ -68,4 +70,83 @@ async fn g_007_t_376_t_391_whatever_step_it_is_cut_off_at_each_command_is_carrie
     });
     let steps = steps.await;
     assert!(steps > 100, "there were {steps} steps only");
+}
+
+/// A process that is cut off while it does three things, and is to go back.
+struct GivenUp {
+    store: MemoryStore,
+    clock: TestClock,
+}
+
+impl GivenUp {
+    async fn after(fate: &Fate) -> Self {
+        let clock = TestClock::new();
+        let store = MemoryStore::builder().clock(std::sync::Arc::new(clock.clone())).build();
+        let site = Self { store, clock };
+        site.tell("start:undo=1/-1:undo=2/-2:undo=3/-3").await;
+        site.live("first", fate).await;
+        // The first thing that the next one comes to.
+        site.tell("go:may=bad").await;
+        site
+    }
+
+    async fn tell(&self, word: &str) {
+        let told = raw("jobs.Told", 1, &json!({ "job": "a", "word": word }));
+        write(&self.store, "job-a", vec![told]).await;
+    }
+
+    async fn live(&self, node: &str, fate: &Fate) {
+        let mortal = MortalStore::new(&self.store, fate);
+        let life = async {
+            let jobs = Jobs::builder(mortal).node(node).clock(self.clock.clone()).start().await.unwrap();
+            settle(&jobs).within(LIMIT).await;
+        };
+        fate.live(life).await;
+        // Long enough for the next one to take over.
+        self.clock.advance(Duration::from_secs(3_600));
+    }
+
+    /// What was done when it has gone back.
+    async fn done(&self) -> Vec<String> {
+        self.live("last", &Fate::kind()).await;
+        let kept = self.store.records("foreman", "instance", None, 1).await.unwrap();
+        assert!(kept.is_empty(), "{kept:?}");
+        sound_log(&self.store).await;
+        done(&self.store, "a").await
+    }
+
+    /// How many commands are not known to be carried out.
+    async fn pending(&self) -> usize {
+        self.store.records("foreman", "command", None, 10).await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn t_383_what_was_carried_out_is_undone_even_if_that_was_not_written() {
+    break_it("bad");
+    on_error(|_, _| ProcessAction::Compensate);
+    let unwritten = RefCell::new(None);
+    let steps = each_death(async |fate| {
+        let site = GivenUp::after(&fate).await;
+        let carried_out = done(&site.store, "a").await.len();
+        if carried_out == 3 && site.pending().await == 3 {
+            unwritten.replace(Some(fate.again()));
+        }
+        let all = site.done().await;
+        let (there, back) = all.split_at(all.len() / 2);
+        assert!(there.len() >= carried_out, "{all:?} with {fate:?}");
+        assert_eq!(there, &["1", "2", "3"][..there.len()], "{fate:?}");
+        assert_eq!(back, &["-3", "-2", "-1"][3 - there.len()..], "{fate:?}");
+    });
+    let steps = steps.await;
+    assert!(steps > 20, "there were {steps} steps only");
+    // While it goes back it is cut off once more.
+    let unwritten = unwritten.into_inner().expect("it was cut off before anything was written");
+    let steps = each_death(async |fate| {
+        let site = GivenUp::after(&unwritten.again()).await;
+        site.live("second", &fate).await;
+        assert_eq!(site.done().await, ["1", "2", "3", "-3", "-2", "-1"], "{fate:?}");
+    });
+    let steps = steps.await;
+    assert!(steps > 20, "there were {steps} steps only");
 }

@@ -67,6 +67,12 @@ impl Fate {
         Self { mishap, at, steps: Arc::default(), death: Arc::default(), witness: None }
     }
 
+    /// The same for another life.
+    #[allow(dead_code, reason = "not all binaries that share this file have lives that meet the same")]
+    pub fn again(&self) -> Self {
+        Self::new(self.mishap, self.at)
+    }
+
     /// Has somebody look at each step.
     pub fn seen_by(self, witness: impl Fn() + Send + Sync + 'static) -> Self {
         Self { witness: Some(Arc::new(witness)), ..self }
