@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error_text::error_text;
 use crate::event::{DecodeError, Decoded, decode};
-use crate::handler::{Consumer, End, HandlerRunner, HandlerState, PARKED, ParkedKey, Tenure};
+use crate::handler::{Consumer, End, HandlerRunner, HandlerState, Order, PARKED, ParkedKey, Tenure};
 use crate::panics;
 use crate::process_manager::admit::{Admitted, admit};
 use crate::process_manager::command::COMMAND;
@@ -117,10 +117,7 @@ impl<P: ProcessManager> Consumer for Managing<P> {
         done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
-        for (place, record) in done.records {
-            self.changes.records.insert(place, record);
-        }
-        let retried = self.retry(runner, key, with_first, tenure).await;
+        let retried = self.retry(runner, key, with_first, done, tenure).await;
         self.note(retried)
     }
 
@@ -202,11 +199,22 @@ impl<P: ProcessManager> Managing<P> {
         runner: &HandlerRunner,
         key: &str,
         with_first: bool,
+        done: HandlerCommit,
         tenure: &mut Tenure,
     ) -> Result<Result<(), StoreError>, End> {
         self.take_up(runner, key, with_first, tenure).await?;
         self.take_up_timers(runner, key, with_first, tenure).await?;
         let retried = self.retry_events(runner, key, with_first, tenure).await?;
+        match &retried {
+            Ok(()) => self.changes.records.extend(done.records),
+            // It is told again.
+            Err(_) if with_first => {}
+            // What was to be left out is: the next time only the others remain.
+            Err(_) => {
+                let order = Order::RetryParked { key: key.to_owned() };
+                self.change(|changes| changes.put(order.record()));
+            }
+        }
         self.write(runner, tenure).await?;
         Ok(retried)
     }
@@ -393,7 +401,13 @@ impl<P: ProcessManager> Managing<P> {
         };
         tenure.parked.remove(key);
         while position < until {
-            let page = match runner.store.read_log(position, &runner.subscriber.filter, runner.page).await {
+            runner.check(tenure)?;
+            let page = tokio::select! {
+                biased;
+                page = runner.store.read_log(position, &runner.subscriber.filter, runner.page) => page,
+                () = tenure.lease.over() => return Err(End::Over),
+            };
+            let page = match page {
                 Ok(page) => page,
                 Err(error) => {
                     // Where it has come to is where it goes on; what was handled is written first.

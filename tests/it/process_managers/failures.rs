@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::domain::*;
+use crate::applications::faulty_store::{Call, Fault, FaultyStore};
 use cqrs::MemoryStore;
 use cqrs::prelude::*;
 use cqrs::process_manager::{ProcessError, StuckError};
@@ -37,6 +38,28 @@ async fn a_parked_event_can_be_left_out() {
     until(async || (site.done("a").await == ["2"]).then_some(())).await;
     let nothing = site.foreman().retry("a").await;
     assert!(matches!(nothing, Err(StuckError::NotStuck { .. })), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn what_is_to_be_retried_or_left_out_is_so_when_the_log_can_be_read_again() {
+    let store = FaultyStore::default();
+    let jobs = Jobs::builder(store.clone()).start().await.unwrap();
+    let foreman = jobs.process_manager("foreman").unwrap();
+    break_it("x");
+    for (job, word) in [("a", "start:may=x:do=1"), ("a", "any:do=2"), ("b", "start:may=x"), ("b", "any:do=3")]
+    {
+        jobs.dispatch(tell(job, word)).await.unwrap();
+    }
+    settle(&jobs).within(LIMIT).await;
+    mend("x");
+    let before = store.calls(Call::ReadLog);
+    store.fail(Call::ReadLog, Fault::Unavailable, usize::MAX);
+    foreman.retry("a").await.unwrap();
+    foreman.skip("b").await.unwrap();
+    until(async || (store.calls(Call::ReadLog) >= before + 2).then_some(())).await;
+    store.heal(Call::ReadLog);
+    until(async || (done(&store.inner, "a").await == ["1", "2"]).then_some(())).await;
+    until(async || (done(&store.inner, "b").await == ["3"]).then_some(())).await;
 }
 
 #[tokio::test]
