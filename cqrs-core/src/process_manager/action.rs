@@ -20,7 +20,7 @@ pub enum ProcessAction {
     /// carried out ([`Sending::compensate`](crate::process_manager::Sending::compensate)) are sent, the last one first,
     /// then what [`on_error`](crate::process_manager::ProcessManager::on_error) has sent; in the end the instance is gone.
     /// Commands that may have been carried out without anybody knowing are awaited first, to be undone as well. Events
-    /// pass it by meanwhile. An instance that is gone, or
+    /// pass it by meanwhile, and its deadlines and scheduled commands are dropped. An instance that is gone, or
     /// compensates already, is parked instead.
     Compensate,
     /// It is set aside until somebody says what is to be done with it: an event together with the later events of its

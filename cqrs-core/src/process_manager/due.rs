@@ -109,6 +109,9 @@ impl<P: ProcessManager> Managing<P> {
         let instances: Vec<_> = deadlines.map(|timer| Arc::clone(&timer.instance)).collect();
         self.know(runner, instances, tenure).await?;
         for timer in timers {
+            if self.is_changed(&timer) {
+                continue;
+            }
             telemetry::timer::fired(runner, &timer);
             match timer.next(runner.clock.now()) {
                 Some(next) => self.change(|changes| changes.put(next.record())),
@@ -120,6 +123,12 @@ impl<P: ProcessManager> Managing<P> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what was due before has dropped a timer that is due, or set it anew.
+    fn is_changed(&self, timer: &Timer) -> bool {
+        let place = (TIMER.into(), Timer::key(&timer.instance, &timer.name));
+        self.changes.records.contains_key(&place)
     }
 
     async fn fire_deadline(

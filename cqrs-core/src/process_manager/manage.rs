@@ -253,9 +253,18 @@ impl<P: ProcessManager> Managing<P> {
     ) -> Result<(), End> {
         self.change(|changes| changes.remove(INSTANCE, id.as_ref()));
         self.instances.put(Arc::clone(id), Known::Absent);
-        if !has_timers {
-            return Ok(());
+        match has_timers {
+            true => self.drop_timers(runner, id, tenure).await,
+            false => Ok(()),
         }
+    }
+
+    async fn drop_timers(
+        &mut self,
+        runner: &HandlerRunner,
+        id: &Arc<str>,
+        tenure: &Tenure,
+    ) -> Result<(), End> {
         // Those that are set but not written yet.
         let prefix = Timer::of_instance(id);
         for ((kind, key), record) in &mut self.changes.records {
@@ -312,7 +321,7 @@ impl<P: ProcessManager> Managing<P> {
         self.drop_commands(of_instance);
     }
 
-    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`. When commands may
+    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`; nothing comes in time any more. When commands may
     /// have been sent of which it is not known whether they are carried out, that begins when it is.
     pub(crate) async fn compensate(
         &mut self,
@@ -327,6 +336,9 @@ impl<P: ProcessManager> Managing<P> {
         self.drop_staged(id);
         for kept in self.outbox.of(id).map(Pending::record).collect::<Vec<_>>() {
             self.change(|changes| changes.put(kept));
+        }
+        if std::mem::take(&mut instance.progress.has_timers) {
+            self.drop_timers(runner, id, tenure).await?;
         }
         instance.progress.phase = ProcessPhase::Compensating;
         let commands = instance.progress.go_back(&runner.name, id).into_iter();

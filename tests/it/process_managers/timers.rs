@@ -56,6 +56,32 @@ async fn timers_go_with_their_instance() {
 }
 
 #[tokio::test]
+async fn nothing_comes_in_time_for_an_instance_that_goes_back() {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("-1");
+    on_error(|failure, _| match failure.is_compensating {
+        false => ProcessAction::Compensate,
+        true => ProcessAction::Park,
+    });
+    site.tell_all(&[("a", "start:undo=1/-1:by=x/1000:in=y/1000/mail")]).await;
+    site.tell_all(&[("b", "start:undo=1/-1:in=y/1000/mail")]).await;
+    site.tell_all(&[("b", "go:may=x")]).await;
+    let timers = site.foreman().timers(None, 10).await.unwrap();
+    assert!(timers.iter().all(|timer| timer.instance == "a"), "{timers:?}");
+    // What is due together with the deadline that fails does not come, either.
+    site.advance(1_000).await;
+    until(async || (site.stuck().await.len() == 2).then_some(())).await;
+    assert!(site.foreman().timers(None, 10).await.unwrap().is_empty());
+    mend("-1");
+    for job in ["a", "b"] {
+        site.foreman().retry(job).await.unwrap();
+        until(async || site.instance(job).await.is_none().then_some(())).await;
+        assert_eq!(site.done(job).await, ["1", "-1"]);
+    }
+}
+
+#[tokio::test]
 async fn what_was_due_while_nothing_ran_comes_at_the_start() {
     let site = Site::new().await;
     site.tell_all(&[("a", "start:by=x/1000:in=y/1000/mail")]).await;
