@@ -57,11 +57,13 @@ impl<P: ProcessManager> Managing<P> {
             if kind == INSTANCE && P::IDLE_TIMEOUT.is_none() {
                 continue;
             }
-            let due = match runner.checkpoints.due_records(&runner.name, kind, by, DUE).await {
+            let limit = DUE + self.unreadable.len();
+            let mut due = match runner.checkpoints.due_records(&runner.name, kind, by, limit).await {
                 Ok(due) => due,
                 Err(error) => return Ok(Err(error)),
             };
-            is_more |= due.len() == DUE;
+            is_more |= due.len() == limit;
+            due.retain(|record| !self.is_unreadable(record));
             let (ready, waiting): (Vec<_>, Vec<_>) =
                 due.into_iter().partition(|record| !is_parked(record, tenure));
             is_postponed |= !waiting.is_empty();
@@ -99,9 +101,9 @@ impl<P: ProcessManager> Managing<P> {
                     tracing::error!(
                         cqrs.handler = &*runner.name,
                         error = &error as &dyn std::error::Error,
-                        "a timer is left out"
+                        "a timer is kept, and left to a version of the program that can read it"
                     );
-                    self.change(|changes| changes.remove(TIMER, record.key));
+                    self.unreadable.insert(record.key.clone(), record);
                 }
             }
         }

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub(crate) struct Managing<P> {
     pub(crate) is_urgent: bool,
     /// No timer is due before.
     pub(crate) next_due: Option<DateTime<Utc>>,
+    /// What is due and cannot be read, by its key: it is left to whoever can.
+    pub(crate) unreadable: HashMap<String, HandlerRecord>,
     /// When the last event was stored that it has come to.
     pub(crate) seen: Option<DateTime<Utc>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -61,6 +64,7 @@ impl<P: ProcessManager> Managing<P> {
             unwritten_since: None,
             is_urgent: false,
             next_due: None,
+            unreadable: HashMap::new(),
             seen: None,
             clock: None,
             is_loaded: false,
@@ -122,12 +126,19 @@ impl<P: ProcessManager> Managing<P> {
             if kind == INSTANCE && P::IDLE_TIMEOUT.is_none() {
                 continue;
             }
-            let first = runner.checkpoints.due_records(&runner.name, kind, at, 1).await?;
-            let due_at = first.first().and_then(|record| record.due_at);
+            let limit = 1 + self.unreadable.len();
+            let first = runner.checkpoints.due_records(&runner.name, kind, at, limit).await?;
+            let first = first.iter().find(|record| !self.is_unreadable(record));
+            let due_at = first.and_then(|record| record.due_at);
             earliest = earliest.into_iter().chain(due_at).min();
         }
         self.next_due = earliest;
         Ok(())
+    }
+
+    /// Whether something was found before that cannot be read.
+    pub(crate) fn is_unreadable(&self, record: &HandlerRecord) -> bool {
+        self.unreadable.get(&record.key) == Some(record)
     }
 
     /// Notes that something is due by then.

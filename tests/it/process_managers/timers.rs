@@ -1,7 +1,9 @@
 //! Deadlines and scheduled commands, on a clock that the test moves.
 
 use super::domain::*;
+use cqrs::clock::Clock as _;
 use cqrs::prelude::*;
+use cqrs::store::{CheckpointStore as _, HandlerCommit, HandlerRecord};
 use cqrs::testing::TestClock;
 
 #[tokio::test]
@@ -79,6 +81,26 @@ async fn nothing_comes_in_time_for_an_instance_that_goes_back() {
         until(async || site.instance(job).await.is_none().then_some(())).await;
         assert_eq!(site.done(job).await, ["1", "-1"]);
     }
+}
+
+/// It may be one of a later version of the program.
+#[tokio::test]
+async fn a_timer_that_cannot_be_read_is_kept_and_others_come() {
+    let site = Site::new().await;
+    let odd = HandlerRecord {
+        kind: "timer".into(),
+        key: "\"a\" odd".to_owned(),
+        position: 0,
+        due_at: Some(site.clock.now()),
+        data: br#"{"odd":1}"#.as_slice().into(),
+    };
+    site.store.change_records("foreman", HandlerCommit::new().put(odd.clone())).await.unwrap();
+    for number in ["1", "2"] {
+        site.tell_all(&[(number, "start:by=x/1000")]).await;
+        site.advance(1_000).await;
+        until(async || (site.done(number).await == ["late-x"]).then_some(())).await;
+    }
+    assert_eq!(site.store.records("foreman", "timer", None, 10).await.unwrap(), [odd]);
 }
 
 #[tokio::test]
