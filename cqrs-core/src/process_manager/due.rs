@@ -24,6 +24,7 @@ impl<P: ProcessManager> Managing<P> {
         let now = runner.clock.now();
         let Some(by) = self.due_by(runner, now) else { return Ok(()) };
         self.write(runner, tenure).await?;
+        self.make_room();
         let fired = self.try_to_fire(runner, by, tenure).instrument(telemetry::timer::span(runner));
         if let Err(error) = fired.await? {
             tracing::warn!(

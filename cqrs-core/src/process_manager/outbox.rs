@@ -290,6 +290,8 @@ impl Outbox {
         self.len -= dropped.len();
         if lane.queue.is_empty() {
             self.lanes.remove(id);
+            // Commands of the instance that come later do not wait, nor does anything end their waiting before its time.
+            self.waiting.retain(|_, waiting| **waiting != *id);
         }
         dropped
     }
