@@ -119,7 +119,11 @@ impl<'a> Schedules<'a> {
         Ok(handler.write(commit).await?)
     }
 
-    /// Cancels a scheduled command.
+    /// Cancels a scheduled command: it is not carried out when it becomes due later.
+    ///
+    /// One that is due at this moment may be under way already: then it is carried out all the same, and one that recurs
+    /// may be scheduled again. Whoever must be sure asks [`Schedules::get`] a moment after it was due, and cancels again.
+    /// One that is added under the same name in that moment may be lost.
     ///
     /// # Errors
     /// When none of this name is scheduled, or the store cannot be reached.
