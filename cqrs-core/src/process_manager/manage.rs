@@ -332,8 +332,9 @@ impl<P: ProcessManager> Managing<P> {
         self.drop_commands(of_instance);
     }
 
-    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`; nothing comes in time any more. When commands may
-    /// have been sent of which it is not known whether they are carried out, that begins when it is.
+    /// Has an instance go back: what undoes its commands is sent, the last one first, and then `last`; nothing comes in time
+    /// any more. When commands may have been sent of which it is not known whether they are carried out, that begins when it
+    /// is.
     pub(crate) async fn compensate(
         &mut self,
         runner: &HandlerRunner,

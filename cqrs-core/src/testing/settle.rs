@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::application::{Application, ApplicationState, Core};
 use crate::handler::{Entry, HandlerStatus, Role};
-use crate::process_manager::{INSTANCE, TIMER};
+use crate::process_manager::{INSTANCE, TIMER, Timer};
 use crate::store::StoreError;
 
 /// How long the kit waits, unless told otherwise.
@@ -182,10 +182,12 @@ impl Settle {
                 && !self.without.iter().any(|name| **name == *entry.name)
         };
         for entry in core.board.entries().into_iter().filter(is_at_work) {
-            for kind in [TIMER, INSTANCE] {
-                if !core.checkpoints.due_records(&entry.name, kind, now, 1).await?.is_empty() {
-                    return Ok(true);
-                }
+            let timers = core.checkpoints.due_records(&entry.name, TIMER, now, usize::MAX).await?;
+            // One that cannot be read is left to another version of the program.
+            if timers.iter().any(|timer| Timer::of_record(timer).is_ok())
+                || !core.checkpoints.due_records(&entry.name, INSTANCE, now, 1).await?.is_empty()
+            {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -130,7 +130,7 @@ async fn t_383_what_was_carried_out_is_undone_even_if_that_was_not_written() {
         let site = GivenUp::after(&fate).await;
         let carried_out = done(&site.store, "a").await.len();
         if carried_out == 3 && site.pending().await == 3 {
-            unwritten.replace(Some(fate.again()));
+            unwritten.replace(Some(Fate::from(&fate)));
         }
         let all = site.done().await;
         let (there, back) = all.split_at(all.len() / 2);
@@ -143,7 +143,7 @@ async fn t_383_what_was_carried_out_is_undone_even_if_that_was_not_written() {
     // While it goes back it is cut off once more.
     let unwritten = unwritten.into_inner().expect("it was cut off before anything was written");
     let steps = each_death(async |fate| {
-        let site = GivenUp::after(&unwritten.again()).await;
+        let site = GivenUp::after(&Fate::from(&unwritten)).await;
         site.live("second", &fate).await;
         assert_eq!(site.done().await, ["1", "2", "3", "-3", "-2", "-1"], "{fate:?}");
     });

@@ -67,12 +67,6 @@ impl Fate {
         Self { mishap, at, steps: Arc::default(), death: Arc::default(), witness: None }
     }
 
-    /// The same for another life.
-    #[allow(dead_code, reason = "not all binaries that share this file have lives that meet the same")]
-    pub fn again(&self) -> Self {
-        Self::new(self.mishap, self.at)
-    }
-
     /// Has somebody look at each step.
     pub fn seen_by(self, witness: impl Fn() + Send + Sync + 'static) -> Self {
         Self { witness: Some(Arc::new(witness)), ..self }
@@ -139,6 +133,13 @@ impl Fate {
 
 fn unplugged() -> StoreError {
     StoreError::Unavailable("unplugged".into())
+}
+
+impl From<&Fate> for Fate {
+    /// The same for another life.
+    fn from(fate: &Fate) -> Self {
+        Self::new(fate.mishap, fate.at)
+    }
 }
 
 impl fmt::Debug for Fate {
