@@ -20,6 +20,9 @@ const ADD: &str = "insert into $schema.generations \
      (projection, generation, version, state, position, epoch, is_made, log) \
      values ($1, $2, $3, 'building', 0, 0, false, $4)";
 
+/// The index that refuses a second projection with the same schema of rows.
+const NAMESPACE: &str = "projections_namespace_key";
+
 /// The index that refuses a second generation that is being built.
 const ONE_BUILDING: &str = "generations_one_building";
 
@@ -43,18 +46,18 @@ impl PostgresRows {
         log: &str,
     ) -> Result<u64, GenerationError> {
         check(&namespace(&self.schema, projection))?;
-        let added = match self.try_add(projection, version, log).await {
-            Err(error) if has_no_tables(&error) => {
-                self.create_tables().await?;
-                self.try_add(projection, version, log).await
-            }
-            added => added,
-        };
-        added.map(unsigned).map_err(|error| match error {
-            Error::Database(told) if told.constraint() == Some(ONE_BUILDING) => {
-                GenerationError::Building { projection: projection.to_owned() }
-            }
-            error => store_error(error).into(),
+        let mut added = self.try_add(projection, version, log).await;
+        if added.as_ref().is_err_and(has_no_tables) {
+            self.create_tables().await?;
+            added = self.try_add(projection, version, log).await;
+        }
+        if added.as_ref().is_err_and(|error| violates(error, NAMESPACE)) {
+            // Somebody else was first to add the projection, and only one of its two unique names is looked at for that.
+            added = self.try_add(projection, version, log).await;
+        }
+        added.map(unsigned).map_err(|error| match violates(&error, ONE_BUILDING) {
+            true => GenerationError::Building { projection: projection.to_owned() },
+            false => store_error(error).into(),
         })
     }
 
@@ -76,6 +79,10 @@ impl PostgresRows {
         transaction.commit().await?;
         Ok(number)
     }
+}
+
+fn violates(error: &Error, constraint: &str) -> bool {
+    matches!(error, Error::Database(told) if told.constraint() == Some(constraint))
 }
 
 /// Whether nothing was ever kept in the schema.
