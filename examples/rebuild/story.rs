@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use cqrs::prelude::*;
-use cqrs::projection::Rebuild;
+use cqrs::projection::{Generation, GenerationState, ProjectionHandle, Rebuild};
 use cqrs::store::Store;
 use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,17 +39,13 @@ pub async fn tell<Old: Projection, New: Projection>(
     );
     let second = Shop::builder(store).node("release-2").projection(new).start().await?;
     let new_sales = second.projection::<New>().ok_or("the shop has a projection")?;
-    let rebuild = loop {
-        // It begins a moment after the start.
-        match new_sales.building().await? {
-            Some(rebuild) => break rebuild,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let rebuild = begun(&new_sales).await?;
     let mut sold = 0;
-    tokio::select! {
-        done = follow(&rebuild) => done?,
-        failed = sell_on(&first, events, &mut sold) => failed?,
+    if let Some(rebuild) = &rebuild {
+        tokio::select! {
+            done = follow(rebuild) => done?,
+            failed = sell_on(&first, events, &mut sold) => failed?,
+        }
     }
     println!("Readers see the new rows. Meanwhile, release 1 sold {sold} times; they are in.");
     new_sales.at_least(second.store().head().await?, LIMIT).await?;
@@ -67,6 +63,22 @@ pub async fn tell<Old: Projection, New: Projection>(
     first.shutdown().await;
     second.shutdown().await;
     Ok(())
+}
+
+/// The rebuild, which begins a moment after the start; `None` when it was over before anybody looked.
+async fn begun<'a>(sales: &ProjectionHandle<'a>) -> Result<Option<Rebuild<'a>>, Box<dyn Error>> {
+    loop {
+        if let Some(rebuild) = sales.building().await? {
+            return Ok(Some(rebuild));
+        }
+        let generations = sales.generations().await?;
+        let is_new =
+            |one: &Generation| one.version == sales.version() && one.state == GenerationState::Active;
+        if generations.iter().any(is_new) {
+            return Ok(None);
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Shows a progress bar until readers see the new rows.

@@ -27,6 +27,7 @@ mod projections;
 mod properties;
 mod publishers;
 mod races;
+mod rebuild_example;
 mod routing;
 mod schedule;
 mod shutdown;

@@ -21,6 +21,7 @@ mod process_managers;
 mod program;
 mod projections;
 mod publishers;
+mod rebuild_example;
 mod redelivery;
 mod scheduled;
 mod subscriptions;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use cqrs::application::Config;
 use cqrs::postgres::testing::{StopMode, TestSchema, TestServer};
 use cqrs::prelude::*;
-use cqrs::store::Store;
+use cqrs::store::{EventStore as _, Store};
+use futures_util::{StreamExt as _, stream};
 
 use crate::bank::application::BankRouter;
 use crate::bank::domain::{BankAccount, Deposit, OpenAccount};
@@ -159,5 +160,29 @@ async fn g_007_a_process_manager_outlives_its_server() {
         server.start_again().await.unwrap();
     }
     check(&bank, 100).await;
+    bank.shutdown().await;
+}
+
+/// G7: 10,000 events come again, and no command is carried out twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g_007_ten_thousand_events_come_again_and_no_money_moves() {
+    const TRANSFERS: usize = 2_500;
+    let schema = schema().await;
+    let store = store(&schema).await;
+    let bank = node(store.clone(), "a").await;
+    open_accounts(&bank).await;
+    let requested = stream::iter(0..TRANSFERS).map(|number| bank.dispatch(request(number)).into_future());
+    let requested: Vec<_> = requested.buffer_unordered(64).collect().await;
+    assert!(requested.iter().all(Result::is_ok));
+    check(&bank, TRANSFERS).await;
+    let head = store.head().await.unwrap();
+    assert!(head >= 10_000, "{head}");
+    let manager = bank.process_manager("money-transfer").unwrap();
+    let position = async || manager.handler().status().await.unwrap().position;
+    manager.handler().reset().await.unwrap();
+    in_time(async { while position().await == head {} }).await;
+    in_time(async { while position().await < head {} }).await;
+    check(&bank, TRANSFERS).await;
+    assert_eq!(store.head().await.unwrap(), head);
     bank.shutdown().await;
 }
