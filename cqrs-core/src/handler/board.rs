@@ -239,7 +239,7 @@ impl Entry {
     /// Whether the handler has left one of these events for later.
     async fn has_parked(&self, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
         for part in &self.parts {
-            if part.has_parked(checkpoints, awaited).await {
+            if part.has_parked(self.role, checkpoints, awaited).await {
                 return true;
             }
         }
@@ -302,7 +302,7 @@ impl Part {
     }
 
     /// Whether one of these events was left for later. What another node has left is looked for in the store.
-    async fn has_parked(&self, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
+    async fn has_parked(&self, role: Role, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
         if self.progress.borrow().state != HandlerState::Passive {
             return self.control.has_left(awaited.first, awaited.last);
         }
@@ -313,7 +313,8 @@ impl Part {
         };
         let parked = all_records(checkpoints, &self.name, PARKED).await;
         parked.is_ok_and(|parked| parked.into_iter().any(is_left))
-            || has_stuck(checkpoints, &self.name, first, last).await.unwrap_or(false)
+            || (role == Role::ProcessManager
+                && has_stuck(checkpoints, &self.name, first, last).await.unwrap_or(false))
     }
 
     async fn reach(&self, head: u64) -> Result<(), ()> {

@@ -483,7 +483,7 @@ impl<P: ProcessManager> Managing<P> {
         self.write(runner, tenure).await
     }
 
-    fn lowest_unsent(&self) -> Option<u64> {
+    pub(crate) fn lowest_unsent(&self) -> Option<u64> {
         self.staged.iter().map(|command| command.position).chain(self.outbox.lowest()).min()
     }
 }

@@ -385,8 +385,7 @@ impl<P: ProcessManager> Managing<P> {
     pub(crate) async fn write(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
         if !self.changes.records.is_empty() {
             // Told before what led to them is gone from the store: at any moment one of the two is to be seen.
-            let staged = self.staged.iter().map(|command| command.position);
-            runner.set_unsent(self.outbox.lowest().into_iter().chain(staged).min());
+            runner.set_unsent(self.lowest_unsent());
             runner.commit(self.take_changes(runner), tenure).await?;
             tenure.saved = runner.position();
         }
