@@ -1,5 +1,4 @@
 use proc_macro2::{Ident, TokenStream};
-use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, LitStr, Type};
 
 use crate::aggregate::apply::{Apply, BeforeExecute};
@@ -59,12 +58,7 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         applies: Vec::new(),
         before_execute: Vec::new(),
     };
-    let read_keys = |input: ParseStream<'_>| {
-        Keys::new(&SPEC).read(input, errors, |entry, _| read(entry, &mut model));
-        Ok(())
-    };
-    let done = read_keys.parse2(keys);
-    errors.take(done);
+    Keys::read_all(&SPEC, keys, errors, |entry, _| read(entry, &mut model));
     read_methods(&mut model, errors);
     model
 }

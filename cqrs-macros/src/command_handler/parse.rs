@@ -1,5 +1,4 @@
 use proc_macro2::TokenStream;
-use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Type};
 
 use crate::shared::decision::{Decision, Place};
@@ -36,18 +35,13 @@ pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) ->
         decisions: Vec::new(),
         marked: false,
     };
-    let read_keys = |input: ParseStream<'_>| {
-        Keys::new(&SPEC).read(input, errors, |entry, _| {
-            match entry.key.to_string().as_str() {
-                "aggregate" => model.aggregate = Some(entry.value()?),
-                _ => model.krate = entry.krate()?,
-            }
-            Ok(())
-        });
+    Keys::read_all(&SPEC, keys, errors, |entry, _| {
+        match entry.key.to_string().as_str() {
+            "aggregate" => model.aggregate = Some(entry.value()?),
+            _ => model.krate = entry.krate()?,
+        }
         Ok(())
-    };
-    let done = read_keys.parse2(keys);
-    errors.take(done);
+    });
     for part in &mut model.block.parts {
         let Part::Method(method) = part else { continue };
         if !method.take_markers(&MARKERS, errors).is_empty() {

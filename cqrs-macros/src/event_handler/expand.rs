@@ -1,56 +1,30 @@
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::event_handler::KIND;
 use crate::event_handler::parse::{Model, StartFrom};
+use crate::shared::consumer::Consumer;
 use crate::shared::errors::Errors;
 use crate::shared::given::Given;
 use crate::shared::handling::Handling;
-use crate::shared::names::{plain, show};
 use crate::shared::paths::Crate;
-use crate::shared::set::Set;
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
-    let Model { krate, block, cfgs, .. } = model;
+    let Model { common, events, .. } = model;
     if !expandable {
+        let block = &common.block;
         return quote!(#errors #block);
     }
-    let name = Ident::new("__Event", Span::call_site());
-    let (declaration, events) = match &model.events {
-        Some(events) => (None, quote!(#events)),
-        None => {
-            let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
-            let set = Set { krate, name: &name, members: &members };
-            let declaration =
-                set.declaration(&format!("The events of the handler `{}`.", show(&block.self_ty)));
-            let set = set.event_set();
-            (Some(quote!(#declaration #set)), quote!(#name))
-        }
-    };
-    let handler = handler(model, &events);
-    quote! {
-        #errors
-        #block
-        #(#cfgs)*
-        const _: () = {
-            #declaration
-            #handler
-        };
-    }
+    common.expand(&KIND, events.as_ref(), errors, |events| handler(model, events))
 }
 
 fn handler(model: &Model, events: &TokenStream) -> TokenStream {
-    let Model { krate, block, .. } = model;
+    let Consumer { krate, block, subscription, .. } = &model.common;
     let self_ty = &block.self_ty;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
-    let error =
-        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let (name, error, consistency) = (model.common.name(), model.common.error(), model.common.consistency());
+    let subscribe_to = subscription.expand(krate);
     let state = model.state.as_ref().map_or_else(|| quote!(()), |state| quote!(#state));
     let start_from = start_from(krate, model.start_from.as_ref());
-    let consistency = consistency(krate, model.strong);
-    let subscribe_to = model.subscription.expand(krate);
     let handle = match &model.on_batch {
         Some(on_batch) if model.events.is_some() => batch_methods(model, on_batch, events),
         _ => handle_method(model, events),
@@ -80,8 +54,8 @@ fn handler(model: &Model, events: &TokenStream) -> TokenStream {
 }
 
 fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
-    let krate = &model.krate;
-    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let krate = &model.common.krate;
+    let arms = model.common.handlings.iter().map(|handling| arm(handling, events));
     let body = match model.events {
         None => quote!(match __event { #(#arms)* }),
         // Nothing takes them, which has been noted.
@@ -101,7 +75,7 @@ fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
 
 /// One event is a batch of one.
 fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> TokenStream {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     let size = model.batch_size.as_ref().map_or_else(|| quote!(100), |size| quote!(#size));
     let time =
         model.batch_time.as_ref().map(|time| quote!(const BATCH_TIME: ::core::time::Duration = #time;));
@@ -142,18 +116,10 @@ pub(crate) fn start_from(krate: &Crate, start_from: Option<&StartFrom>) -> Optio
     })
 }
 
-pub(crate) fn consistency(krate: &Crate, is_strong: bool) -> Option<TokenStream> {
-    is_strong.then(|| {
-        quote! {
-            const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
-        }
-    })
-}
-
 fn partition_by(model: &Model, events: &TokenStream) -> Option<TokenStream> {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     let field = model.partition_by.as_ref()?;
-    let arms = model.handlings.iter().map(|Handling { cfgs, variant, .. }| {
+    let arms = model.common.handlings.iter().map(|Handling { cfgs, variant, .. }| {
         quote!(#(#cfgs)* #events::#variant(__event) => ::std::string::ToString::to_string(&__event.#field),)
     });
     Some(quote! {

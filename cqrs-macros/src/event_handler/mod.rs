@@ -7,7 +7,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use expand::{consistency, start_from};
+pub(crate) use expand::start_from;
 pub(crate) use parse::{StartFrom, start_from as parse_start_from};
 
 use proc_macro2::TokenStream;

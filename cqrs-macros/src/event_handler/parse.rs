@@ -1,55 +1,36 @@
 use proc_macro2::{Ident, TokenStream};
-use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, LitInt, LitStr, Type, parenthesized};
+use syn::parse::ParseStream;
+use syn::{LitInt, Type, parenthesized};
 
 use crate::event_handler::hook::Hook;
 use crate::event_handler::{KIND, KIND_WITH_STATE};
 use crate::shared::batch::EXCLUSIVE;
-use crate::shared::consistency::strong;
+use crate::shared::consumer::Consumer;
 use crate::shared::duration::duration;
 use crate::shared::errors::Errors;
 use crate::shared::given::{Given, Parameter};
 use crate::shared::handling::{Handling, Kind, handles};
 use crate::shared::impl_block::{ImplBlock, Method, Part};
 use crate::shared::keys::{Entry, Keys, Spec};
-use crate::shared::lists::{types, without_duplicates};
-use crate::shared::names::{cfgs, key};
 use crate::shared::numbers::{number, partitions};
 use crate::shared::on_error::OnError;
-use crate::shared::paths::Crate;
-use crate::shared::subscription::Subscription;
 
 pub(crate) struct Model {
-    pub(crate) krate: Crate,
-    pub(crate) block: ImplBlock,
-    pub(crate) cfgs: Vec<Attribute>,
-    pub(crate) name: Option<LitStr>,
-    pub(crate) interested_in: Vec<Type>,
+    pub(crate) common: Consumer,
     /// The set of events, of which many at a time come to `on_batch`.
     pub(crate) events: Option<Type>,
     pub(crate) batch_size: Option<LitInt>,
     pub(crate) batch_time: Option<TokenStream>,
-    pub(crate) subscription: Subscription,
     pub(crate) start_from: Option<StartFrom>,
-    /// Whether a dispatch with strong consistency waits for the handler.
-    pub(crate) strong: bool,
     /// The field of every event that keeps the order.
     pub(crate) partition_by: Option<Ident>,
     pub(crate) partitions: Option<LitInt>,
     /// What is kept between events.
     pub(crate) state: Option<Type>,
-    pub(crate) error: Option<Type>,
-    pub(crate) handlings: Vec<Handling>,
     pub(crate) on_batch: Option<Given>,
     pub(crate) on_error: Option<OnError>,
     /// What is called apart from events.
     pub(crate) hooks: Vec<Hook>,
-    /// The required keys that are not there at all.
-    pub(crate) missing: Vec<&'static str>,
-    /// Whether it could be read of each handling method which event it is for.
-    pub(crate) methods_known: bool,
-    /// Whether the list of events could be read.
-    pub(crate) events_known: bool,
 }
 
 /// What the method looks like that batches come to.
@@ -76,7 +57,7 @@ pub(crate) enum StartFrom {
     Position(LitInt),
 }
 
-const SPEC: Spec = Spec {
+pub(crate) const SPEC: Spec = Spec {
     what: "event handler",
     separator: '=',
     keys: &[
@@ -99,66 +80,37 @@ const SPEC: Spec = Spec {
 
 pub(crate) fn model(keys: TokenStream, block: ImplBlock, errors: &mut Errors) -> Model {
     let mut model = Model {
-        krate: Crate::default(),
-        cfgs: cfgs(&block.attrs),
-        block,
-        name: None,
-        interested_in: Vec::new(),
+        common: Consumer::new(block),
         events: None,
         batch_size: None,
         batch_time: None,
-        subscription: Subscription::default(),
         start_from: None,
-        strong: false,
         partition_by: None,
         partitions: None,
         state: None,
-        error: None,
-        handlings: Vec::new(),
         on_batch: None,
         on_error: None,
         hooks: Vec::new(),
-        missing: Vec::new(),
-        methods_known: true,
-        events_known: false,
     };
-    let mut seen = Keys::new(&SPEC);
-    let read_keys = |input: ParseStream<'_>| {
-        seen.read(input, errors, |entry, errors| read(entry, &mut model, errors));
-        Ok(())
-    };
-    let done = read_keys.parse2(keys);
-    errors.take(done);
+    let seen = Keys::read_all(&SPEC, keys, errors, |entry, errors| read(entry, &mut model, errors));
     if let (Some(_), Some(key)) = (seen.get("interested_in"), seen.get("events")) {
         errors.at(key, EXCLUSIVE);
     }
-    let is_there =
-        |key: &str| seen.get(key).is_some() || key == "interested_in" && seen.get("events").is_some();
-    model.missing = ["name", "interested_in"].into_iter().filter(|key| !is_there(key)).collect();
+    model.common.has_seen(&seen);
     read_methods(&mut model, errors);
     model
 }
 
 fn read(entry: &Entry<'_>, model: &mut Model, errors: &mut Errors) -> syn::Result<()> {
     match entry.key.to_string().as_str() {
-        "name" => model.name = Some(entry.text()?),
-        "interested_in" => {
-            let events = entry.value_with(types)?;
-            model.interested_in = without_duplicates(events, "event", key, errors);
-            model.events_known = true;
-        }
         "events" => model.events = Some(entry.value()?),
         "batch_size" => model.batch_size = Some(entry.value_with(batch_size)?),
         "batch_time" => model.batch_time = Some(duration(entry.value()?)?),
         "start_from" => model.start_from = Some(entry.value_with(start_from)?),
-        "category" => model.subscription.category = Some(entry.text()?),
-        "stream" => model.subscription.stream = Some(entry.text()?),
-        "consistency" => model.strong = entry.value_with(strong)?,
         "partition_by" => model.partition_by = Some(entry.value()?),
         "partitions" => model.partitions = Some(entry.value_with(partitions)?),
         "state" => model.state = Some(entry.value()?),
-        "error" => model.error = Some(entry.value()?),
-        _ => model.krate = entry.krate()?,
+        _ => model.common.read(entry, errors)?,
     }
     Ok(())
 }
@@ -186,7 +138,7 @@ fn batch_size(input: ParseStream<'_>) -> syn::Result<LitInt> {
 
 fn read_methods(model: &mut Model, errors: &mut Errors) {
     let kind = model.kind();
-    for part in &model.block.parts {
+    for part in &model.common.block.parts {
         let Part::Method(method) = part else { continue };
         if method.signature.ident == "on_error" {
             model.on_error = Some(OnError::read(method, &KIND, "HandlerFailure", errors));
@@ -194,10 +146,9 @@ fn read_methods(model: &mut Model, errors: &mut Errors) {
             model.on_batch = Some(on_batch(method, model.state.is_some(), errors));
         } else if Hook::is(method) {
             model.hooks.push(Hook::read(method, errors));
-        } else if handles(method, &model.interested_in) {
+        } else if handles(method, &model.common.interested_in) {
             let handling = Handling::read(method, kind, errors);
-            model.methods_known &= handling.is_some();
-            model.handlings.extend(handling);
+            model.common.handlings.extend(handling);
         }
     }
 }

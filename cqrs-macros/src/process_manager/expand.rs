@@ -1,54 +1,32 @@
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::event_handler::{consistency, start_from};
+use crate::event_handler::start_from;
+use crate::process_manager::KIND;
 use crate::process_manager::on::{On, Whom};
 use crate::process_manager::parse::Model;
+use crate::shared::consumer::Consumer;
 use crate::shared::errors::Errors;
 use crate::shared::handling::Handling;
-use crate::shared::names::{plain, show};
-use crate::shared::set::Set;
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
-    let Model { krate, block, cfgs, .. } = model;
     if !expandable {
+        let block = &model.common.block;
         return quote!(#errors #block);
     }
-    let events = Ident::new("__Event", Span::call_site());
-    let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
-    let set = Set { krate, name: &events, members: &members };
-    let declaration =
-        set.declaration(&format!("The events of the process manager `{}`.", show(&block.self_ty)));
-    let set = set.event_set();
-    let manager = manager(model, &events);
-    quote! {
-        #errors
-        #block
-        #(#cfgs)*
-        const _: () = {
-            #declaration
-            #set
-            #manager
-        };
-    }
+    model.common.expand(&KIND, None, errors, |events| manager(model, events))
 }
 
-fn manager(model: &Model, events: &Ident) -> TokenStream {
-    let Model { krate, block, .. } = model;
+fn manager(model: &Model, events: &TokenStream) -> TokenStream {
+    let Consumer { krate, block, subscription, .. } = &model.common;
     let self_ty = &block.self_ty;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
-    let error =
-        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let (name, error, consistency) = (model.common.name(), model.common.error(), model.common.consistency());
+    let subscribe_to = subscription.expand(krate);
     let start_from = start_from(krate, model.start_from.as_ref());
-    let consistency = consistency(krate, model.strong);
-    let subscribe_to = model.subscription.expand(krate);
     let constants = constants(model);
-    let interests = model.handlings.iter().zip(&model.ons);
+    let interests = model.common.handlings.iter().zip(&model.ons);
     let interests = interests.map(|(handling, on)| interest(model, handling, on.as_ref(), events));
-    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let arms = model.common.handlings.iter().map(|handling| arm(handling, events));
     let hooks = model.hooks.iter().filter_map(|hook| hook.expand(krate));
     quote! {
         #[automatically_derived]
@@ -95,8 +73,8 @@ fn constants(model: &Model) -> TokenStream {
 }
 
 /// The arm that tells to which instances an event leads.
-fn interest(model: &Model, handling: &Handling, on: Option<&On>, events: &Ident) -> TokenStream {
-    let krate = &model.krate;
+fn interest(model: &Model, handling: &Handling, on: Option<&On>, events: &TokenStream) -> TokenStream {
+    let krate = &model.common.krate;
     let Handling { cfgs, variant, .. } = handling;
     let of_all = model.by.clone().map(Whom::By);
     let whom = on.and_then(|on| on.whom.clone()).or(of_all);
@@ -107,7 +85,7 @@ fn interest(model: &Model, handling: &Handling, on: Option<&On>, events: &Ident)
     quote!(#(#cfgs)* #events::#variant(ref __event) => { let _ = __event; #interest })
 }
 
-fn arm(handling: &Handling, events: &Ident) -> TokenStream {
+fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
     let Handling { cfgs, variant, .. } = handling;
     let body = if handling.callable { handling.call() } else { quote!(::core::result::Result::Ok(())) };
     let event = if handling.callable { quote!(ref __event) } else { quote!(_) };

@@ -1,65 +1,35 @@
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::projection::KIND;
 use crate::projection::methods::Rows;
 use crate::projection::parse::Model;
+use crate::shared::consumer::Consumer;
 use crate::shared::errors::Errors;
 use crate::shared::given::Given;
 use crate::shared::handling::Handling;
-use crate::shared::names::{plain, show};
-use crate::shared::set::Set;
 
 pub(crate) fn expand(model: &Model, expandable: bool, errors: &Errors) -> TokenStream {
-    let Model { krate, block, cfgs, .. } = model;
+    let Model { common, events, .. } = model;
     let Some(rows) = model.rows.as_ref().filter(|_| expandable) else {
+        let block = &common.block;
         return quote!(#errors #block);
     };
-    let name = Ident::new("__Event", Span::call_site());
-    let (declaration, events) = match &model.events {
-        Some(events) => (None, quote!(#events)),
-        None => {
-            let members: Vec<_> = model.handlings.iter().map(Handling::member).collect();
-            let set = Set { krate, name: &name, members: &members };
-            let declaration =
-                set.declaration(&format!("The events of the projection `{}`.", show(&block.self_ty)));
-            let set = set.event_set();
-            (Some(quote!(#declaration #set)), quote!(#name))
-        }
-    };
-    let projection = projection(model, rows, &events);
-    quote! {
-        #errors
-        #block
-        #(#cfgs)*
-        const _: () = {
-            #declaration
-            #projection
-        };
-    }
+    common.expand(&KIND, events.as_ref(), errors, |events| projection(model, rows, events))
 }
 
 fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
-    let Model { krate, block, .. } = model;
+    let Consumer { krate, block, subscription, .. } = &model.common;
     let self_ty = &block.self_ty;
-    let name = model
-        .name
-        .as_ref()
-        .map_or_else(|| block.type_name().map_or_else(String::new, plain), syn::LitStr::value);
-    let error =
-        model.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), |error| quote!(#error));
+    let (name, error, consistency) = (model.common.name(), model.common.error(), model.common.consistency());
+    let subscribe_to = subscription.expand(krate);
     let Rows { cfgs, ty } = rows;
     let version = model.version.as_ref().map(|version| quote!(const VERSION: u32 = #version;));
-    let consistency = model.strong.then(|| {
-        quote! {
-            const CONSISTENCY: #krate::handler::HandlerConsistency = #krate::handler::HandlerConsistency::Strong;
-        }
-    });
     let inline = model.inline.then(|| {
         quote!(
             const INLINE: bool = true;
         )
     });
-    let subscribe_to = model.subscription.expand(krate);
     let rebuild_partitions =
         model.rebuild_partitions.as_ref().map(|number| quote!(const REBUILD_PARTITIONS: u16 = #number;));
     let create = model.create.as_ref().and_then(|create| create_method(model, create));
@@ -98,13 +68,13 @@ fn projection(model: &Model, rows: &Rows, events: &TokenStream) -> TokenStream {
 
 /// What a method that may fail gives.
 fn result(model: &Model) -> TokenStream {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     quote!(::core::result::Result<(), <Self as #krate::projection::Projection>::Error>)
 }
 
 /// What the rows are written through.
 fn connection(model: &Model) -> TokenStream {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     quote! {
         <<Self as #krate::projection::Projection>::Rows as #krate::projection::RowStore>::Connection
     }
@@ -124,9 +94,9 @@ fn create_method(model: &Model, create: &Given) -> Option<TokenStream> {
 }
 
 fn handle_method(model: &Model, events: &TokenStream) -> TokenStream {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     let (result, connection) = (result(model), connection(model));
-    let arms = model.handlings.iter().map(|handling| arm(handling, events));
+    let arms = model.common.handlings.iter().map(|handling| arm(handling, events));
     let body = match model.events {
         None => quote!(match *__event { #(#arms)* }),
         // Nothing takes them, which has been noted.
@@ -157,7 +127,7 @@ fn arm(handling: &Handling, events: &TokenStream) -> TokenStream {
 
 /// One event is a batch of one.
 fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> TokenStream {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     let (result, connection) = (result(model), connection(model));
     let body = match on_batch.callable {
         true => on_batch.call(&["__events", "__rows"]),
@@ -188,9 +158,9 @@ fn batch_methods(model: &Model, on_batch: &Given, events: &TokenStream) -> Token
 }
 
 fn partition_by(model: &Model, events: &TokenStream) -> Option<TokenStream> {
-    let krate = &model.krate;
+    let krate = &model.common.krate;
     let field = model.partition_by.as_ref()?;
-    let arms = model.handlings.iter().map(|Handling { cfgs, variant, .. }| {
+    let arms = model.common.handlings.iter().map(|Handling { cfgs, variant, .. }| {
         quote!(#(#cfgs)* #events::#variant(__event) => ::std::string::ToString::to_string(&__event.#field),)
     });
     Some(quote! {

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::{Attribute, LitStr, Meta, Path, Token, token};
@@ -17,6 +17,13 @@ pub(crate) struct Spec {
     pub(crate) separator: char,
     /// Each key, with an example of its use.
     pub(crate) keys: &'static [(&'static str, &'static str)],
+}
+
+impl Spec {
+    /// How a key is written.
+    pub(crate) fn example(&self, key: &str) -> &'static str {
+        self.keys.iter().find(|(known, _)| *known == key).map_or("", |(_, example)| example)
+    }
 }
 
 /// One key, with the input behind it.
@@ -94,6 +101,23 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn new(spec: &'static Spec) -> Self {
         Self { spec, seen: HashMap::new() }
+    }
+
+    /// Reads the keys of an attribute macro, and tells which there were.
+    pub(crate) fn read_all(
+        spec: &'static Spec,
+        tokens: TokenStream,
+        errors: &mut Errors,
+        on_key: impl FnMut(&Entry<'_>, &mut Errors) -> syn::Result<()>,
+    ) -> Self {
+        let mut keys = Self::new(spec);
+        let read = |input: ParseStream<'_>| {
+            keys.read(input, errors, on_key);
+            Ok(())
+        };
+        let read = read.parse2(tokens);
+        errors.take(read);
+        keys
     }
 
     /// Where a key was given.

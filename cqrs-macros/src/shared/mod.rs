@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod case;
 pub(crate) mod consistency;
+pub(crate) mod consumer;
 pub(crate) mod decision;
 pub(crate) mod dispatch;
 pub(crate) mod duration;
