@@ -1,14 +1,12 @@
 use std::sync::{Arc, Weak};
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::application::{Application, Core, Running};
-use crate::event::Metadata;
+use crate::event::about_event;
 use crate::handler::{Effects, OnceError};
-use crate::id::{CausationId, CorrelationId, EventId};
-use crate::store::{RecordedEvent, StreamId};
+use crate::store::RecordedEvent;
 
 /// What a handler is told about the event it handles, besides the event.
 #[derive(Clone, Debug)]
@@ -93,66 +91,6 @@ impl EventContext {
         self.effects.once(self.event.position, self.ordinal, label, effect).await
     }
 
-    /// The event's own id.
-    #[must_use]
-    pub fn event_id(&self) -> EventId {
-        self.event.event_id
-    }
-
-    /// The event's place in the log.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.event.position
-    }
-
-    /// The stream that the event was written to.
-    #[must_use]
-    pub fn stream_id(&self) -> &StreamId {
-        &self.event.stream_id
-    }
-
-    /// The event's place in that stream.
-    #[must_use]
-    pub fn stream_version(&self) -> u64 {
-        self.event.stream_version
-    }
-
-    /// The identity of the aggregate that emitted the event: the stream id without its prefix.
-    #[must_use]
-    pub fn aggregate_id(&self) -> &str {
-        self.event.stream_id.identity()
-    }
-
-    /// The wire name under which the event is stored; upcasting may have led to another type.
-    #[must_use]
-    pub fn event_type(&self) -> &str {
-        &self.event.event_type
-    }
-
-    /// The command that caused the event.
-    #[must_use]
-    pub fn causation_id(&self) -> CausationId {
-        self.event.causation_id
-    }
-
-    /// What the event belongs together with.
-    #[must_use]
-    pub fn correlation_id(&self) -> CorrelationId {
-        self.event.correlation_id
-    }
-
-    /// What the caller and the middleware attached to the command.
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        &self.event.metadata
-    }
-
-    /// When the store recorded the event.
-    #[must_use]
-    pub fn created_at(&self) -> DateTime<Utc> {
-        self.event.created_at
-    }
-
     /// The name of the application instance.
     #[must_use]
     pub fn application(&self) -> &str {
@@ -164,16 +102,6 @@ impl EventContext {
     pub fn handler(&self) -> &str {
         &self.handler
     }
-
-    /// Which attempt at this event this is; the first is 1.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// The event as it is stored.
-    #[must_use]
-    pub fn recorded(&self) -> &RecordedEvent {
-        &self.event
-    }
 }
+
+about_event!(EventContext);

@@ -9,6 +9,7 @@
 //! | old payloads made new | [`Upcaster`], [`RawEvent`] |
 //! | what comes with an event | [`Metadata`], [`EventContext`] |
 
+mod about;
 mod context;
 mod decode;
 mod metadata;
@@ -29,6 +30,7 @@ pub use schema::{EventSchema, Upcast, Upcaster};
 pub use set::{EventSet, Payload};
 pub use shape::{EventField, EventShape, EventVariant};
 
+pub(crate) use about::about_event;
 pub(crate) use decode::{Decoded, decode};
 pub(crate) use set::encode as encode_json;
 
