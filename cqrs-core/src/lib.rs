@@ -47,6 +47,7 @@ mod error_text;
 mod lease;
 mod panics;
 mod services;
+mod user_code;
 
 pub use services::Services;
 

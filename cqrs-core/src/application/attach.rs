@@ -10,7 +10,7 @@ use crate::ambient::HandlerKey;
 use crate::application::StartError;
 use crate::application::attachment::Attachment;
 use crate::application::core::Core;
-use crate::application::places::{Place, places_of};
+use crate::application::places::{Place, keys_of, places_of};
 use crate::application::supervisor::{Supervised, supervise};
 use crate::handler::repartition::{RepartitionError, repartition};
 use crate::handler::spread::SpreadTask;
@@ -39,6 +39,7 @@ pub(crate) fn place(
         is_inline: definition.inline.is_some(),
         role: definition.role,
         filter: (definition.filter)(&core.registry),
+        keys_of: keys_of(definition, core),
         projection: definition.projection.clone(),
         stop: stop.clone(),
         cut_off: CancellationToken::new(),
@@ -178,6 +179,7 @@ impl HandlerTask {
             pages,
             checkpoint_every: config.checkpoint_every,
             checkpoint_interval: config.checkpoint_interval,
+            handling_limit: config.handling_limit,
             max_parked: config.max_parked,
             commands_in_flight: config.commands_in_flight,
         };

@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) poll_interval: Duration,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
+    pub(crate) handling_limit: Duration,
     pub(crate) max_parked: usize,
     pub(crate) commands_in_flight: usize,
     pub(crate) lease_ttl: Duration,
@@ -50,6 +51,7 @@ impl Default for Config {
             poll_interval: Duration::from_secs(1),
             checkpoint_every: 1_000,
             checkpoint_interval: Duration::from_secs(1),
+            handling_limit: Duration::from_secs(60),
             max_parked: 1_000,
             commands_in_flight: 256,
             lease_ttl: Duration::from_secs(15),
@@ -138,6 +140,20 @@ impl Config {
     /// How many bytes of the latest events are kept for handlers; 16 MiB unless set.
     pub fn tail_buffer(mut self, bytes: usize) -> Self {
         self.tail_buffer = bytes;
+        self
+    }
+
+    /// How long a method of an event handler, a projection, a process manager or a publisher may take each time that it is
+    /// called; 60 s unless set. One that takes longer is dropped where it waits, and has failed: with
+    /// [`HandlerError::TimedOut`](crate::handler::HandlerError::TimedOut),
+    /// [`ProcessError::TimedOut`](crate::process_manager::ProcessError::TimedOut) or
+    /// [`PublishError::TimedOut`](crate::publisher::PublishError::TimedOut), of which `on_error` is told. A method that is
+    /// given many events has the same time for all of them; they are handled one by one when that is not enough.
+    ///
+    /// One that blocks its thread, with [`std::thread::sleep`] or an endless loop, cannot be dropped: what blocks belongs
+    /// into `tokio::task::spawn_blocking`.
+    pub fn handling_limit(mut self, limit: Duration) -> Self {
+        self.handling_limit = limit;
         self
     }
 

@@ -166,7 +166,7 @@ impl Core {
         };
         let stopped = || not_running(ApplicationState::ShuttingDown);
         let begun = async {
-            definition.init(self.name()).await?;
+            definition.init(self.name(), self.config.handling_limit).await?;
             let unread = |source| StartError::Store { application: application(), source };
             let head = self.store.head().await.map_err(unread)?;
             let ready = attach::place(self, &definition, attachment, head);

@@ -6,7 +6,8 @@ use crate::application::Core;
 use crate::handler::partition::KeyPlace;
 use crate::handler::spread::Spread;
 use crate::handler::{
-    Effects, HandlerControl, HandlerDefinition, HandlerProgress, Part, Partition, Partitioner, Waiters,
+    Effects, HandlerControl, HandlerDefinition, HandlerProgress, KeysOf, Part, Partition, Partitioner,
+    Waiters,
 };
 use crate::subscription::{Pages, Subscriber};
 
@@ -31,15 +32,7 @@ pub(crate) fn places_of(definition: &HandlerDefinition, core: &Core) -> Vec<Plac
     let size = core.config.tail_page.saturating_mul(definition.pages);
     let pages = Arc::new(Pages::new(Arc::clone(&core.store), filter.clone(), size, usize::from(count)));
     let effects = |name: &Arc<str>| Arc::new(Effects::new(Arc::clone(name), Arc::clone(&core.checkpoints)));
-    let partitioner = || {
-        let key_of = definition.start.key_of(KeyPlace {
-            registry: Arc::clone(&core.registry),
-            application: Arc::clone(&core.name),
-            handler: Arc::clone(&definition.name),
-            effects: effects(&definition.name),
-        });
-        Arc::new(Partitioner::new(count, key_of))
-    };
+    let partitioner = || Arc::new(Partitioner::new(count, keys_of(definition, core)));
     let partitioner = (count > 1).then(partitioner);
     let spread = (count > 1).then(|| Arc::new(Spread::new(Arc::clone(&definition.name), count)));
     let place = |partition: Partition| {
@@ -63,6 +56,17 @@ pub(crate) fn places_of(definition: &HandlerDefinition, core: &Core) -> Vec<Plac
         }
     };
     Partition::all(count).map(place).collect()
+}
+
+/// What tells the keys of a handler's events.
+pub(crate) fn keys_of(definition: &HandlerDefinition, core: &Core) -> Box<KeysOf> {
+    let handler = Arc::clone(&definition.name);
+    definition.start.keys_of(KeyPlace {
+        registry: Arc::clone(&core.registry),
+        application: Arc::clone(&core.name),
+        effects: Arc::new(Effects::new(Arc::clone(&handler), Arc::clone(&core.checkpoints))),
+        handler,
+    })
 }
 
 impl Place {

@@ -44,7 +44,7 @@ async fn run(
 ) -> Result<Arc<Core>, StartError> {
     let Assembly { handlers, routes, commands, registry } = assembly;
     for handler in &handlers {
-        handler.init(&parts.name).await?;
+        handler.init(&parts.name, parts.config.handling_limit).await?;
     }
     static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);

@@ -281,7 +281,7 @@ async fn wait_for_handlers<A: Aggregate>(
         last,
     };
     let limit = context.options.consistency_timeout;
-    let pending = core.board.wait(&*core.checkpoints, handlers, &awaited, limit).await;
+    let pending = core.board.wait(&*core.store, &*core.checkpoints, handlers, &awaited, limit).await;
     if pending.is_empty() {
         return Ok(());
     }

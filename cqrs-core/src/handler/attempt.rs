@@ -11,6 +11,7 @@ use crate::handler::{ErrorAction, EventHandler, HandlerError, HandlerFailure, Ha
 use crate::panics;
 use crate::store::RecordedEvent;
 use crate::telemetry;
+use crate::user_code;
 
 /// An attempt at an event that failed, and what is to become of the event.
 #[derive(Debug)]
@@ -78,10 +79,11 @@ impl HandlerRunner {
         decision: impl Future<Output = ErrorAction>,
     ) -> Failed {
         // What it dispatches is caused by the event, too.
-        let action = match panics::catch_async(self.ambient(event).enter(decision)).await {
+        let decided = user_code::call(self.handling_limit, self.ambient(event).enter(decision));
+        let action = match decided.await {
             Ok(action) => action,
-            Err(panic) => {
-                tracing::error!(cqrs.handler = &*self.name, panic, "on_error panicked, the handler stops");
+            Err(cut_off) => {
+                tracing::error!(cqrs.handler = &*self.name, "on_error {cut_off}, the handler stops");
                 ErrorAction::Stop
             }
         };
@@ -126,10 +128,7 @@ impl HandlerRunner {
             }
             Ok(())
         }));
-        match panics::catch_async(work).await {
-            Ok(handled) => handled.map_err(HandlerError::Failed),
-            Err(message) => Err(HandlerError::Panicked(message)),
-        }
+        user_code::call(self.handling_limit, work).await?.map_err(HandlerError::Failed)
     }
 
     /// What the handler's own commands inherit while it is at `event`.

@@ -7,10 +7,10 @@ use crate::handler::react::Reactions;
 use crate::handler::reaction::Reaction as _;
 use crate::handler::worker::{End, surplus};
 use crate::handler::{Envelope, EventHandler, HandlerError, HandlerRunner, Tenure};
-use crate::panics;
 use crate::store::{HandlerCommit, RecordedEvent};
 use crate::subscription::Buffered;
 use crate::telemetry;
+use crate::user_code;
 
 /// When a batch that waits to become full goes as it is. It is read again when there are orders in between, and does not
 /// wait longer for that.
@@ -135,10 +135,7 @@ impl<H: EventHandler> Reactions<H> {
         let mut state = tenure.state.copy();
         let work = async {
             let work = Box::pin(runner.ambient(first).enter(self.handler.handle_batch(&batch, &mut state)));
-            match panics::catch_async(work).await {
-                Ok(handled) => handled.map_err(HandlerError::Failed),
-                Err(panic) => Err(HandlerError::Panicked(panic)),
-            }
+            user_code::call(runner.handling_limit, work).await?.map_err(HandlerError::Failed)
         };
         let Err(error) = telemetry::batch::observe(runner, &handed, work).await else {
             let done = HandlerCommit::new().position(last.position);

@@ -12,10 +12,10 @@ use crate::ambient::HandlerKey;
 use crate::dispatch::{Consistency, Pending};
 use crate::handler::parked::PARKED;
 use crate::handler::partition::Partition;
-use crate::handler::{HandlerControl, HandlerProgress, HandlerState, HandlerStatus, Role, Waiters};
+use crate::handler::{HandlerControl, HandlerProgress, HandlerState, HandlerStatus, KeysOf, Role, Waiters};
 use crate::process_manager::has_stuck;
 use crate::projection::ProjectionControl;
-use crate::store::{CheckpointStore, EventFilter, HandlerRecord, StreamId, all_records};
+use crate::store::{CheckpointStore, EventFilter, EventStore, StreamId, all_records};
 use crate::subscription::Subscriber;
 
 /// The events that a dispatch waits for to be handled.
@@ -45,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) is_inline: bool,
     pub(crate) role: Role,
     pub(crate) filter: EventFilter,
+    /// Behind which parked keys an event waits.
+    pub(crate) keys_of: Box<KeysOf>,
     /// The projection that it is, for whoever looks after it.
     pub(crate) projection: Option<Arc<dyn ProjectionControl>>,
     /// Has it finish its event and stop.
@@ -116,6 +118,7 @@ impl HandlerBoard {
     /// not, when the time is up or a handler is down, and who has parked them.
     pub(crate) async fn wait(
         &self,
+        log: &dyn EventStore,
         checkpoints: &dyn CheckpointStore,
         handlers: &[Arc<Entry>],
         awaited: &Awaited<'_>,
@@ -136,7 +139,7 @@ impl HandlerBoard {
                 None => drop(reached.await),
             }
             let position = entry.position();
-            let is_parked = position >= awaited.last && entry.has_parked(checkpoints, awaited).await;
+            let is_parked = position >= awaited.last && entry.has_parked(log, checkpoints, awaited).await;
             if position < awaited.last || is_parked {
                 pending.push(Pending {
                     handler: entry.name.as_ref().to_owned(),
@@ -236,14 +239,58 @@ impl Entry {
         self.parts.iter().map(Part::position).min().unwrap_or_default()
     }
 
-    /// Whether the handler has left one of these events for later.
-    async fn has_parked(&self, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
+    /// Whether the handler has left one of these events for later. What another node has left is looked for in the store.
+    async fn has_parked(
+        &self,
+        log: &dyn EventStore,
+        checkpoints: &dyn CheckpointStore,
+        awaited: &Awaited<'_>,
+    ) -> bool {
         for part in &self.parts {
-            if part.has_parked(self.role, checkpoints, awaited).await {
+            let state = part.progress.borrow().state;
+            let has_left = match state {
+                HandlerState::Passive => {
+                    self.has_parked_elsewhere(&part.name, log, checkpoints, awaited).await
+                }
+                _ => part.control.has_left(awaited.first, awaited.last),
+            };
+            if has_left {
                 return true;
             }
         }
         false
+    }
+
+    async fn has_parked_elsewhere(
+        &self,
+        part: &str,
+        log: &dyn EventStore,
+        checkpoints: &dyn CheckpointStore,
+        awaited: &Awaited<'_>,
+    ) -> bool {
+        let Awaited { first, last, .. } = *awaited;
+        let parked = all_records(checkpoints, part, PARKED).await.unwrap_or_default();
+        let (earlier, own): (Vec<_>, Vec<_>) = parked
+            .into_iter()
+            .filter(|parked| parked.position <= last)
+            .partition(|parked| parked.position < first);
+        let earlier: HashSet<_> = earlier.into_iter().map(|parked| parked.key).collect();
+        !own.is_empty()
+            || (!earlier.is_empty() && self.wait_behind(&earlier, log, awaited).await)
+            || (self.role == Role::ProcessManager
+                && has_stuck(checkpoints, part, first, last).await.unwrap_or(false))
+    }
+
+    /// Whether one of these events waits behind one of the keys.
+    async fn wait_behind(&self, keys: &HashSet<String>, log: &dyn EventStore, awaited: &Awaited<'_>) -> bool {
+        if keys.contains(awaited.stream_id.as_str()) {
+            return true;
+        }
+        let Awaited { first, last, .. } = *awaited;
+        let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+        let Ok(page) = log.read_log(first.saturating_sub(1), &self.filter, count).await else { return false };
+        let events = page.events.iter().take_while(|event| event.position <= last);
+        events.flat_map(|event| (self.keys_of)(event)).any(|key| keys.contains(&key))
     }
 
     fn is_paused_elsewhere(&self) -> bool {
@@ -299,22 +346,6 @@ impl Part {
         };
         let handled = self.subscriber.clear_to().unwrap_or(0).max(handled);
         unsent.map_or(handled, |unsent| handled.min(unsent.saturating_sub(1)))
-    }
-
-    /// Whether one of these events was left for later. What another node has left is looked for in the store.
-    async fn has_parked(&self, role: Role, checkpoints: &dyn CheckpointStore, awaited: &Awaited<'_>) -> bool {
-        if self.progress.borrow().state != HandlerState::Passive {
-            return self.control.has_left(awaited.first, awaited.last);
-        }
-        let Awaited { first, last, .. } = *awaited;
-        let key = awaited.stream_id.as_str();
-        let is_left = |parked: HandlerRecord| {
-            (first..=last).contains(&parked.position) || (parked.key == key && parked.position < first)
-        };
-        let parked = all_records(checkpoints, &self.name, PARKED).await;
-        parked.is_ok_and(|parked| parked.into_iter().any(is_left))
-            || (role == Role::ProcessManager
-                && has_stuck(checkpoints, &self.name, first, last).await.unwrap_or(false))
     }
 
     async fn reach(&self, head: u64) -> Result<(), ()> {

@@ -2,6 +2,7 @@ use std::any::{TypeId, type_name};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -12,9 +13,9 @@ use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::react::Reactions;
 use crate::handler::start::init;
 use crate::handler::{
-    EventHandler, HandlerConsistency, HandlerRunner, InitError, KeyOf, StartFrom, SubscribeTo,
+    EventHandler, HandlerConsistency, HandlerRunner, InitError, KeysOf, StartFrom, SubscribeTo,
 };
-use crate::process_manager::{Managing, ProcessManager};
+use crate::process_manager::{Managing, ProcessManager, route};
 use crate::projection::{InlineSource, ProjectionControl};
 use crate::store::EventFilter;
 
@@ -156,8 +157,8 @@ impl HandlerDefinition {
 
 impl HandlerDefinition {
     /// Has the handler prepare itself.
-    pub(crate) async fn init(&self, application: &str) -> Result<(), StartError> {
-        self.start.init().await.map_err(|source| StartError::Init {
+    pub(crate) async fn init(&self, application: &str, limit: Duration) -> Result<(), StartError> {
+        self.start.init(limit).await.map_err(|source| StartError::Init {
             application: application.to_owned(),
             handler: self.name.as_ref().to_owned(),
             source,
@@ -174,18 +175,16 @@ impl fmt::Debug for HandlerDefinition {
 /// Runs a handler whose type is no longer known.
 pub(crate) trait StartHandler: Send + Sync {
     /// What the handler prepares before anything runs.
-    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
+    fn init(&self, limit: Duration) -> BoxFuture<'_, Result<(), InitError>> {
+        let _ = limit;
         Box::pin(async { Ok(()) })
     }
 
     /// One run, until it is stopped or fails for good; called again by the supervisor after a crash.
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()>;
 
-    /// Tells what keeps the order of events, for a handler that is divided by it.
-    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
-        let _ = place;
-        Box::new(|event| event.stream_id.as_str().to_owned())
-    }
+    /// Tells what keeps the order of events.
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf>;
 }
 
 struct Instance<H>(Arc<H>);
@@ -196,11 +195,18 @@ impl<P: ProcessManager> StartHandler for Managed<P> {
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         Box::pin(async move { runner.run(&mut Managing::<P>::new()).await })
     }
+
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf> {
+        Box::new(move |event| {
+            let routed = route::<P>(&place.registry, event, &place.context(event));
+            routed.into_iter().map(|(id, _)| id.as_ref().to_owned()).collect()
+        })
+    }
 }
 
 impl<H: EventHandler> StartHandler for Instance<H> {
-    fn init(&self) -> BoxFuture<'_, Result<(), InitError>> {
-        Box::pin(init(&*self.0))
+    fn init(&self, limit: Duration) -> BoxFuture<'_, Result<(), InitError>> {
+        Box::pin(init(&*self.0, limit))
     }
 
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
@@ -208,11 +214,11 @@ impl<H: EventHandler> StartHandler for Instance<H> {
         Box::pin(async move { runner.run(&mut Reactions::new(handler)).await })
     }
 
-    fn key_of(&self, place: KeyPlace) -> Box<KeyOf> {
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf> {
         let handler = Arc::clone(&self.0);
         Box::new(move |event| {
             let by = |typed: &H::Event| handler.partition_by(typed, &place.context(event));
-            key_of::<H::Event>(&place.registry, event, by)
+            vec![key_of::<H::Event>(&place.registry, event, by)]
         })
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::event::{DecodeError, EventContext};
 use crate::projection::ProjectionFailure;
 use crate::store::StoreError;
+use crate::user_code::CutOff;
 
 /// Why an event was not handled.
 #[derive(Debug, thiserror::Error)]
@@ -17,12 +18,25 @@ pub enum HandlerError<E> {
     /// The handler panicked.
     #[error("the handler panicked: {0}")]
     Panicked(String),
+    /// The handler took longer than [`Config::handling_limit`](crate::application::Config::handling_limit), which is given
+    /// here, and was dropped where it waited.
+    #[error("the handler took longer than {0:?}")]
+    TimedOut(Duration),
     /// What a projection has written could not be committed.
     #[error("what was written could not be committed")]
     NotCommitted(#[source] StoreError),
     /// The stored event could not be decoded; trying again gives the same until the program is changed.
     #[error("the event could not be decoded")]
     Undecodable(#[source] DecodeError),
+}
+
+impl<E> From<CutOff> for HandlerError<E> {
+    fn from(cut_off: CutOff) -> Self {
+        match cut_off {
+            CutOff::Panicked(panic) => Self::Panicked(panic),
+            CutOff::TimedOut(limit) => Self::TimedOut(limit),
+        }
+    }
 }
 
 /// An event that was not handled, and what is known about the attempts.

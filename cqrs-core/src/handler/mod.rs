@@ -59,7 +59,7 @@ pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use own_state::OwnState;
 pub(crate) use parked::{PARKED, storable};
-pub(crate) use partition::{KeyOf, Partition, Partitioner};
+pub(crate) use partition::{KeysOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
 pub(crate) use retry::Retry;
 pub(crate) use runner::HandlerRunner;
@@ -129,8 +129,10 @@ pub enum HandlerConsistency {
 /// ```
 ///
 /// # Cancel safety
-/// The future of a method is dropped when the application's shutdown deadline passes; the event is then
-/// handled again at the next start.
+/// The future of a method is dropped when it takes longer than
+/// [`Config::handling_limit`](crate::application::Config::handling_limit), 60 s unless set, which counts as a failure
+/// ([`HandlerError::TimedOut`]); and when the application's shutdown deadline passes: the event is then handled again at the
+/// next start.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event handler: add `#[cqrs::event_handler(interested_in = [..])]` to its `impl` block",
     label = "not an event handler"
@@ -244,7 +246,7 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
 
     /// Decides what becomes of an event that could not be handled. By default the
     /// [`RetryPolicy::default`] decides: it is tried again with growing delays, and in the end its key is parked
-    /// while everything else goes on.
+    /// while everything else goes on. When it panics or takes too long itself, the handler stops.
     fn on_error(&self, failure: &HandlerFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
         let action = RetryPolicy::default().decide(failure);
         async move { action }

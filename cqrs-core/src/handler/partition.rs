@@ -52,12 +52,13 @@ impl Partition {
 /// Tells to which partition of a handler an event falls. The latest answers are remembered, since each partition asks.
 pub(crate) struct Partitioner {
     count: u16,
-    key_of: Box<KeyOf>,
+    keys_of: Box<KeysOf>,
     recent: Box<[AtomicU64]>,
 }
 
-/// Tells what keeps the order of an event among others.
-pub(crate) type KeyOf = dyn Fn(&RecordedEvent) -> String + Send + Sync;
+/// Tells what keeps the order of an event among others: the keys behind which it waits when they are parked. The first one
+/// decides to which partition it falls.
+pub(crate) type KeysOf = dyn Fn(&RecordedEvent) -> Vec<String> + Send + Sync;
 
 /// What keeps the order of an event among others, as `partition_by` says. An event that cannot be decoded, or with which
 /// that panics, goes by its stream.
@@ -98,8 +99,8 @@ impl KeyPlace {
 const RECENT: usize = 4_096;
 
 impl Partitioner {
-    pub(crate) fn new(count: u16, key_of: Box<KeyOf>) -> Self {
-        Self { count, key_of, recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect() }
+    pub(crate) fn new(count: u16, keys_of: Box<KeysOf>) -> Self {
+        Self { count, keys_of, recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect() }
     }
 
     pub(crate) fn is_of(&self, event: &RecordedEvent, partition: Partition) -> bool {
@@ -113,7 +114,9 @@ impl Partitioner {
         if remembered >> 16 == event.position {
             return u16::try_from(remembered & 0xffff).unwrap_or_default();
         }
-        let index = Partition::of_key(&(self.key_of)(event), self.count).index;
+        let keys = (self.keys_of)(event);
+        let key = keys.first().map_or(event.stream_id.as_str(), String::as_str);
+        let index = Partition::of_key(key, self.count).index;
         self.recent[place].store(event.position << 16 | u64::from(index), Ordering::Relaxed);
         index
     }

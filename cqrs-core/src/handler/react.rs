@@ -9,8 +9,8 @@ use crate::handler::reaction::{Attempt, Reaction};
 use crate::handler::start::Started;
 use crate::handler::worker::End;
 use crate::handler::{ErrorAction, EventHandler, HandlerRunner, HandlerState, Tenure};
-use crate::panics;
 use crate::store::{HandlerCommit, RecordedEvent, StoreError};
+use crate::user_code;
 
 /// Has an event handler react to events, one after the other.
 pub(crate) struct Reactions<H> {
@@ -82,13 +82,13 @@ impl<H: EventHandler> Consumer for Reactions<H> {
 
     async fn before_reset(
         &mut self,
-        _runner: &HandlerRunner,
+        runner: &HandlerRunner,
         done: HandlerCommit,
     ) -> Result<HandlerCommit, String> {
-        match panics::catch_async(self.handler.before_reset()).await {
+        match user_code::call(runner.handling_limit, self.handler.before_reset()).await {
             Ok(Ok(())) => Ok(done),
             Ok(Err(error)) => Err(error_text(&error)),
-            Err(panic) => Err(format!("before_reset panicked: {panic}")),
+            Err(cut_off) => Err(format!("before_reset {cut_off}")),
         }
     }
 

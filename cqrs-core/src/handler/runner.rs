@@ -55,6 +55,8 @@ pub(crate) struct HandlerRunner {
     pub(crate) pages: Arc<Pages>,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_interval: Duration,
+    /// How long a method may take.
+    pub(crate) handling_limit: Duration,
     pub(crate) max_parked: usize,
     pub(crate) commands_in_flight: usize,
 }

@@ -2,6 +2,7 @@
 //! tenure.
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::error_text::error_text;
@@ -9,7 +10,7 @@ use crate::handler::own_state::StateRead;
 use crate::handler::react::Reactions;
 use crate::handler::worker::End;
 use crate::handler::{EventHandler, HandlerRunner, HandlerState, StartContext, Tenure};
-use crate::panics;
+use crate::user_code::{self, CutOff};
 
 /// Why a handler's [`init`](EventHandler::init) did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -21,14 +22,18 @@ pub enum InitError {
     /// It panicked.
     #[error("init panicked: {0}")]
     Panicked(String),
+    /// It took longer than [`Config::handling_limit`](crate::application::Config::handling_limit), which is given here.
+    #[error("init took longer than {0:?}")]
+    TimedOut(Duration),
 }
 
 /// Prepares a handler, before anything runs.
-pub(crate) async fn init<H: EventHandler>(handler: &H) -> Result<(), InitError> {
-    match panics::catch_async(async { handler.init().await }).await {
+pub(crate) async fn init<H: EventHandler>(handler: &H, limit: Duration) -> Result<(), InitError> {
+    match user_code::call(limit, async { handler.init().await }).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(InitError::Failed(Box::new(error))),
-        Err(panic) => Err(InitError::Panicked(panic)),
+        Err(CutOff::Panicked(panic)) => Err(InitError::Panicked(panic)),
+        Err(CutOff::TimedOut(limit)) => Err(InitError::TimedOut(limit)),
     }
 }
 
@@ -91,15 +96,15 @@ impl<H: EventHandler> Reactions<H> {
     /// Calls `after_start`; gives why it did not pass.
     async fn after_start(&self, runner: &HandlerRunner, tenure: &Tenure) -> Result<Option<String>, End> {
         let context = StartContext::of(runner);
-        let started = panics::catch_async(async { self.handler.after_start(&context).await });
+        let after_start = async { self.handler.after_start(&context).await };
         tokio::select! {
             biased;
             () = runner.stop.cancelled() => Err(End::Stopped),
             () = tenure.lease.over() => Err(End::Over),
-            started = started => Ok(match started {
+            started = user_code::call(runner.handling_limit, after_start) => Ok(match started {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error_text(&error)),
-                Err(panic) => Some(format!("after_start panicked: {panic}")),
+                Err(cut_off) => Some(format!("after_start {cut_off}")),
             }),
         }
     }

@@ -23,7 +23,7 @@ pub enum HandlerState {
     Restarting,
     /// It gave up at an event, and stays there until the application is started again, or until it is
     /// [removed](crate::application::Running::remove_handler) and added again. Another node may run it meanwhile, and try
-    /// the event.
+    /// the event; a strong dispatch on this one does not wait for that.
     Failed,
     /// It was stopped with the application.
     Stopped,

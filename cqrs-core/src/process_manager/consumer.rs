@@ -1,7 +1,7 @@
 //! What a process manager does with events: they are dealt out to instances, which handle them side by side, each in its
 //! order; and what all of them came to is written at once, with the checkpoint.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,16 +9,16 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, decode};
+use crate::event::{DecodeError, decode};
 use crate::handler::{Consumer, End, HandlerRunner, HandlerState, Order, PARKED, ParkedKey, Tenure};
-use crate::panics;
 use crate::process_manager::admit::{Admitted, admit};
 use crate::process_manager::command::COMMAND;
 use crate::process_manager::instance::{INSTANCE, Instance, Known, ProcessPhase};
 use crate::process_manager::manage::{Managing, WRITE_AFTER};
+use crate::process_manager::route::{Content, Fault, route};
 use crate::process_manager::step::{Attempt, Failed, Occasion, Outcome};
 use crate::process_manager::timer::TIMER;
-use crate::process_manager::{ProcessAction, ProcessError, ProcessManager, Role, SentCommand};
+use crate::process_manager::{ProcessAction, ProcessError, ProcessManager, SentCommand};
 use crate::store::{HandlerCommit, RecordedEvent, StoreError, all_records};
 
 /// How many events are handled before what they came to is written.
@@ -32,18 +32,6 @@ const BACKLOG: usize = 10_000;
 struct Delivery<P: ProcessManager> {
     event: RecordedEvent,
     content: Content<P>,
-}
-
-enum Content<P: ProcessManager> {
-    /// What the event was decoded to, and what that does to the instance.
-    Events(Vec<(Role, P::Event)>),
-    /// It could not be told what the event is, or whom it is for.
-    Fault(Fault),
-}
-
-enum Fault {
-    Undecodable,
-    Panicked(String),
 }
 
 /// What is tried again.
@@ -236,7 +224,7 @@ impl<P: ProcessManager> Managing<P> {
                 break;
             }
             dealt += 1;
-            for (id, content) in self.route(runner, event) {
+            for (id, content) in route(&runner.registry, event, &runner.context(event, 1)) {
                 if again.is_some_and(|again| *again.key != *id && *again.key != *event.stream_id.as_str()) {
                     continue;
                 }
@@ -263,38 +251,6 @@ impl<P: ProcessManager> Managing<P> {
             self.take_handled(runner, handled, tenure).await?;
         }
         Ok(dealt)
-    }
-
-    /// The instances that an event is for. One that cannot be told counts as one named like the event's stream.
-    fn route(&self, runner: &HandlerRunner, event: &RecordedEvent) -> Vec<(Arc<str>, Content<P>)> {
-        let context = runner.context(event, 1);
-        let routed = panics::catch(|| {
-            let mut order: Vec<Arc<str>> = Vec::new();
-            let mut contents: HashMap<Arc<str>, Vec<(Role, P::Event)>> = HashMap::new();
-            let decoded = decode::<P::Event, DecodeError>(&runner.registry, event, |decoded| {
-                if let Decoded::Event(typed) = decoded {
-                    let interest = P::interest(&typed, &context);
-                    for id in interest.instances {
-                        let id: Arc<str> = id.into();
-                        if !contents.contains_key(&id) {
-                            order.push(Arc::clone(&id));
-                        }
-                        contents.entry(id).or_default().push((interest.role, typed.clone()));
-                    }
-                }
-                Ok(())
-            });
-            decoded.map(|()| {
-                let content = |id: Arc<str>| contents.remove(&id).map(|events| (id, Content::Events(events)));
-                order.into_iter().filter_map(content).collect()
-            })
-        });
-        let fault = match routed {
-            Ok(Ok(routed)) => return routed,
-            Ok(Err(_)) => Fault::Undecodable,
-            Err(panic) => Fault::Panicked(panic),
-        };
-        vec![(event.stream_id.as_str().into(), Content::Fault(fault))]
     }
 
     async fn take_handled(

@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::dispatch::{DispatchError, Rejection};
 use crate::event::{DecodeError, EventContext};
 use crate::handler::Failure;
 use crate::process_manager::SentCommand;
+use crate::user_code::CutOff;
 
 /// Why something did not go on in a process manager.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,10 @@ pub enum ProcessError<E> {
     /// The process manager panicked.
     #[error("the process manager panicked: {0}")]
     Panicked(String),
+    /// The process manager took longer than [`Config::handling_limit`](crate::application::Config::handling_limit), which
+    /// is given here, and was dropped where it waited.
+    #[error("the process manager took longer than {0:?}")]
+    TimedOut(Duration),
     /// The stored event could not be decoded; trying again gives the same until the program is changed.
     #[error("the event could not be decoded")]
     Undecodable(#[source] DecodeError),
@@ -48,6 +55,15 @@ pub enum ProcessError<E> {
         #[source]
         source: Box<DispatchError<Rejection>>,
     },
+}
+
+impl<E> From<CutOff> for ProcessError<E> {
+    fn from(cut_off: CutOff) -> Self {
+        match cut_off {
+            CutOff::Panicked(panic) => Self::Panicked(panic),
+            CutOff::TimedOut(limit) => Self::TimedOut(limit),
+        }
+    }
 }
 
 /// An event, a deadline or a command that failed, and what is known about the attempts.
@@ -88,7 +104,7 @@ impl<E> Failure for ProcessFailure<E> {
 
     fn is_final(&self) -> bool {
         match &self.error {
-            ProcessError::Failed(_) | ProcessError::Panicked(_) => false,
+            ProcessError::Failed(_) | ProcessError::Panicked(_) | ProcessError::TimedOut(_) => false,
             ProcessError::Command { source, .. } => is_final(source),
             _ => true,
         }

@@ -12,6 +12,7 @@ mod interest;
 mod manage;
 mod outbox;
 mod process;
+mod route;
 mod sending;
 mod settle;
 mod step;
@@ -30,6 +31,7 @@ pub(crate) use command::{Content, first_unsent, has_stuck};
 #[cfg(feature = "testing")]
 pub(crate) use instance::INSTANCE;
 pub(crate) use manage::Managing;
+pub(crate) use route::route;
 pub(crate) use step::{Caller, Occasion};
 pub(crate) use timer::{TIMER, Timer};
 
@@ -94,8 +96,10 @@ use crate::handler::{HandlerConsistency, RetryPolicy, StartFrom, SubscribeTo};
 /// ```
 ///
 /// # Cancel safety
-/// The future of a method is dropped when the application's shutdown deadline passes; what it was called for comes
-/// again at the next start.
+/// The future of a method is dropped when it takes longer than
+/// [`Config::handling_limit`](crate::application::Config::handling_limit), 60 s unless set, which counts as a failure
+/// ([`ProcessError::TimedOut`]); and when the application's shutdown deadline passes: what it was called for comes again at the
+/// next start. Instances that are at work at the same time wait for each other at the end of their events.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a process manager: add `#[cqrs::process_manager(name = .., interested_in = [..])]` to its `impl` block",
     label = "not a process manager"
@@ -157,8 +161,8 @@ pub trait ProcessManager:
         async { Ok(()) }
     }
 
-    /// A command was carried out. [`ProcessManager::AFTER_COMMAND`] must be set for this to be called. When it panics,
-    /// that is logged, and nothing of what it did remains.
+    /// A command was carried out. [`ProcessManager::AFTER_COMMAND`] must be set for this to be called. When it panics or
+    /// takes too long, that is logged, and nothing of what it did remains.
     fn after_command(
         &mut self,
         command: &SentCommand,
@@ -169,7 +173,8 @@ pub trait ProcessManager:
     }
 
     /// Decides what becomes of an event, a deadline or a command that failed. What it changes and sends counts unless
-    /// the same is to be tried again. When it panics, [`ProcessAction::Park`] is done.
+    /// the same is to be tried again. When it panics or takes too long, [`ProcessAction::Park`]
+    /// is done.
     ///
     /// By default the [`RetryPolicy::default`] decides: what may succeed later is tried again with growing delays, and
     /// parked in the end; what cannot, such as a command that its aggregate refuses, is parked at once.

@@ -1,6 +1,7 @@
 //! Calling a process manager: one instance, one thing after the other, with nothing left of what fails.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -11,7 +12,6 @@ use crate::error_text::error_text;
 use crate::event::{EventContext, Metadata};
 use crate::handler::{Effects, HandlerRunner};
 use crate::id::{CommandId, CorrelationId};
-use crate::panics;
 use crate::process_manager::command::{Pending, Place};
 use crate::process_manager::instance::{Instance, ProcessPhase};
 use crate::process_manager::process::{Cause, Wanted};
@@ -22,6 +22,7 @@ use crate::process_manager::{
 };
 use crate::telemetry::handler::Named;
 use crate::telemetry::{self, Propagation};
+use crate::user_code;
 
 /// What a process manager is called for.
 pub(crate) enum Occasion {
@@ -154,12 +155,15 @@ pub(crate) struct Caller<'a> {
     pub(crate) effects: &'a Arc<Effects>,
     pub(crate) key: &'a HandlerKey,
     pub(crate) propagation: &'a Propagation,
+    /// How long a method may take.
+    pub(crate) limit: Duration,
 }
 
 impl HandlerRunner {
     pub(crate) fn caller(&self) -> Caller<'_> {
         let Self { application, name, clock, core, effects, key, propagation, .. } = self;
-        Caller { application, name, clock: &**clock, core, effects, key, propagation }
+        let limit = self.handling_limit;
+        Caller { application, name, clock: &**clock, core, effects, key, propagation, limit }
     }
 }
 
@@ -183,10 +187,7 @@ impl Caller<'_> {
         let ambient = self.ambient_of(&process.cause);
         let stepped = async {
             let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
-            match panics::catch_async(called).await {
-                Ok(called) => called.map_err(ProcessError::Failed)?,
-                Err(panic) => return Err(ProcessError::Panicked(panic)),
-            }
+            user_code::call(self.limit, called).await?.map_err(ProcessError::Failed)?;
             if let Some(Unsendable { command, source }) = process.wanted.fault.take() {
                 return Err(ProcessError::Unsendable { command, source });
             }
@@ -247,10 +248,10 @@ impl Caller<'_> {
         let mut process = self.process(id, occasion);
         let ambient = self.ambient_of(&process.cause);
         let asked = Box::pin(ambient.enter(state.on_error(failure, &mut process)));
-        let action = match panics::catch_async(asked).await {
+        let action = match user_code::call(self.limit, asked).await {
             Ok(action) => action,
-            Err(panic) => {
-                tracing::error!(cqrs.handler = self.name, cqrs.instance = &**id, panic, "on_error panicked");
+            Err(cut_off) => {
+                tracing::error!(cqrs.handler = self.name, cqrs.instance = &**id, "on_error {cut_off}");
                 process = self.process(id, occasion);
                 ProcessAction::Park
             }

@@ -245,7 +245,8 @@ impl<P: Projection> Projecting<P> {
         let new = &batch[batch.partition_point(|one| one.context.position() <= from)..];
         if let Some(first) = new.first() {
             let ambient = runner.ambient(first.context.recorded());
-            let handed = hand(&self.shared.projection, new, transaction.connection(), ambient);
+            let limit = runner.handling_limit;
+            let handed = hand(&self.shared.projection, new, transaction.connection(), ambient, limit);
             if let Err(error) = handed.await {
                 tracing::debug!(
                     cqrs.projection = &*self.shared.name,

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::EventSet;
+use crate::handler::partition::{KeyPlace, key_of};
 use crate::handler::{
-    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, Role, StartFrom, StartHandler,
+    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, KeysOf, Role, StartFrom, StartHandler,
 };
-use crate::projection::Projection;
 use crate::projection::batch::BatchSize;
 use crate::projection::build::Build;
 use crate::projection::control::Shared;
 use crate::projection::live::Live;
 use crate::projection::projecting::Projecting;
+use crate::projection::{Projection, ProjectionContext, ProjectionPlace};
 use crate::store::EventFilter;
 
 /// A place for a projection in an application: its type, and how to make an instance when the application is given
@@ -86,6 +87,21 @@ impl<P: Projection> StartHandler for StartLive<P> {
         let projecting = Projecting::new(Arc::clone(&self.0), BatchSize::LIVE, false);
         Box::pin(async move { runner.run(&mut Live(projecting)).await })
     }
+
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf> {
+        keys_of(Arc::clone(&self.0), place)
+    }
+}
+
+fn keys_of<P: Projection>(shared: Arc<Shared<P>>, place: KeyPlace) -> Box<KeysOf> {
+    let KeyPlace { registry, application, handler, .. } = place;
+    let place = ProjectionPlace { application, projection: handler, version: P::VERSION, is_rebuild: false };
+    let place = Arc::new(place);
+    Box::new(move |event| {
+        let context = ProjectionContext::new(event.clone(), Arc::clone(&place), 1);
+        let by = |typed: &P::Event| shared.projection.partition_by(typed, &context);
+        vec![key_of::<P::Event>(&registry, event, by)]
+    })
 }
 
 struct StartBuild<P>(Arc<Shared<P>>);
@@ -95,5 +111,9 @@ impl<P: Projection> StartHandler for StartBuild<P> {
         self.0.build.get_or_init(|| runner.progress.subscribe());
         let projecting = Projecting::new(Arc::clone(&self.0), BatchSize::BULK, true);
         Box::pin(async move { runner.run(&mut Build::new(projecting)).await })
+    }
+
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf> {
+        keys_of(Arc::clone(&self.0), place)
     }
 }

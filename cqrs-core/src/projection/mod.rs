@@ -125,8 +125,10 @@ pub type ProjectionFailure<E> = HandlerFailure<E, ProjectionContext>;
 /// ```
 ///
 /// # Cancel safety
-/// The future of a method is dropped when the application's shutdown deadline passes; what it has written is undone,
-/// and the events are projected at the next start.
+/// The future of a method is dropped when it takes longer than
+/// [`Config::handling_limit`](crate::application::Config::handling_limit), 60 s unless set, which counts as a failure
+/// ([`HandlerError::TimedOut`](crate::handler::HandlerError::TimedOut)); and when the application's shutdown deadline passes:
+/// the events are then projected at the next start. What it has written is undone.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a projection: add `#[cqrs::projection(name = \"..\", interested_in = [..])]` to its `impl` block",
     label = "not a projection"
@@ -213,7 +215,8 @@ pub trait Projection: Send + Sync + Sized + 'static {
     }
 
     /// Decides what becomes of an event that could not be projected. By default the [`RetryPolicy::default`] decides: it
-    /// is tried again with growing delays, and in the end its key is parked while everything else goes on.
+    /// is tried again with growing delays, and in the end its key is parked while everything else goes on. When it panics or
+    /// takes too long itself, the projection stops.
     fn on_error(&self, failure: &ProjectionFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
         let action = RetryPolicy::default().decide(failure);
         async move { action }

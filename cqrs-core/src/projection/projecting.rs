@@ -7,7 +7,6 @@ use crate::error_text::error_text;
 use crate::handler::parked::{PARKED, ParkedKeys};
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, ParkedKey, Tenure};
-use crate::panics;
 use crate::projection::ProjectionPlace;
 use crate::projection::batch::BatchSize;
 use crate::projection::control::Shared;
@@ -16,6 +15,7 @@ use crate::projection::made::Made;
 use crate::projection::{Claim, Generation, Projection, RowError, RowPlace, RowStore, RowTransaction};
 use crate::store::{HandlerCommit, HandlerRecord, StoreError};
 use crate::telemetry::ErrorType as _;
+use crate::user_code;
 
 /// Has a projection make the rows of one generation.
 pub(crate) struct Projecting<P> {
@@ -201,7 +201,7 @@ impl<P: Projection> Projecting<P> {
         loop {
             let made = tokio::select! {
                 biased;
-                made = self.try_make() => made,
+                made = self.try_make(runner) => made,
                 () = tenure.lease.over() => return Err(End::Over),
             };
             match made {
@@ -214,14 +214,14 @@ impl<P: Projection> Projecting<P> {
         }
     }
 
-    async fn try_make(&self) -> Result<(), RowError> {
+    async fn try_make(&self, runner: &HandlerRunner) -> Result<(), RowError> {
         let Some(at) = &self.at else { return Ok(()) };
         let mut transaction = self.shared.rows().make(&at.rows).await?;
         let created = self.shared.projection.create(transaction.connection());
-        let fault = match panics::catch_async(created).await {
+        let fault = match user_code::call(runner.handling_limit, created).await {
             Ok(Ok(())) => return transaction.commit(0, HandlerCommit::new().position(0)).await,
             Ok(Err(error)) => error_text(&error),
-            Err(panic) => format!("create panicked: {panic}"),
+            Err(cut_off) => format!("create {cut_off}"),
         };
         let _ = transaction.roll_back().await;
         Err(StoreError::Failed(fault.into()).into())

@@ -156,7 +156,8 @@ impl<P: Projection> Projecting<P> {
         }
         if !wanted.is_empty() {
             let ambient = runner.ambient(event);
-            let handed = hand(&self.shared.projection, &wanted, transaction.connection(), ambient);
+            let limit = runner.handling_limit;
+            let handed = hand(&self.shared.projection, &wanted, transaction.connection(), ambient, limit);
             if let Err(error) = handed.await {
                 // Where nothing can be undone, it was not the event's fault.
                 transaction.roll_back().await?;

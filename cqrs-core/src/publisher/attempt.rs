@@ -1,13 +1,14 @@
 use chrono::{DateTime, Utc};
 
 use crate::error_text::error_text;
-use crate::event::{DecodeError, Decoded, decode};
+use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, decode};
 use crate::handler::{ErrorAction, Failed, HandlerRunner, HandlerState};
 use crate::panics;
 use crate::publisher::publishing::Publishing;
 use crate::publisher::{Message, PublishError, PublishFailure, Publisher};
 use crate::store::RecordedEvent;
 use crate::telemetry;
+use crate::user_code;
 
 /// Attempts since anything was published.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,10 +24,20 @@ impl<P: Publisher> Publishing<P> {
         runner: &HandlerRunner,
         event: &RecordedEvent,
     ) -> Result<Vec<Message>, PublishError<P::Error>> {
-        let context = runner.context(event, 1);
+        self.messages(&runner.registry, &runner.name, event, &runner.context(event, 1))
+    }
+
+    /// The same, for whoever does not run the publisher.
+    pub(super) fn messages(
+        &self,
+        registry: &EventRegistry,
+        name: &str,
+        event: &RecordedEvent,
+        context: &EventContext,
+    ) -> Result<Vec<Message>, PublishError<P::Error>> {
         let mapped = panics::catch(|| {
             let (mut ordinal, mut typed) = (0, Vec::new());
-            decode::<P::Event, DecodeError>(&runner.registry, event, |decoded| {
+            decode::<P::Event, DecodeError>(registry, event, |decoded| {
                 if let Decoded::Event(event) = decoded {
                     typed.push((ordinal, event));
                 }
@@ -37,8 +48,8 @@ impl<P: Publisher> Publishing<P> {
             .map_err(PublishError::Undecodable)?;
             let mut messages = Vec::with_capacity(typed.len());
             for (ordinal, typed) in typed {
-                let content = self.0.message(&typed, &context).map_err(PublishError::Unencodable)?;
-                messages.extend(content.map(|content| Message::new(&runner.name, event, ordinal, content)));
+                let content = self.0.message(&typed, context).map_err(PublishError::Unencodable)?;
+                messages.extend(content.map(|content| Message::new(name, event, ordinal, content)));
             }
             Ok(messages)
         });
@@ -53,13 +64,10 @@ impl<P: Publisher> Publishing<P> {
     ) -> Result<usize, PublishError<P::Error>> {
         let published = Box::pin(async { self.0.publish(messages).await });
         let published = async {
-            match panics::catch_async(published).await {
-                Ok(Ok(confirmed)) => match confirmed.count(messages.len()) {
-                    0 => Err(PublishError::Unconfirmed),
-                    count => Ok(count),
-                },
-                Ok(Err(error)) => Err(PublishError::Failed(error)),
-                Err(panic) => Err(PublishError::Panicked(panic)),
+            let confirmed = user_code::call(runner.handling_limit, published).await?;
+            match confirmed.map_err(PublishError::Failed)?.count(messages.len()) {
+                0 => Err(PublishError::Unconfirmed),
+                count => Ok(count),
             }
         };
         telemetry::publisher::observe(runner, messages, published).await
@@ -79,14 +87,11 @@ impl<P: Publisher> Publishing<P> {
         let attempt = attempts.count;
         let failure =
             PublishFailure { error, messages: messages.to_vec(), position, attempt, first_failed_at };
-        let action = match panics::catch_async(async { self.0.on_error(&failure).await }).await {
+        let decided = async { self.0.on_error(&failure).await };
+        let action = match user_code::call(runner.handling_limit, decided).await {
             Ok(action) => action,
-            Err(panic) => {
-                tracing::error!(
-                    cqrs.handler = &*runner.name,
-                    panic,
-                    "on_error panicked, the publisher stops"
-                );
+            Err(cut_off) => {
+                tracing::error!(cqrs.handler = &*runner.name, "on_error {cut_off}, the publisher stops");
                 ErrorAction::Stop
             }
         };

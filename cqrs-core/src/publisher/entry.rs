@@ -4,11 +4,12 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::event::EventSet;
+use crate::handler::partition::KeyPlace;
 use crate::handler::{
-    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, Role, StartHandler,
+    HandlerConsistency, HandlerDefinition, HandlerEntry, HandlerRunner, KeysOf, Role, StartHandler,
 };
-use crate::publisher::Publisher;
 use crate::publisher::publishing::Publishing;
+use crate::publisher::{Message, Publisher};
 use crate::store::EventFilter;
 
 impl HandlerEntry {
@@ -57,5 +58,17 @@ impl<P: Publisher> StartHandler for Instance<P> {
     fn run(&self, runner: HandlerRunner) -> BoxFuture<'static, ()> {
         let publisher = Arc::clone(&self.0);
         Box::pin(async move { runner.run(&mut Publishing(publisher)).await })
+    }
+
+    fn keys_of(&self, place: KeyPlace) -> Box<KeysOf> {
+        let publishing = Publishing(Arc::clone(&self.0));
+        Box::new(move |event| {
+            let messages = publishing.messages(&place.registry, &place.handler, event, &place.context(event));
+            let keys = |message: &Message| message.keys().map(str::to_owned);
+            messages.map_or_else(
+                |_| vec![event.stream_id.as_str().to_owned()],
+                |all| all.iter().flat_map(keys).collect(),
+            )
+        })
     }
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::event::DecodeError;
 use crate::handler::{ErrorAction, Failure, RetryPolicy};
 use crate::publisher::Message;
+use crate::user_code::CutOff;
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,10 @@ pub enum PublishError<E> {
     /// The publisher panicked.
     #[error("the publisher panicked: {0}")]
     Panicked(String),
+    /// The publisher took longer than [`Config::handling_limit`](crate::application::Config::handling_limit), which is given
+    /// here, and was dropped where it waited. The broker may have taken some of the messages.
+    #[error("the publisher took longer than {0:?}")]
+    TimedOut(Duration),
     /// Not even the first message was confirmed.
     #[error("the broker confirmed nothing")]
     Unconfirmed,
@@ -25,6 +30,15 @@ pub enum PublishError<E> {
     /// The message has no JSON form; trying again gives the same until the program is changed.
     #[error("the message could not be encoded")]
     Unencodable(#[source] serde_json::Error),
+}
+
+impl<E> From<CutOff> for PublishError<E> {
+    fn from(cut_off: CutOff) -> Self {
+        match cut_off {
+            CutOff::Panicked(panic) => Self::Panicked(panic),
+            CutOff::TimedOut(limit) => Self::TimedOut(limit),
+        }
+    }
 }
 
 /// Messages that were not published, and what is known about the attempts.

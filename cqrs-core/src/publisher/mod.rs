@@ -128,8 +128,10 @@ pub trait Publisher: Send + Sync + Sized + 'static {
     /// confirms those before it; the next call begins with that message.
     ///
     /// # Cancel safety
-    /// The future is dropped when the application's shutdown deadline passes; what it was publishing is then published
-    /// again at the next start.
+    /// The future is dropped when it takes longer than
+    /// [`Config::handling_limit`](crate::application::Config::handling_limit), 60 s unless set, which counts as a failure
+    /// ([`PublishError::TimedOut`]); and when the application's shutdown deadline passes: what it was publishing is then
+    /// published again at the next start.
     fn publish(&self, messages: &[Message]) -> impl Future<Output = Result<Confirmed, Self::Error>> + Send;
 
     /// How many messages are published at once: 100, or 1 MiB, unless set.
@@ -143,7 +145,8 @@ pub trait Publisher: Send + Sync + Sized + 'static {
     /// With [`ErrorAction::Park`] and [`ErrorAction::Skip`], the messages of the batch are tried again one by one, so that
     /// only those are parked or skipped that fail alone. A parked message waits together with the later ones of its
     /// [partition key](Message::partition_key), until somebody says what is to be done
-    /// ([`HandlerHandle`](crate::handler::HandlerHandle)); a skipped one is never published.
+    /// ([`HandlerHandle`](crate::handler::HandlerHandle)); a skipped one is never published. When
+    /// this panics or takes too long itself, the publisher stops.
     fn on_error(&self, failure: &PublishFailure<Self::Error>) -> impl Future<Output = ErrorAction> + Send {
         let action = failure.retry_for_ever();
         async move { action }

@@ -45,6 +45,7 @@ impl<E> ErrorType for HandlerError<E> {
         match self {
             Self::Failed(_) => "failed",
             Self::Panicked(_) => "panicked",
+            Self::TimedOut(_) => "timed_out",
             Self::NotCommitted(_) => "not_committed",
             Self::Undecodable(_) => "undecodable",
         }
@@ -56,6 +57,7 @@ impl<E> ErrorType for ProcessError<E> {
         match self {
             Self::Failed(_) => "failed",
             Self::Panicked(_) => "panicked",
+            Self::TimedOut(_) => "timed_out",
             Self::Undecodable(_) => "undecodable",
             Self::AlreadyStarted => "already_started",
             Self::NotStarted => "not_started",
@@ -72,6 +74,7 @@ impl<E> ErrorType for PublishError<E> {
         match self {
             Self::Failed(_) => "failed",
             Self::Panicked(_) => "panicked",
+            Self::TimedOut(_) => "timed_out",
             Self::Unconfirmed => "unconfirmed",
             Self::Undecodable(_) => "undecodable",
             Self::Unencodable(_) => "unencodable",

@@ -3,6 +3,7 @@
 mod bulk;
 mod claim;
 mod generations;
+mod mark;
 mod names;
 mod rows;
 mod switch;

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::projection::PostgresRowTransaction;
+use crate::projection::mark::Mark;
 use crate::projection::names::{literal, namespace, quoted};
 
 /// Where projections write rows to tables of your own, in any Postgres database: that of the log, or another one.
@@ -139,13 +140,13 @@ impl PostgresRows {
         transaction.commit().await
     }
 
-    /// What a transaction of a projection begins with.
-    fn begin_sql(&self, place: &RowPlace) -> AssertSqlSafe<String> {
+    /// What a transaction of a projection begins with. By the lock of `mark`, which is nobody else's, others find it.
+    fn begin_sql(&self, place: &RowPlace, mark: Mark) -> AssertSqlSafe<String> {
         let (projection, generation) = (literal(&place.projection), place.generation);
         self.sql(&format!(
             "begin isolation level read committed; \
              set local idle_in_transaction_session_timeout = '{IDLE}'; \
-             select $schema.enter({projection}, {generation})"
+             select $schema.enter({projection}, {generation}), pg_advisory_xact_lock_shared({mark})"
         ))
     }
 }
@@ -173,8 +174,9 @@ impl RowStore for PostgresRows {
     }
 
     async fn begin(&self, place: &RowPlace) -> Result<PostgresRowTransaction, RowError> {
-        let transaction = self.pool.begin_with(self.begin_sql(place)).await.map_err(store_error)?;
-        Ok(PostgresRowTransaction::new(self.clone(), transaction, place.clone()))
+        let mark = Mark::new();
+        let transaction = self.pool.begin_with(self.begin_sql(place, mark)).await.map_err(store_error)?;
+        Ok(PostgresRowTransaction::new(self.clone(), transaction, place.clone(), mark))
     }
 
     async fn begin_alone(&self, place: &RowPlace) -> Result<(PostgresRowTransaction, u64), RowError> {

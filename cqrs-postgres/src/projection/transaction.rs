@@ -1,14 +1,20 @@
 use std::fmt;
+use std::time::Duration;
 
 use cqrs_core::projection::{RowError, RowPlace, RowTransaction};
 use cqrs_core::store::{HandlerCommit, HandlerRecord, StoreError};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, Transaction};
+use tokio::time::timeout;
 
 use crate::error::{Fault, store_error};
 use crate::projection::PostgresRows;
 use crate::projection::generations::number;
+use crate::projection::mark::Mark;
 use crate::projection::names::{aside, literal, namespace, quoted};
 use crate::rows::{signed, unsigned};
+
+/// How long undoing takes at most before the server is told to end it.
+const UNDO: Duration = Duration::from_secs(1);
 
 /// What `move_on` raises when the transaction is not to be committed.
 const FENCED: &str = "CQ001";
@@ -30,6 +36,7 @@ pub struct PostgresRowTransaction {
     rows: PostgresRows,
     transaction: Transaction<'static, Postgres>,
     place: RowPlace,
+    mark: Mark,
 }
 
 impl PostgresRowTransaction {
@@ -37,8 +44,9 @@ impl PostgresRowTransaction {
         rows: PostgresRows,
         transaction: Transaction<'static, Postgres>,
         place: RowPlace,
+        mark: Mark,
     ) -> Self {
-        Self { rows, transaction, place }
+        Self { rows, transaction, place, mark }
     }
 
     /// Makes the schema of a generation that readers do not see, and enters it.
@@ -123,8 +131,12 @@ impl RowTransaction for PostgresRowTransaction {
         }
     }
 
+    /// The connection may be at a statement on which user code has given up: that is not waited for.
     async fn roll_back(self) -> Result<(), StoreError> {
-        self.transaction.rollback().await.map_err(store_error)
+        match timeout(UNDO, self.transaction.rollback()).await {
+            Ok(undone) => undone.map_err(store_error),
+            Err(_) => self.mark.end(&self.rows.pool).await.map_err(store_error),
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The conformance suite of rows, wherever they lie: beside the log, in another database, behind a pooler.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use cqrs_core::projection::{RowPlace, RowStore as _, RowTransaction as _};
+use cqrs_core::store::HandlerCommit;
 use cqrs_core::testing::conformance::TestRows;
 use cqrs_postgres::testing::{TestDatabase, TestServer};
 use cqrs_postgres::{BulkRows, BulkWriter, PostgresRows, PostgresStore};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use tokio::time::timeout;
 
 mod beside {
     cqrs_core::row_conformance!(|| async {
@@ -128,4 +132,42 @@ impl TestRows for Gathered {
     async fn read(&self, projection: &str) -> BTreeMap<String, String> {
         self.tables.read(projection).await
     }
+}
+
+/// D11: a statement on which user code has given up is ended, and holds up nobody who wants to write the same rows.
+async fn check_given_up(store: PostgresStore) {
+    let tables = Tables::beside(&store);
+    let rows = &tables.0;
+    let generation = rows.add("given_up", 1, "log").await.unwrap();
+    let place = RowPlace { projection: "given_up".into(), generation, epoch: 1 };
+    rows.claim(&place).await.unwrap();
+    let mut making = rows.make(&place).await.unwrap();
+    tables.create(making.connection()).await;
+    making.commit(0, HandlerCommit::new().position(0)).await.unwrap();
+    let mut given_up = rows.begin(&place).await.unwrap();
+    tables.put(given_up.connection(), "a", "lost").await;
+    let mut sleeping = Box::pin(sqlx::raw_sql("select pg_sleep(3600)").execute(given_up.connection()));
+    assert!(timeout(Duration::from_millis(100), &mut sleeping).await.is_err());
+    drop(sleeping);
+    within(given_up.roll_back()).await.unwrap();
+    let mut next = rows.begin(&place).await.unwrap();
+    within(tables.put(next.connection(), "a", "kept")).await;
+    next.commit(0, HandlerCommit::new().position(1)).await.unwrap();
+    let mut looking = rows.begin(&place).await.unwrap();
+    let written = tables.written(looking.connection()).await;
+    assert_eq!(written, BTreeMap::from([("a".to_owned(), "kept".to_owned())]));
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), work).await.expect("nothing holds it up")
+}
+
+#[tokio::test]
+async fn a_statement_that_was_given_up_holds_up_nobody() {
+    check_given_up(crate::support::fresh(|schema| schema).await).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_was_given_up_holds_up_nobody_behind_a_pooler() {
+    check_given_up(crate::support::fresh_pooled(|schema| schema).await).await;
 }

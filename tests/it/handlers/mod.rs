@@ -8,6 +8,7 @@ mod crash_points;
 pub mod domain;
 mod effects;
 mod errors;
+mod hanging;
 mod hooks;
 mod kit;
 mod lifecycle;

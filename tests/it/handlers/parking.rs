@@ -179,6 +179,12 @@ async fn what_is_parked_by_a_field_is_told_on_other_nodes() {
         let DispatchError::NotHandled { pending, .. } = refused else { panic!("{refused:?}") };
         assert!(pending[0].is_parked, "{text}");
     }
+    // Of another stream, and behind what is parked.
+    for desk in [&owner, &other] {
+        let refused = desk.dispatch(note("b", "bad")).consistency(Strong).await.unwrap_err();
+        let DispatchError::NotHandled { pending, .. } = refused else { panic!("{refused:?}") };
+        assert!(pending[0].is_parked);
+    }
     other.dispatch(note("a", "good")).consistency(Strong).await.unwrap();
     owner.shutdown().await;
     other.shutdown().await;

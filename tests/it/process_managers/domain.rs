@@ -21,7 +21,7 @@ use crate::support::log::events_of;
 /// A word for the process manager: `role:act:act`.
 ///
 /// Roles: `start`, `start!`, `go`, `go!`, `any`, `stop`, `none`. Acts: `do=a` sends the command `a`, `undo=a/b` as well,
-/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then,
+/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then, `hang=a` hangs then,
 /// `once=a` makes the effect `a` once, `by=name/1000` sets a deadline in
 /// milliseconds, `in=name/1000/a` schedules a command, `cancel=name`, `end`.
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -194,6 +194,8 @@ impl Foreman {
                 process.once(&what, effect).await.unwrap();
             }
             "panic" => works(&next()).unwrap(),
+            "hang" if works(&next()).is_err() => std::future::pending().await,
+            "hang" => {}
             "by" => process.deadline_in(next(), millis(&next())),
             "in" => {
                 let (name, time, what) = (next(), next(), next());

@@ -29,6 +29,34 @@ async fn t_377_a_failing_event_holds_its_instance_only_until_it_is_retried() {
     assert_eq!(site.done("a").await, ["1", "2"]);
 }
 
+/// D11: what hangs has failed, and other instances go on.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_hangs_has_failed_after_a_minute() {
+    let site = Site::new().await;
+    break_it("x");
+    on_error(|failure, _| match failure.error {
+        ProcessError::TimedOut(limit) if limit == Duration::from_secs(60) => ProcessAction::Park,
+        _ => panic!("{failure:?}"),
+    });
+    for (job, word) in [("a", "start:do=0:hang=x:do=1"), ("a", "any:do=2"), ("b", "start:do=other")] {
+        site.tell(job, word).await;
+    }
+    settle(&site.jobs).within(Duration::from_secs(120)).await;
+    assert_eq!(site.done("b").await, ["other"]);
+    assert_eq!(
+        (site.done("a").await, site.instance("a").await),
+        (vec![], None),
+        "nothing remains of the step"
+    );
+    let parked = site.foreman().handler().parked(None, 10).await.unwrap();
+    assert_eq!((parked.len(), parked[0].key.as_str()), (1, "a"));
+    assert_eq!(parked[0].error, "the process manager took longer than 60s");
+    mend("x");
+    site.foreman().retry("a").await.unwrap();
+    until(async || (site.done("a").await.len() == 3).then_some(())).await;
+    assert_eq!(site.done("a").await, ["0", "1", "2"]);
+}
+
 #[tokio::test]
 async fn a_parked_event_can_be_left_out() {
     let site = Site::new().await;

@@ -22,6 +22,7 @@ pub struct Faults(Arc<Mutex<HashMap<String, Fault>>>);
 pub enum Fault {
     Fail,
     Panic,
+    Hang,
     Hold(Gate),
 }
 
@@ -46,6 +47,7 @@ impl Faults {
             None => Ok(()),
             Some(Fault::Fail) => Err(Broken("on purpose")),
             Some(Fault::Panic) => panic!("on purpose"),
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Hold(gate)) => {
                 gate.pass().await;
                 Ok(())

@@ -9,7 +9,9 @@ use std::time::Duration;
 async fn check_fault(fault: Fault) {
     let (store, rows) = (MemoryStore::new(), Books::new());
     let faults = Faults::of("bad", fault);
-    let desk = desk(&store, Notebooks::on(&rows).with_faults(&faults)).await;
+    let config = Config::new().handling_limit(Duration::from_secs(1));
+    let notebooks = Notebooks::on(&rows).with_faults(&faults);
+    let desk = Desk::builder(store).config(config).projection(notebooks).start().await.unwrap();
     take_notes(&desk, &[("a", "1"), ("a", "bad"), ("b", "1"), ("a", "2"), ("b", "2")]).await;
     assert_eq!(book(&rows, "a"), texts(&["1"]), "what failed left no rows");
     assert_eq!(book(&rows, "b"), texts(&["1", "2"]), "the others go on");
@@ -35,6 +37,43 @@ async fn t_423_t_427_an_error_undoes_the_rows_and_parks_the_key() {
 #[tokio::test]
 async fn t_427_a_panic_undoes_the_rows_and_parks_the_key() {
     check_fault(Fault::Panic).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_hangs_undoes_the_rows_and_parks_the_key() {
+    check_fault(Fault::Hang).await;
+}
+
+/// Nobody sees rows that cannot be created, and what hangs does not hang for ever.
+#[tokio::test(start_paused = true)]
+async fn a_projection_that_hangs_while_it_creates_rows_is_retrying() {
+    #[derive(Default)]
+    struct Uncreated(Books);
+
+    #[projection(name = "uncreated", interested_in = [Noted])]
+    impl Uncreated {
+        fn rows(&self) -> &Books {
+            &self.0
+        }
+
+        async fn create(&self, _rows: &mut RowsMut<String, Vec<String>>) -> Result<(), Broken> {
+            std::future::pending().await
+        }
+
+        fn on_noted(&self, _: &Noted, _rows: &mut RowsMut<String, Vec<String>>) -> Result<(), Broken> {
+            Ok(())
+        }
+    }
+
+    let desk = desk(&MemoryStore::new(), Uncreated::default()).await;
+    let told = loop {
+        match status(&desk, "uncreated").await.last_error {
+            Some(told) => break told,
+            None => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    };
+    assert!(told.contains("create took longer than 60s"), "{told}");
+    desk.shutdown().await;
 }
 
 /// T-427: what is skipped left no rows.

@@ -1,14 +1,19 @@
 //! A broker that is away stops its publisher and nobody else; what it refuses for good is parked if the publisher says so.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use super::domain::*;
 use crate::support::log::{raw, write};
 use cqrs::MemoryStore;
 use cqrs::handler::HandlerState;
+use cqrs::id::MessageId;
 use cqrs::prelude::*;
-use cqrs::publisher::PublishError;
+use cqrs::publisher::{Confirmed, Message, PublishError, PublishFailure, Publisher};
 use cqrs::store::CheckpointStore as _;
 use cqrs::testing::{TestPublishError, TestPublisher};
 use serde_json::json;
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_is_away_is_tried_again_for_ever_and_nothing_passes() {
@@ -39,12 +44,57 @@ async fn the_delays_between_attempts_grow_up_to_half_a_minute() {
         broker.fail_before("away");
     }
     let desk = desk(store, &broker).await;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     desk.dispatch(note("a", "a:1")).await.unwrap();
     broker.received(1).await;
     // 100 ms doubled nine times at most 30 s, 21 times 30 s, of each between half and all.
     let seconds = began.elapsed().as_secs();
     assert!((300..=700).contains(&seconds), "it took {seconds} s");
+    desk.shutdown().await;
+}
+
+/// D11: a broker that never answers is tried again.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_does_not_answer_is_asked_again_after_a_minute() {
+    #[derive(Clone, Default)]
+    struct Deaf(Arc<Mutex<Vec<Attempt>>>);
+
+    type Attempt = (Instant, Vec<MessageId>);
+
+    impl Publisher for Deaf {
+        const NAME: &'static str = "deaf";
+        type Event = Noted;
+        type Error = TestPublishError;
+
+        async fn publish(&self, messages: &[Message]) -> Result<Confirmed, TestPublishError> {
+            let attempts = {
+                let mut attempts = self.0.lock().unwrap();
+                attempts.push((Instant::now(), messages.iter().map(|message| message.id).collect()));
+                attempts.len()
+            };
+            if attempts < 3 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Confirmed::All)
+        }
+
+        async fn on_error(&self, failure: &PublishFailure<TestPublishError>) -> ErrorAction {
+            let minute = Duration::from_secs(60);
+            assert!(matches!(failure.error, PublishError::TimedOut(limit) if limit == minute), "{failure:?}");
+            failure.retry_for_ever()
+        }
+    }
+
+    let (store, deaf) = (MemoryStore::new(), Deaf::default());
+    noted(&store, &["a:1", "b:2"]).await;
+    let desk = Desk::builder(store).publisher(deaf.clone()).start().await.unwrap();
+    until(async || (desk.handler("deaf").unwrap().status().await.unwrap().position == 2).then_some(())).await;
+    let attempts = std::mem::take(&mut *deaf.0.lock().unwrap());
+    assert_eq!(attempts.len(), 3);
+    for two in attempts.windows(2) {
+        assert_eq!(two[0].1, two[1].1, "the same messages under the same ids");
+        assert!(two[1].0 - two[0].0 >= Duration::from_secs(60));
+    }
     desk.shutdown().await;
 }
 
@@ -210,7 +260,7 @@ async fn a_broker_that_is_away_delays_nobody_else() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_panics_is_tried_again() {
     let broker: TestPublisher<Noted> = broker_of(1);
-    let panics = std::sync::Mutex::new(3);
+    let panics = Mutex::new(3);
     broker.refuse(move |_| {
         let mut left = panics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *left > 0 {

@@ -29,6 +29,8 @@ pub enum Fault {
     /// A statement that the database refuses, of which nothing is told.
     FailInSilence,
     Panic,
+    /// A statement that does not end.
+    Hang,
     /// A permit lets one go on; whoever comes adds one to the other.
     Hold {
         came: Arc<Semaphore>,
@@ -68,6 +70,7 @@ impl Faults {
                 Ok(())
             }
             Some(Fault::Panic) => panic!("on purpose"),
+            Some(Fault::Hang) => sqlx::query("select pg_sleep(3600)").execute(connection).await.map(drop),
             Some(Fault::Hold { came, go }) => {
                 came.add_permits(1);
                 go.acquire().await.unwrap().forget();

@@ -1,5 +1,8 @@
 //! What becomes of events that cannot be projected, and of rows that cannot be reached.
 
+use std::time::Duration;
+
+use cqrs::application::Config;
 use cqrs::postgres::testing::{Proxy, StopMode, TestSchema, TestServer};
 use cqrs::postgres::{PostgresRows, sqlx};
 use cqrs::projection::{RowError, RowPlace, RowStore as _, RowTransaction as _};
@@ -42,6 +45,41 @@ async fn t_427_a_panic_undoes_the_rows() {
 #[tokio::test]
 async fn t_427_a_statement_that_fails_in_silence_undoes_the_rows() {
     check_fault(Fault::FailInSilence, "could not be committed").await;
+}
+
+/// D11: a statement that does not end is given up, and leaves neither rows nor locks: the next attempt, which wants the same
+/// row, is not held up by it.
+#[tokio::test]
+async fn a_statement_that_does_not_end_undoes_the_rows() {
+    let schema = schema().await;
+    let store = store(&schema).await;
+    let rows = PostgresRows::beside(&store);
+    let faults = Faults::of(13, Fault::Hang);
+    let balances = Balances { rows: rows.clone(), faults: faults.clone() };
+    // Far more than writing a row takes.
+    let config = Config::new().handling_limit(Duration::from_secs(3));
+    let till = Till::builder(store).config(config).projection(balances).start().await.unwrap();
+    pay_all(&till, &[("a", 1)]).await;
+    for (account, amount) in [("a", 13), ("b", 1), ("a", 2)] {
+        till.dispatch(pay(account, amount)).await.unwrap();
+    }
+    until_parked(&till, 1).await;
+    let handle = till.handler("balances").unwrap();
+    let parked = handle.parked(None, 10).await.unwrap();
+    assert_eq!((parked[0].key.as_str(), parked[0].position), ("account-a", 2));
+    assert_eq!(parked[0].error, "the handler took longer than 3s");
+    until_caught_up(&till).await;
+    assert_eq!(account(&rows, "a").await, Some((1, 1)), "what was given up left no rows");
+    assert_eq!(account(&rows, "b").await, Some((1, 1)), "the others go on");
+    let sleeping = "select count(*) from pg_stat_activity where query like 'select pg_sleep(3600)%' \
+        and datname = current_database() and state = 'active'";
+    let sleeping: i64 = sqlx::query_scalar(sleeping).persistent(false).fetch_one(rows.pool()).await.unwrap();
+    assert_eq!(sleeping, 0, "nothing goes on in the server");
+    faults.mend(13);
+    handle.retry_parked("account-a").await.unwrap();
+    until_parked(&till, 0).await;
+    assert_eq!(account(&rows, "a").await, Some((16, 3)), "each once");
+    till.shutdown().await;
 }
 
 /// A table that was dropped fails each event, which is parked; when it is back, everything is made up for.
@@ -200,7 +238,7 @@ async fn rows_that_cannot_be_reached_are_waited_for() {
     let store = store(&schema).await;
     let proxy = Proxy::start(schema.url()).await.unwrap();
     let pool = sqlx::postgres::PgPoolOptions::new()
-        .acquire_timeout(std::time::Duration::from_secs(1))
+        .acquire_timeout(Duration::from_secs(1))
         .connect_lazy(&proxy.url_of(schema.url()).unwrap())
         .unwrap();
     proxy.refuse().await;

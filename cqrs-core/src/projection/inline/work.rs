@@ -97,7 +97,9 @@ impl<P: Projection> Work for Working<P> {
             }
             let (Some(first), false) = (events.first(), batch.is_empty()) else { return Ok(()) };
             let ambient = Ambient::of_event(first).in_handler(self.key.clone());
-            hand(&self.shared.projection, &batch, connection, ambient).await.map_err(not_taken)
+            // Whoever asks for it limits all of an append together.
+            let limit = Duration::MAX;
+            hand(&self.shared.projection, &batch, connection, ambient, limit).await.map_err(not_taken)
         })
     }
 
@@ -118,6 +120,7 @@ fn not_taken<E: std::error::Error + Send + Sync + 'static>(error: HandlerError<E
     match error {
         HandlerError::Undecodable(error) => InlineError::Undecodable(error),
         HandlerError::Panicked(panic) => InlineError::Panicked(panic),
+        HandlerError::TimedOut(limit) => InlineError::TimedOut { limit },
         HandlerError::Failed(error) => InlineError::Failed(error.into()),
         HandlerError::NotCommitted(error) => InlineError::NotCommitted(error),
     }

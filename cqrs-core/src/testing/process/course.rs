@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use chrono::{DateTime, Utc};
 
+use crate::application::Config;
 use crate::clock::Clock as _;
 use crate::dispatch::{DispatchError, Rejection};
 use crate::event::{DecodeError, Decoded, EventContext, decode};
@@ -328,6 +329,7 @@ impl<P: ProcessManager> GivenProcess<P> {
             effects,
             key,
             propagation,
+            limit: Config::default().handling_limit,
         }
     }
 }
