@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use cqrs_core::id::{CausationId, CommandId};
 use cqrs_core::store::{
@@ -57,6 +59,10 @@ impl EventStore for PostgresStore {
 
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError> {
         read_outcome(&self.shared.pool, &self.shared.statements, id).await
+    }
+
+    fn outcome_retention(&self) -> Option<Duration> {
+        Some(self.shared.schema.retention)
     }
 
     async fn read_stream(

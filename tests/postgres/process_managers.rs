@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use cqrs::application::Config;
 use cqrs::postgres::testing::{StopMode, TestSchema, TestServer};
+use cqrs::postgres::{PostgresConfig, PostgresStore, Schema};
 use cqrs::prelude::*;
 use cqrs::store::{EventStore as _, Store};
+use cqrs::testing::settle;
 use futures_util::{StreamExt as _, stream};
 
 use crate::bank::application::BankRouter;
@@ -106,6 +108,31 @@ async fn check(bank: &Transfers, transfers: usize) {
         total += bank.aggregate_state::<BankAccount>(account(number)).await.unwrap().state.balance;
     }
     assert_eq!(total, ACCOUNTS as u64 * EACH);
+}
+
+/// Outcomes are forgotten after some time, events are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_repeats_nothing_that_was_carried_out_long_ago() {
+    let schema = schema().await;
+    let bank = node(store(&schema).await, "a").await;
+    open_accounts(&bank).await;
+    for number in 0..15 {
+        bank.dispatch(request(number)).await.unwrap();
+    }
+    check(&bank, 15).await;
+    bank.shutdown().await;
+
+    let forgetful = Schema::named(schema.name()).retention(Duration::ZERO);
+    let forgetful =
+        PostgresStore::connect(PostgresConfig::new(schema.url()).schema(forgetful)).await.unwrap();
+    assert!(forgetful.forget_appends().await.unwrap() > 0);
+    let head = forgetful.head().await.unwrap();
+    let bank = node(forgetful.clone(), "b").await;
+    bank.process_manager("money-transfer").unwrap().handler().reset().await.unwrap();
+    settle(&bank).within(Duration::from_secs(60)).await;
+    check(&bank, 15).await;
+    assert_eq!(forgetful.head().await.unwrap(), head, "nothing was done again");
+    bank.shutdown().await;
 }
 
 /// T-387, on Postgres.

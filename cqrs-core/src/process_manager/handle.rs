@@ -103,8 +103,9 @@ impl<'a> ProcessManagerHandle<'a> {
 
     /// The process manager as a handler: its status, how it is paused and reset, and the events that it has parked. A
     /// reset forgets all instances, with their commands and timers; commands that were carried out before are not carried
-    /// out again when their events are handled anew, as long as the store remembers their outcomes. In Postgres that is for
-    /// 7 days unless its schema is opened with another retention: do not reset to an event from before that.
+    /// out again when their events are handled anew. Commands from before the store's memory of outcomes, 7 days in Postgres
+    /// unless its schema is opened with another retention, are looked for in the log one by one: such a reset takes its
+    /// time, and commands that have led to no event are carried out again.
     #[must_use]
     pub fn handler(&self) -> HandlerHandle<'a> {
         self.handler.clone()

@@ -9,6 +9,7 @@ mod failure;
 mod handle;
 mod instance;
 mod interest;
+mod long_ago;
 mod manage;
 mod outbox;
 mod process;

@@ -11,6 +11,7 @@ use crate::handler::HandlerRunner;
 use crate::panics;
 use crate::process_manager::SentCommand;
 use crate::process_manager::command::Pending;
+use crate::process_manager::long_ago::was_carried_out;
 use crate::process_manager::process::Cause;
 
 /// The commands that are written down and not carried out yet: those of one instance one after the other, those of
@@ -362,6 +363,9 @@ async fn send(core: Weak<Core>, command: Pending, ambient: Ambient) -> Result<()
         let application = core.name().to_owned();
         return Err(DispatchError::UnknownCommand { application, command: name });
     };
+    if was_carried_out(&core, &command).await {
+        return Ok(());
+    }
     let json = || serde_json::from_str(command.content.data.get()).and_then(registration.from_json);
     let typed = match panics::catch(json) {
         Ok(Ok(typed)) => typed,

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -61,6 +62,11 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
     /// The outcome of an earlier append, if there was one; its `repeated` is set.
     async fn outcome(&self, id: CommandId) -> Result<Option<Appended>, StoreError>;
+
+    /// How long a store knows the outcomes of appends at least; `None`, as provided, when it never forgets one.
+    fn outcome_retention(&self) -> Option<Duration> {
+        None
+    }
 
     /// At most `limit` events of a stream, linked ones included.
     ///

@@ -74,6 +74,10 @@ impl<S: Store + Clone> EventStore for MortalStore<S> {
         self.fate.call(self.inner.outcome(id)).await
     }
 
+    fn outcome_retention(&self) -> Option<Duration> {
+        self.inner.outcome_retention()
+    }
+
     async fn read_stream(
         &self,
         stream_id: &StreamId,
