@@ -1,4 +1,4 @@
-use cqrs::event::{EventRegistry, EventSchema};
+use cqrs::event::{EventField, EventRegistry, EventSchema, EventShape, EventVariant, Upcast, Upcaster};
 use cqrs::prelude::*;
 use cqrs::schema::{EventLock, SchemaFault, SchemaUpdate};
 
@@ -146,6 +146,56 @@ fn what_is_not_known_is_not_compared() {
     allowed("event Closed\nversion 1\nshape unknown\nfield a: b", Closed::SCHEMA, &[changed("Closed")]);
 }
 
+/// A schema that is written by hand in place of a derived one.
+#[test]
+fn what_is_not_known_any_more_is_refused_until_it_is_said_or_the_version_is_raised() {
+    const SILENT: &EventSchema = &EventSchema::new("Sold", 1);
+    const SAID: &EventSchema = &EventSchema::new("Sold", 1)
+        .shape(EventShape::Struct)
+        .fields(&[EventField::new("amount", "u64"), EventField::new("note", "String").optional()]);
+    const CHANGED: &EventSchema =
+        &EventSchema::new("Sold", 1).shape(EventShape::Struct).fields(&[EventField::new("amount", "u8")]);
+    const RAISED: &EventSchema = &EventSchema::new("Sold", 2).upcasters(&[SOLD_1]);
+    let committed = "event Sold\nversion 1\nshape struct\nfield amount: u64\nfield note: String; optional";
+    refused(
+        committed,
+        SILENT,
+        &[
+            "event \"Sold\" version 1: the payload was of shape \"struct\", and its schema does not say any more of which it is",
+        ],
+    );
+    allowed(committed, SAID, &[]);
+    refused(
+        committed,
+        CHANGED,
+        &[
+            "event \"Sold\" version 1: the field `amount` was `u64`, and is now `u8`",
+            "event \"Sold\" version 1: the field `note` is gone",
+        ],
+    );
+    let raised = SchemaUpdate::VersionRaised { event: "Sold".to_owned(), from: 1, to: 2 };
+    allowed(committed, RAISED, &[raised]);
+    // What was never known may stay so.
+    allowed("event Sold\nversion 1\nshape unknown", SILENT, &[]);
+}
+
+const SOLD_1: Upcaster = Upcaster::new(1, |payload| Ok(Upcast::Next(payload)));
+
+#[test]
+fn a_variant_that_is_not_known_any_more_is_refused() {
+    const PAID: &EventSchema = &EventSchema::new("Sold", 1).shape(EventShape::Enum).variants(&[
+        EventVariant::new("Cash", EventShape::Unit, &[]),
+        EventVariant::new("Card", EventShape::Unknown, &[]),
+    ]);
+    refused(
+        "event Sold\nversion 1\nshape enum\nvariant Card\nshape newtype\nfield 0: u64\nvariant Cash\nshape unit",
+        PAID,
+        &[
+            "event \"Sold\" version 1: the variant `Card` was of shape \"newtype\", and its schema does not say any more of which it is",
+        ],
+    );
+}
+
 #[test]
 fn a_type_is_the_same_wherever_it_lies() {
     allowed("event Interest\nversion 1\nshape newtype\nfield 0: NonZeroU32", Interest::SCHEMA, &[]);
@@ -231,6 +281,10 @@ fn each_fault_has_a_cure() {
     assert!(cure.contains("#[event(aliases = [\"Withdrawn\"])]"), "{cure}");
     let cure = SchemaFault::VersionLowered { event: event.clone(), from: 2, to: 1 }.cure();
     assert_eq!(cure, "set `version = 2` or more");
+    let (place, from) = ("the payload".to_owned(), "struct".to_owned());
+    let cure = SchemaFault::ShapeUnknown { event: event.clone(), version, place, from }.cure();
+    assert!(cure.contains("EventSchema::new(..).shape(..)"), "{cure}");
+    assert!(cure.contains("#[event(version = 3, upcast(2 => function))]"), "{cure}");
     let variant = "Cash".to_owned();
     let cure = SchemaFault::VariantRemoved { event, version, variant }.cure();
     assert!(cure.contains("#[event(version = 3, upcast(2 => function))]"), "{cure}");

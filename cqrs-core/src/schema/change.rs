@@ -40,6 +40,20 @@ pub enum SchemaFault {
         /// The shape of the program.
         to: String,
     },
+    /// What the payload is can no longer be told, as when a schema is written by hand that was derived before.
+    #[error(
+        "event {event:?} version {version}: {place} was of shape \"{from}\", and its schema does not say any more of which it is"
+    )]
+    ShapeUnknown {
+        /// The wire name.
+        event: String,
+        /// The version that both have.
+        version: u32,
+        /// The payload, or the variant.
+        place: String,
+        /// The shape of the file.
+        from: String,
+    },
     /// A field is not read any more: it was removed, or has another name.
     #[error("event {event:?} version {version}: {field} is gone")]
     FieldRemoved {
@@ -101,6 +115,10 @@ impl SchemaFault {
             }
             Self::FieldRemoved { version, .. } | Self::VariantRemoved { version, .. } => format!(
                 "if it has a new name, add `#[serde(alias = \"..\")]` there, otherwise {}",
+                raised(*version)
+            ),
+            Self::ShapeUnknown { version, .. } => format!(
+                "say it by hand as well: `EventSchema::new(..).shape(..).fields(..)`, or `.variants(..)`; if payloads have changed, {}",
                 raised(*version)
             ),
             Self::ShapeChanged { version, .. } | Self::FieldChanged { version, .. } => raised(*version),

@@ -83,10 +83,11 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Whether both are of one shape, so that there is more to compare.
+    /// Whether both are of one shape, so that there is more to compare. Of what the file does not know nothing can be
+    /// said; what it knows has to be known of the program, too, or nobody would notice the next change.
     fn compare_payload(&mut self, before: &LockedPayload, now: &LockedPayload) -> bool {
         let unknown = EventShape::Unknown.to_string();
-        if before.shape == unknown || now.shape == unknown {
+        if before.shape == unknown {
             return false;
         }
         if before.shape != now.shape {
@@ -94,7 +95,11 @@ impl Comparison<'_> {
                 self.variant.map_or_else(|| "the payload".to_owned(), |name| format!("the variant `{name}`"));
             let (event, version) = (self.event.clone(), self.version);
             let (from, to) = (before.shape.clone(), now.shape.clone());
-            self.faults.push(SchemaFault::ShapeChanged { event, version, place, from, to });
+            self.faults.push(if to == unknown {
+                SchemaFault::ShapeUnknown { event, version, place, from }
+            } else {
+                SchemaFault::ShapeChanged { event, version, place, from, to }
+            });
             return false;
         }
         for field in &before.fields {

@@ -18,6 +18,7 @@
 //! | change | what the test says |
 //! |---|---|
 //! | a field is removed, renamed, required, or of another type; a variant is removed; the payload is something else as a whole | fails until the version is raised, with an upcaster for what is stored |
+//! | a schema is written by hand that was derived, and does not say the shape | fails until it does ([`EventSchema::shape`](crate::event::EventSchema::shape)), or the version is raised |
 //! | a type or an alias is removed, a version is lowered | fails until it is put back, or its successor has the name among its aliases |
 //! | a new event, a raised version, a field that may be missing, a serde alias, a variant | fails until the file is brought up to date: `CQRS_EVENTS_LOCK=write cargo test` |
 //!
