@@ -2,7 +2,7 @@
 
 use cqrs::aggregate::At;
 use cqrs::application::Config;
-use cqrs::store::{Direction, EventStore as _, SnapshotStore as _, StreamId};
+use cqrs::store::{Direction, EventFilter, EventStore as _, SnapshotStore as _, StreamId};
 use tokio::sync::mpsc;
 
 use crate::domain::{Account, Bank, Statements, bank, in_time, pay, schema, store};
@@ -44,4 +44,33 @@ async fn an_account_is_seen_as_it_was() {
     check(At::Time(chrono::Utc::now() + chrono::TimeDelta::days(1)), 25).await;
     assert!(second.live_aggregates().is_empty());
     second.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_log_is_read_up_to_a_position() {
+    let schema = schema().await;
+    let (bank, _hear) = bank(store(&schema).await).await;
+    for amount in 1..=15 {
+        bank.dispatch(pay("b", 1_000)).await.unwrap();
+        bank.dispatch(pay("a", amount)).await.unwrap();
+    }
+    let log = bank.store().read_log(0, &EventFilter::all(), 100).await.unwrap().events;
+    let of_account = EventFilter::all().stream(StreamId::new("account-a").unwrap());
+    for up_to in [0, 1, 2, 15, 29, 30, 31, u64::MAX] {
+        for (filter, limit) in [(EventFilter::all(), 7), (of_account.clone(), 4), (of_account.clone(), 100)] {
+            let (mut events, mut after) = (Vec::new(), 0);
+            loop {
+                let page = bank.store().read_log_up_to(after, up_to, &filter, limit);
+                let page = in_time(page).await.unwrap();
+                if page.read_to <= after {
+                    break;
+                }
+                events.extend(page.events);
+                after = page.read_to;
+            }
+            let expected = log.iter().filter(|event| event.position <= up_to && filter.passes(event));
+            assert_eq!(events, expected.cloned().collect::<Vec<_>>(), "up to {up_to}");
+        }
+    }
+    bank.shutdown().await;
 }

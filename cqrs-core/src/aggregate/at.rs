@@ -11,26 +11,8 @@ use crate::store::RecordedEvent;
 /// An event that was linked into the stream counts with the position and the time that it has itself. When it was
 /// linked is not known.
 ///
-/// # The log
 /// What else had happened by then is read from the log, whose positions have no hole:
-/// ```no_run
-/// use cqrs_core::store::{EventFilter, EventStore, RecordedEvent, StoreError};
-///
-/// /// All events up to a position.
-/// async fn log_up_to(store: &dyn EventStore, position: u64) -> Result<Vec<RecordedEvent>, StoreError> {
-///     let mut events = Vec::new();
-///     let mut after = 0;
-///     while after < position {
-///         let page = store.read_log(after, &EventFilter::all(), 1_000).await?;
-///         events.extend(page.events.into_iter().filter(|event| event.position <= position));
-///         if page.read_to <= after {
-///             break;
-///         }
-///         after = page.read_to;
-///     }
-///     Ok(events)
-/// }
-/// ```
+/// [`EventStore::read_log_up_to`](crate::store::EventStore::read_log_up_to).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum At {

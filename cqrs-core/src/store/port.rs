@@ -124,6 +124,44 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
         deletion: Deletion,
     ) -> Result<(), AppendError>;
 
+    /// The log as it was when it had come to position `up_to`: pages as those of [`EventStore::read_log`], none of which
+    /// reaches further.
+    ///
+    /// What was hard-deleted since is not in it.
+    ///
+    /// ```
+    /// # use cqrs_core::store::{EventFilter, EventStore, RecordedEvent, StoreError};
+    /// async fn log_up_to(store: &dyn EventStore, position: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+    ///     let (mut events, mut after) = (Vec::new(), 0);
+    ///     loop {
+    ///         let page = store.read_log_up_to(after, position, &EventFilter::all(), 1_000).await?;
+    ///         if page.read_to <= after {
+    ///             return Ok(events);
+    ///         }
+    ///         events.extend(page.events);
+    ///         after = page.read_to;
+    ///     }
+    /// }
+    /// ```
+    async fn read_log_up_to(
+        &self,
+        after: u64,
+        up_to: u64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<LogPage, StoreError> {
+        let left = up_to.saturating_sub(after);
+        if left == 0 {
+            return Ok(LogPage::new(Vec::new(), after));
+        }
+        // Each position holds one event: more than that lie behind the end.
+        let limit = usize::try_from(left).unwrap_or(usize::MAX).min(limit);
+        let mut page = self.read_log(after, filter, limit).await?;
+        page.events.retain(|event| event.position <= up_to);
+        page.read_to = page.read_to.min(up_to);
+        Ok(page)
+    }
+
     /// The events behind position `after` that belong together by their correlation id, in pages as those of
     /// [`EventStore::read_log`].
     ///

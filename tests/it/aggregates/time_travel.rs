@@ -7,14 +7,14 @@ use cqrs::MemoryStore;
 use cqrs::aggregate::{At, ReplayError};
 use cqrs::application::{Config, StateError};
 use cqrs::command::InvalidIdentity;
-use cqrs::store::{Deletion, EventStore as _, ExpectedVersion, Link, Store, StoreError};
+use cqrs::store::{Deletion, EventFilter, EventStore as _, ExpectedVersion, Link, Store, StoreError};
 use cqrs::testing::TestClock;
 use serde_json::json;
 
 use super::state_stored::{Preferences, SetTo, Settings};
 use crate::events::domain::{Shop, shops};
 use crate::snapshots::domain::{FORGED, Snapshots, every_10, never};
-use crate::support::log::{events_of, raw, stream, write};
+use crate::support::log::{events_of, raw, sound_log, stream, write};
 use crate::support::store::ScriptedStore;
 use crate::support::tally::{Tallies, Tally, add, add_each, added, tallies};
 
@@ -285,6 +285,43 @@ async fn a_state_stored_aggregate_has_no_past() {
         assert!(error.to_string().contains("settings-1"), "{error}");
     }
     preferences.shutdown().await;
+}
+
+/// The log as it was at a position, whatever was written since.
+#[tokio::test]
+async fn the_log_is_read_up_to_a_position() {
+    let store = ScriptedStore::default();
+    let tallies = in_small_pages(store.clone()).await;
+    for amount in 1..=10 {
+        tallies.dispatch(add("1", amount)).await.unwrap();
+        tallies.dispatch(add_each("2", &[amount, amount])).await.unwrap();
+    }
+    let log = sound_log(&store).await;
+    for up_to in [0, 1, 2, 15, 29, 30, 31, u64::MAX] {
+        for limit in [1, 7, usize::MAX] {
+            let (mut events, mut after) = (Vec::new(), 0);
+            loop {
+                let all = EventFilter::all();
+                let page = tallies.store().read_log_up_to(after, up_to, &all, limit).await.unwrap();
+                assert!(page.read_to <= up_to.min(30).max(after), "up to {up_to}: {page:?}");
+                if page.read_to <= after {
+                    break;
+                }
+                events.extend(page.events);
+                after = page.read_to;
+            }
+            assert_eq!(events, log[..usize::try_from(up_to.min(30)).unwrap()], "up to {up_to}");
+            // What an aggregate was by then is what these events make of it.
+            let total = events.iter().filter(|event| event.stream_id == stream("tally-1"));
+            assert_eq!(tally_at(&tallies, At::Position(up_to)).await.0, total.count() as u64);
+        }
+    }
+    // A few events do not cost a large page.
+    let filter = EventFilter::all().stream(stream("tally-2"));
+    let page = tallies.store().read_log_up_to(0, 5, &filter, 1_000).await.unwrap();
+    let found: Vec<_> = page.events.iter().map(|event| event.position).collect();
+    assert_eq!((found, page.read_to), (vec![2, 3, 5], 5));
+    tallies.shutdown().await;
 }
 
 #[tokio::test]

@@ -118,6 +118,7 @@ macro_rules! store_conformance {
                 pg_043_pages_have_neither_overlap_nor_hole
                 c_039_a_page_tells_how_far_it_reaches
                 c_017_a_page_begins_behind_its_position
+                the_log_is_read_up_to_a_position
                 a_filter_lets_its_types_pass
                 a_filter_without_types_lets_nothing_pass
                 a_filter_finds_few_among_many

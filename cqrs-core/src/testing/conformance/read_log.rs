@@ -85,6 +85,41 @@ pub async fn c_017_a_page_begins_behind_its_position(store: Arc<dyn Store>) {
     assert!(log_page(&store, 0, &all, 0).await.is_empty());
 }
 
+/// The log up to a position is what it was when it had come there: pages end at it, whatever passes behind.
+pub async fn the_log_is_read_up_to_a_position(store: Arc<dyn Store>) {
+    let account = stream("account-1");
+    let types = ["Opened", "Deposited", "Opened", "Deposited", "Deposited", "Opened"];
+    let written = types.iter().enumerate().map(|(number, name)| event_of(name, number)).collect();
+    let appended = store.try_write(&account, ExpectedVersion::Any, written).await;
+    appended.expect("nothing is expected");
+    for filter in [EventFilter::all(), EventFilter::types(["Opened"]), EventFilter::types(["Unknown"])] {
+        let all = log_page(&store, 0, &filter, usize::MAX).await;
+        for up_to in [0, 1, 2, 3, 5, 6, 7, u64::MAX] {
+            for limit in [1, 2, usize::MAX] {
+                let (mut after, mut found) = (0, Vec::new());
+                loop {
+                    let page = store.read_log_up_to(after, up_to, &filter, limit).await;
+                    let page = page.expect("the log can be read");
+                    assert!(
+                        page.events.len() <= limit && page.read_to <= up_to.max(after),
+                        "{up_to}: {page:?}"
+                    );
+                    found.extend(page.events);
+                    if page.read_to <= after {
+                        break;
+                    }
+                    after = page.read_to;
+                }
+                assert_eq!(after, up_to.min(6), "{filter:?} by {limit}: it ends there");
+                let expected: Vec<_> = all.iter().filter(|event| event.position <= up_to).cloned().collect();
+                assert_eq!(found, expected, "{filter:?} up to {up_to} by {limit}");
+            }
+        }
+    }
+    let behind = store.read_log_up_to(5, 3, &EventFilter::all(), 10).await.expect("the log can be read");
+    assert!(behind.events.is_empty() && behind.read_to == 5, "{behind:?}");
+}
+
 /// A filter lets its types pass; the limit counts what passes.
 pub async fn a_filter_lets_its_types_pass(store: Arc<dyn Store>) {
     let account = stream("account-1");
