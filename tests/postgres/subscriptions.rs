@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs::application::Config;
-use cqrs::handler::HandlerState;
+use cqrs::handler::{HandlerState, SubscribeTo};
+use cqrs::id::CorrelationId;
 use cqrs::postgres::testing::TestSchema;
 use cqrs::postgres::{PostgresConfig, Schema};
 use cqrs::prelude::*;
@@ -542,4 +543,45 @@ async fn a_handler_is_paused_reset_and_resumed_from_another_node() {
     assert_eq!(in_time(positions.recv()).await, Some(3));
     other.shutdown().await;
     owner.shutdown().await;
+}
+
+/// What belongs together is given to who is subscribed to it, wherever in the log it lies and whoever has written it.
+#[tokio::test]
+async fn pg_052_a_handler_is_subscribed_to_a_correlation() {
+    let schema = schema().await;
+    let (together, other) = (CorrelationId::new(), CorrelationId::new());
+    let till = Till::builder(store(&schema).await).node("a").start().await.unwrap();
+    let elsewhere = Till::builder(store(&schema).await).node("b").start().await.unwrap();
+    let pay_in = async |node: &Till, account: &str, correlation_id| {
+        let taken = node.dispatch(pay(account, 1)).correlation_id(correlation_id);
+        in_time(taken.consistency(Strong)).await.unwrap();
+    };
+    for (account, correlation_id) in [("a", together), ("b", other), ("b", together), ("a", other)] {
+        pay_in(&till, account, correlation_id).await;
+    }
+    let (first, mut hear) = ledger();
+    let subscribe_to = SubscribeTo::Correlation(together);
+    let handler = till.add_event_handler_to("of-it", subscribe_to, first).await.unwrap();
+    assert_eq!(take(&mut hear, 2).await, [1, 3]);
+    for (node, account, correlation_id) in [
+        (&till, "c", together),
+        (&elsewhere, "a", together),
+        (&elsewhere, "a", other),
+        (&till, "b", together),
+    ] {
+        pay_in(node, account, correlation_id).await;
+    }
+    assert_eq!(rest(&mut hear), [5, 6, 8], "the last dispatch has waited for all of them");
+    pay_in(&till, "a", other).await;
+    in_time(async { while handler.status().await.unwrap().position < 9 {} }).await;
+    till.remove_handler("of-it").await.unwrap();
+    pay_in(&till, "a", together).await;
+    till.shutdown().await;
+
+    let again = Till::builder(store(&schema).await).node("a").start().await.unwrap();
+    let (second, mut hear) = ledger();
+    again.add_event_handler_to("of-it", subscribe_to, second).await.unwrap();
+    assert_eq!(take(&mut hear, 1).await, [10], "it goes on where it was");
+    again.shutdown().await;
+    elsewhere.shutdown().await;
 }

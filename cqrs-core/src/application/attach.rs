@@ -38,7 +38,7 @@ pub(crate) fn place(
         strong: definition.strong,
         is_inline: definition.inline.is_some(),
         role: definition.role,
-        filter: (definition.filter)(&core.registry),
+        filter: definition.filter(&core.registry),
         keys_of: keys_of(definition, core),
         projection: definition.projection.clone(),
         stop: stop.clone(),

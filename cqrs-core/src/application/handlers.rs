@@ -12,7 +12,7 @@ use crate::application::check::check_handler;
 use crate::application::{
     AddHandlerError, Application, ApplicationState, Core, RemoveHandlerError, Running, StartError, attach,
 };
-use crate::handler::{Entry, EventHandler, HandlerDefinition, HandlerHandle};
+use crate::handler::{Entry, EventHandler, HandlerDefinition, HandlerHandle, SubscribeTo};
 use crate::process_manager::{ProcessManager, ProcessManagerHandle};
 use crate::projection::{self, Projection, ProjectionHandle};
 use crate::publisher::Publisher;
@@ -63,6 +63,37 @@ impl<A: Application> Running<A> {
         handler: H,
     ) -> Result<HandlerHandle<'_>, AddHandlerError> {
         self.add(HandlerDefinition::new(name, handler)).await
+    }
+
+    /// [`Running::add_event_handler_as`] with another subscription than [its own](EventHandler::SUBSCRIBE_TO), such as what
+    /// one command led to:
+    ///
+    /// ```no_run
+    /// # use cqrs_core::application::Application;
+    /// # use cqrs_core::handler::EventHandler;
+    /// # use cqrs_core::id::CorrelationId;
+    /// # async fn example<A: Application>(
+    /// #     bank: A,
+    /// #     progress: impl EventHandler,
+    /// #     correlation_id: CorrelationId,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// use cqrs_core::handler::SubscribeTo;
+    ///
+    /// let name = format!("progress-{correlation_id}");
+    /// bank.add_event_handler_to(&name, SubscribeTo::Correlation(correlation_id), progress).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn add_event_handler_to<H: EventHandler>(
+        &self,
+        name: &str,
+        subscribe_to: SubscribeTo,
+        handler: H,
+    ) -> Result<HandlerHandle<'_>, AddHandlerError> {
+        self.add(HandlerDefinition { subscribe_to, ..HandlerDefinition::new(name, handler) }).await
     }
 
     /// Adds a process manager while the application runs, as [`Running::add_event_handler`] does.

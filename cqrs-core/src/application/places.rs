@@ -27,7 +27,7 @@ pub(crate) struct Place {
 
 /// The places of a handler's partitions.
 pub(crate) fn places_of(definition: &HandlerDefinition, core: &Core) -> Vec<Place> {
-    let filter = (definition.filter)(&core.registry);
+    let filter = definition.filter(&core.registry);
     let count = definition.partitions;
     let size = core.config.tail_page.saturating_mul(definition.pages);
     let pages = Arc::new(Pages::new(Arc::clone(&core.store), filter.clone(), size, usize::from(count)));

@@ -277,6 +277,7 @@ async fn wait_for_handlers<A: Aggregate>(
     let awaited = Awaited {
         event_types: &types,
         stream_id: &dispatched.stream_id,
+        correlation_id: (!dispatched.repeated).then_some(context.correlation_id),
         first: (last + 1).saturating_sub(types.len() as u64),
         last,
     };

@@ -13,6 +13,7 @@ use crate::dispatch::{Consistency, Pending};
 use crate::handler::parked::PARKED;
 use crate::handler::partition::Partition;
 use crate::handler::{HandlerControl, HandlerProgress, HandlerState, HandlerStatus, KeysOf, Role, Waiters};
+use crate::id::CorrelationId;
 use crate::process_manager::has_stuck;
 use crate::projection::ProjectionControl;
 use crate::store::{CheckpointStore, EventFilter, EventStore, StreamId, all_records};
@@ -22,8 +23,20 @@ use crate::subscription::Subscriber;
 pub(crate) struct Awaited<'a> {
     pub(crate) event_types: &'a [&'static str],
     pub(crate) stream_id: &'a StreamId,
+    /// `None` when it is not known, as of a command that was repeated.
+    pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) first: u64,
     pub(crate) last: u64,
+}
+
+impl Awaited<'_> {
+    /// Whether one of them may pass.
+    fn concern(&self, filter: &EventFilter) -> bool {
+        let belongs = |only| self.correlation_id.is_none_or(|own| own == only);
+        filter.includes(self.stream_id)
+            && filter.only_correlation().is_none_or(belongs)
+            && self.event_types.iter().any(|name| filter.accepts(name))
+    }
 }
 
 /// The handlers of an application instance and how far they have come: what a strong dispatch waits at.
@@ -127,9 +140,7 @@ impl HandlerBoard {
         let deadline = Instant::now().checked_add(limit);
         let mut pending = Vec::new();
         for entry in handlers {
-            let is_interested = entry.filter.includes(awaited.stream_id)
-                && awaited.event_types.iter().any(|name| entry.filter.accepts(name));
-            if !is_interested || entry.is_inline {
+            if !awaited.concern(&entry.filter) || entry.is_inline {
                 continue;
             }
             let reached = entry.reach(awaited.last);

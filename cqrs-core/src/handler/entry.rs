@@ -82,8 +82,8 @@ pub(crate) struct HandlerDefinition {
     pub(crate) pages: usize,
     pub(crate) keeps_state: bool,
     pub(crate) schemas: fn() -> Vec<&'static EventSchema>,
-    /// The events that it is interested in: those of its types in the streams that it is subscribed to.
-    pub(crate) filter: fn(&EventRegistry) -> EventFilter,
+    /// The events of its types, whatever it is subscribed to.
+    pub(crate) types: fn(&EventRegistry) -> EventFilter,
     pub(crate) start: Arc<dyn StartHandler>,
     pub(crate) role: Role,
     /// The projection that it is, for whoever looks after it.
@@ -119,9 +119,7 @@ impl HandlerDefinition {
             pages: 1,
             keeps_state: is_kept::<H::State>(),
             schemas: <H::Event as EventSet>::schemas,
-            filter: |registry| {
-                H::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<H::Event>()))
-            },
+            types: |registry| EventFilter::types(registry.stored_names_of::<H::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,
@@ -143,9 +141,7 @@ impl HandlerDefinition {
             pages: 1,
             keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
-            filter: |registry| {
-                P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
-            },
+            types: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
             start: Arc::new(Managed::<P>(PhantomData)),
             role: Role::ProcessManager,
             projection: None,
@@ -156,6 +152,11 @@ impl HandlerDefinition {
 }
 
 impl HandlerDefinition {
+    /// The events that it is interested in: those of its types among what it is subscribed to.
+    pub(crate) fn filter(&self, registry: &EventRegistry) -> EventFilter {
+        self.subscribe_to.filter((self.types)(registry))
+    }
+
     /// Has the handler prepare itself.
     pub(crate) async fn init(&self, application: &str, limit: Duration) -> Result<(), StartError> {
         self.start.init(limit).await.map_err(|source| StartError::Init {

@@ -147,7 +147,7 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     /// Whether a dispatch with strong consistency waits for it.
     const CONSISTENCY: HandlerConsistency = HandlerConsistency::Eventual;
 
-    /// The streams whose events it is interested in.
+    /// What it is subscribed to: the events that it is interested in are those of its types among these.
     const SUBSCRIBE_TO: SubscribeTo = SubscribeTo::All;
 
     /// Into how many partitions it is divided, 1 to 1,024. Each has its own place in the log, its own lease and its own

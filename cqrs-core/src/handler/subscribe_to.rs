@@ -1,10 +1,11 @@
 use std::fmt;
 
 use crate::command::check_prefix;
+use crate::id::CorrelationId;
 use crate::store::{EventFilter, InvalidStreamId, StreamId};
 
-/// The streams that a handler is subscribed to. It is given the events of its types in these, and waits for no others; a
-/// strong dispatch to another stream does not wait for it.
+/// What a handler is subscribed to: all streams, some of them, or what belongs together. It is given the events of its
+/// types among these, and waits for no others; a strong dispatch of others does not wait for it.
 ///
 /// An event belongs to the stream that it was written to. One that is linked into a further stream does not come again
 /// there, nor to who is subscribed to that stream. The events of a stream that was deleted softly still come.
@@ -31,6 +32,10 @@ pub enum SubscribeTo {
     Category(&'static str),
     /// One stream, by its name: that of an aggregate is `<prefix>-<identity>`. It need not exist yet.
     Stream(&'static str),
+    /// The events of one correlation, whichever streams they are in: all that one first command led to. It is known while
+    /// the application runs, and is for event handlers that are added then
+    /// ([`Running::add_event_handler_to`](crate::application::Running::add_event_handler_to)).
+    Correlation(CorrelationId),
 }
 
 /// Why there can be no stream that a handler is subscribed to.
@@ -49,7 +54,7 @@ impl SubscribeTo {
     /// That there can be such streams.
     pub(crate) fn check(self) -> Result<(), InvalidSubscription> {
         match self {
-            Self::All => {}
+            Self::All | Self::Correlation(_) => {}
             Self::Category(category) => {
                 check_prefix(category).map_err(|_| InvalidSubscription::Category)?;
                 StreamId::new(category)?;
@@ -59,7 +64,7 @@ impl SubscribeTo {
         Ok(())
     }
 
-    /// Those of the events that are in these streams.
+    /// Those of the events that it is about.
     pub(crate) fn filter(self, events: EventFilter) -> EventFilter {
         match self {
             Self::All => events,
@@ -67,6 +72,7 @@ impl SubscribeTo {
             Self::Stream(name) => {
                 events.stream(StreamId::new(name).expect("start() refuses what names no stream"))
             }
+            Self::Correlation(correlation_id) => events.correlation(correlation_id),
         }
     }
 }
@@ -77,6 +83,7 @@ impl fmt::Display for SubscribeTo {
             Self::All => formatter.write_str("all streams"),
             Self::Category(category) => write!(formatter, "category {category:?}"),
             Self::Stream(name) => write!(formatter, "stream {name:?}"),
+            Self::Correlation(correlation_id) => write!(formatter, "correlation {correlation_id}"),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn definition<P: Projection>(name: &str, instance: P) -> HandlerDefin
         pages: 1,
         keeps_state: false,
         schemas: <P::Event as EventSet>::schemas,
-        filter: |registry| P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>())),
+        types: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
         start,
         role,
         projection: None,

@@ -40,9 +40,7 @@ impl HandlerDefinition {
             pages: 1,
             keeps_state: false,
             schemas: <P::Event as EventSet>::schemas,
-            filter: |registry| {
-                P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>()))
-            },
+            types: |registry| EventFilter::types(registry.stored_names_of::<P::Event>()),
             start: Arc::new(Instance(Arc::new(instance))),
             role: Role::Handler,
             projection: None,

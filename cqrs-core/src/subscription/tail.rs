@@ -175,8 +175,8 @@ impl Window {
     }
 }
 
-/// What any of them wants, by its type; more than they want where they ask for streams as well, which each of them
-/// decides for itself.
+/// What any of them wants, by its type; more than they want where they ask for streams or a correlation as well, which each
+/// of them decides for itself.
 fn union(subscribers: &[Arc<Subscriber>]) -> EventFilter {
     let mut types = HashSet::new();
     for subscriber in subscribers {

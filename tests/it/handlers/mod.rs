@@ -4,6 +4,7 @@ mod added_and_removed;
 mod ambient;
 mod batches;
 mod catch_up;
+mod correlation;
 mod crash_points;
 pub mod domain;
 mod effects;
