@@ -26,3 +26,4 @@ mod redelivery;
 mod scheduled;
 mod subscriptions;
 mod time_travel;
+mod upcasting;

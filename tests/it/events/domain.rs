@@ -128,7 +128,7 @@ impl Shop {
     }
 }
 
-fn told(event: &impl std::fmt::Debug) -> String {
+pub fn told(event: &impl std::fmt::Debug) -> String {
     format!("{event:?}")
 }
 
@@ -140,7 +140,7 @@ impl Heard {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    fn hear(&self, event: &impl std::fmt::Debug) -> Result<(), Infallible> {
+    pub fn hear(&self, event: &impl std::fmt::Debug) -> Result<(), Infallible> {
         self.0.lock().unwrap().push(told(event));
         Ok(())
     }

@@ -3,6 +3,8 @@
 pub mod domain;
 mod json;
 mod metadata;
+mod programs;
+mod readers;
 mod registry;
 mod undecodable;
 mod upcasting;
