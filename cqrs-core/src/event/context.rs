@@ -39,7 +39,8 @@ impl EventContext {
     }
 
     /// The application that the handler runs in, to dispatch commands through. What is dispatched while the
-    /// event is handled is caused by it, and belongs together with it.
+    /// event is handled is caused by it, and belongs together with it. Its metadata is what the handler attaches: that of
+    /// the event, such as who was the actor, is handed over by hand.
     ///
     /// The handle does not keep the application running. `None` when the handler runs in an application of
     /// another type.

@@ -24,6 +24,10 @@ use crate::store::StoreError;
 /// never written, neither is what has one of the names of [`Audit::redact`], at any depth of the command and its metadata.
 /// The texts of errors are written as they are: an error that shows a secret shows it to the audit as well.
 ///
+/// The commands of handlers, process managers and schedules are recorded like any other, with the message that caused them.
+/// Those of a process manager have the metadata of its event, so that the actor is who began it; those of an event handler
+/// and of a schedule have what is attached to them.
+///
 /// A dispatch whose caller stopped waiting, whose process ended, or whose record could not be completed leaves its record
 /// open; the latter is logged, since the events are stored by then.
 ///

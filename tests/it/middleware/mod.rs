@@ -1,6 +1,7 @@
 //! The layers around commands: their order, what they may change, halting, panics, and the ready-made ones.
 
 mod audit;
+mod audit_senders;
 mod changes;
 mod domain;
 mod halting;
