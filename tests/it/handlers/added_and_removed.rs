@@ -207,6 +207,25 @@ async fn an_application_without_handlers_is_given_some() {
     desk.shutdown().await;
 }
 
+/// E-050, E-051, E-052, C-42, C-43
+#[tokio::test]
+async fn e_050_handlers_are_listed_and_found_while_they_are_there() {
+    let desk = empty_desk(&MemoryStore::new()).await;
+    let listed = async || {
+        let statuses = desk.handlers().await.unwrap();
+        statuses.into_iter().map(|status| status.name).collect::<Vec<_>>()
+    };
+    assert_eq!((listed().await, desk.handler("one").is_none()), (vec![], true));
+    for (name, all) in [("one", &["one"][..]), ("two", &["one", "two"])] {
+        desk.add_event_handler_as(name, Eager(Script::telling().0)).await.unwrap();
+        assert_eq!(listed().await, all);
+        assert_eq!(desk.handler(name).unwrap().name(), name);
+    }
+    desk.remove_handler("one").await.unwrap();
+    assert_eq!((listed().await, desk.handler("one").is_none()), (vec!["two".to_owned()], true));
+    desk.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn g_005_a_handler_that_is_removed_and_added_goes_on_where_it_was() {
     let store = MemoryStore::new();
@@ -360,6 +379,7 @@ async fn a_handler_that_hangs_is_removed_all_the_same() {
     assert!(desk.shutdown().await.is_clean());
 }
 
+/// T-099
 #[tokio::test]
 async fn a_handler_that_has_given_up_is_tried_again() {
     let store = MemoryStore::new();
@@ -642,6 +662,7 @@ impl Secretary {
     fn done(&mut self, _event: &Done) {}
 }
 
+/// E-080
 #[tokio::test]
 async fn a_process_manager_is_added_and_removed() {
     let store = MemoryStore::new();

@@ -172,6 +172,46 @@ async fn a_bad_event_does_not_keep_the_others_of_its_batch() {
     desk.shutdown().await;
 }
 
+/// Leaves out what fails.
+#[derive(Clone)]
+pub struct Careless(Batches);
+
+#[event_handler(name = "careless", events = NoteEvent, batch_size = 10, consistency = strong)]
+impl Careless {
+    fn on_batch(&self, events: &[Envelope<NoteEvent>]) -> Result<(), Broken> {
+        self.0.take(events)
+    }
+
+    fn on_error(&self, _failure: &HandlerFailure<Broken>) -> ErrorAction {
+        ErrorAction::Skip
+    }
+}
+
+/// T-306
+#[tokio::test]
+async fn t_314_what_a_batch_cannot_handle_is_left_out_and_acknowledged() {
+    let store = MemoryStore::new();
+    write(&store, 5).await;
+    let batches =
+        Batches::new(|events| match events.iter().find(|event| ["1", "4"].contains(&&*text(event))) {
+            Some(event) if text(event) == "4" && events.len() == 1 => panic!("on purpose"),
+            Some(_) => Err(Broken("bad")),
+            None => Ok(()),
+        });
+    let start =
+        async || Desk::builder(store.clone()).event_handler(Careless(batches.clone())).start().await.unwrap();
+    let desk = start().await;
+    let status = until_caught_up(&desk, "careless").await;
+    assert_eq!((status.state, status.position, status.parked), (HandlerState::Running, 5, 0));
+    desk.dispatch(note("0", "5")).consistency(Strong).await.unwrap();
+    desk.shutdown().await;
+    assert_eq!(batches.sizes(), [5, 1, 1, 1, 1, 1, 1]);
+    let desk = start().await;
+    until_caught_up(&desk, "careless").await;
+    desk.shutdown().await;
+    assert_eq!(batches.sizes().len(), 7, "nothing of it comes again");
+}
+
 /// T-310: the handler waits until a batch is full, or for its time.
 #[tokio::test(start_paused = true)]
 async fn a_batch_waits_to_become_full() {

@@ -104,7 +104,7 @@ async fn t_277_two_instances_of_one_type_under_two_names_each_get_all_events() {
 
 // C-038, T-231, T-232
 #[tokio::test]
-async fn t_278_handlers_start_from_the_origin_the_present_or_a_position() {
+async fn t_278_e_075_handlers_start_from_the_origin_the_present_or_a_position() {
     let store = MemoryStore::new();
     let desk = Desk::builder(store.clone()).start().await.unwrap();
     for text in ["1", "2", "3"] {

@@ -74,3 +74,30 @@ async fn g5_the_context_tells_where_the_event_comes_from() {
     assert_eq!(context.metadata().get("actor").unwrap(), "u-7");
     desk.shutdown().await;
 }
+
+#[tokio::test]
+async fn e_070_a_handler_is_told_all_that_the_store_knows_of_an_event() {
+    let store = MemoryStore::new();
+    let (script, mut inbox) = Script::telling();
+    let desk = Desk::builder(store.clone()).event_handler(Careful(script)).start().await.unwrap();
+    for (book, text) in [("a", "1"), ("b", "2"), ("a", "3")] {
+        desk.dispatch(note(book, text)).metadata("actor", "u-7").metadata("text", text).await.unwrap();
+    }
+    for stored in log(&store).await {
+        let Told { event, context } = inbox.next().await;
+        assert_eq!(serde_json::from_slice::<Noted>(&stored.data).unwrap(), event);
+        assert_eq!((context.event_id(), context.position()), (stored.event_id, stored.position));
+        assert_eq!(
+            (context.stream_id(), context.stream_version()),
+            (&stored.stream_id, stored.stream_version)
+        );
+        assert_eq!(
+            (context.causation_id(), context.correlation_id()),
+            (stored.causation_id, stored.correlation_id)
+        );
+        assert_eq!((context.created_at(), context.metadata()), (stored.created_at, &stored.metadata));
+        assert_eq!(context.metadata().get("text").unwrap(), &*event.text);
+        assert_eq!(context.recorded(), &stored);
+    }
+    desk.shutdown().await;
+}

@@ -157,7 +157,7 @@ async fn g_006_each_event_is_handled_once_across_clean_stops() {
     desk.shutdown().await;
 }
 
-/// T-323, L-006: a node that is gone without a word: what it had not noted down is handled again, nothing is passed over,
+/// T-245, T-323, L-006: a node that is gone without a word: what it had not noted down is handled again, nothing is passed over,
 /// also where partitions have gone ahead of others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g_006_nothing_is_passed_over_when_a_node_is_cut_off() {

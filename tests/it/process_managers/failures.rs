@@ -68,6 +68,7 @@ async fn a_parked_event_can_be_left_out() {
     assert!(matches!(nothing, Err(StuckError::NotStuck { .. })), "{nothing:?}");
 }
 
+/// T-385
 #[tokio::test]
 async fn what_is_to_be_retried_or_left_out_is_so_when_the_log_can_be_read_again() {
     let store = FaultyStore::default();

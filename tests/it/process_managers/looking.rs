@@ -3,6 +3,7 @@
 use super::domain::*;
 use cqrs::process_manager::ProcessPhase;
 
+/// E-087: in the order in which it came, the latest last.
 #[tokio::test]
 async fn an_instance_shows_its_state_and_what_it_has_done() {
     let site = Site::new().await;
@@ -12,6 +13,7 @@ async fn an_instance_shows_its_state_and_what_it_has_done() {
     let told: Vec<_> = instance.history.iter().filter(|step| step.what == "jobs.Told").collect();
     assert_eq!(told[0].sent, ["Do", "Do"]);
     assert!(told[1].sent.is_empty());
+    assert!(instance.history.iter().is_sorted_by_key(|step| step.position), "{:?}", instance.history);
     let first = site.foreman().instances(None, 1).await.unwrap();
     assert_eq!(first[0].instance, "a");
     let rest = site.foreman().instances(Some("a"), 10).await.unwrap();

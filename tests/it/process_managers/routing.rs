@@ -9,7 +9,7 @@ use cqrs::testing::settle;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// E-082, E-085, E-086, N-018, DEF-014
+/// E-081, E-082, E-085, E-086, N-018, DEF-014
 #[tokio::test]
 async fn t_350_an_event_starts_an_instance_and_later_ones_go_on() {
     let site = Site::new().await;

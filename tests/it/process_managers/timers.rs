@@ -178,6 +178,7 @@ application! {
     }
 }
 
+/// T-380
 #[tokio::test]
 async fn an_instance_is_told_that_it_is_idle_whenever_that_much_time_has_passed() {
     let (store, clock) = (MemoryStore::new(), TestClock::new());
@@ -196,4 +197,64 @@ async fn an_instance_is_told_that_it_is_idle_whenever_that_much_time_has_passed(
     clock.advance(std::time::Duration::from_secs(10));
     until(async || (done(&store, "a").await.len() == 2).then_some(())).await;
     until(async || (done(&store, "b").await.len() == 1).then_some(())).await;
+}
+
+/// Ends when it is idle.
+#[derive(Default, serde::Serialize, serde::Deserialize, Clone)]
+struct Dozing {
+    words: Vec<String>,
+}
+
+std::thread_local! {
+    /// What is moved while somebody finds out whose an event is.
+    static MOVED: std::cell::RefCell<Option<TestClock>> = const { std::cell::RefCell::new(None) };
+}
+
+#[process_manager(name = "dozing", interested_in = [Told], idle_timeout = "10s", consistency = strong)]
+impl Dozing {
+    #[on(with = whose)]
+    fn on_told(&mut self, event: &Told) {
+        self.words.push(event.word.clone());
+    }
+
+    fn on_idle(&mut self, process: &mut Process) {
+        process.stop();
+    }
+}
+
+/// "late" takes longer than the instance is patient.
+fn whose(event: &Told, _context: &EventContext) -> Interest {
+    if event.word == "late" {
+        MOVED.with_borrow(|clock| clock.as_ref().unwrap().advance(std::time::Duration::from_secs(10)));
+    }
+    Interest::of(cqrs::process_manager::Role::StartOrContinue, [&event.job])
+}
+
+application! {
+    struct Beds {
+        routers: [JobRouter],
+        process_managers: [Dozing],
+    }
+}
+
+/// L-005: an instance whose time is up while its next event is on the way handles that event, and an event that comes
+/// when it has ended begins anew.
+#[tokio::test]
+async fn t_389_an_event_of_an_instance_that_is_idle_meanwhile_is_handled() {
+    let (store, clock) = (MemoryStore::new(), TestClock::new());
+    MOVED.set(Some(clock.clone()));
+    let beds = Beds::builder(store.clone()).clock(clock.clone()).start().await.unwrap();
+    let words = async || {
+        let instance = beds.process_manager("dozing").unwrap().instance("a").await.unwrap()?;
+        Some(serde_json::from_value::<Dozing>(instance.state).unwrap().words)
+    };
+    for word in ["first", "late", "late", "next"] {
+        soon(beds.dispatch(tell("a", word)).consistency(Strong).into_future()).await.unwrap();
+    }
+    assert_eq!(words().await.unwrap(), ["first", "late", "late", "next"]);
+    clock.advance(std::time::Duration::from_secs(10));
+    until(async || words().await.is_none().then_some(())).await;
+    soon(beds.dispatch(tell("a", "late")).consistency(Strong).into_future()).await.unwrap();
+    assert_eq!(words().await.unwrap(), ["late"]);
+    beds.shutdown().await;
 }

@@ -48,7 +48,7 @@ async fn t_420_t_422_each_event_leads_to_its_rows() {
     assert_eq!(rows.generations("notebooks").await.unwrap()[0].position, 4, "with what led to no rows");
 }
 
-/// E-097, N-38, T-309: after a restart the projection goes on where its rows are made, and repeats nothing.
+/// E-097, N-38: after a restart the projection goes on where its rows are made, and repeats nothing.
 #[tokio::test]
 async fn n_038_a_restart_goes_on_where_the_rows_are_made() {
     let (store, rows) = (MemoryStore::new(), Books::new());
@@ -59,6 +59,61 @@ async fn n_038_a_restart_goes_on_where_the_rows_are_made() {
     }
     assert_eq!(book(&rows, "a"), texts(&["1", "2", "3"]));
     assert_eq!(generations(&rows).await, [(1, 1, GenerationState::Active)]);
+}
+
+/// E-095: a projection says which events it is interested in.
+#[test]
+fn e_095_a_projection_tells_its_event_types() {
+    let names: Vec<_> =
+        <Positions as Projection>::Event::schemas().iter().map(|schema| schema.name).collect();
+    assert_eq!(names, ["desk.Noted", "desk.Stamped"]);
+}
+
+/// Keeps the latest note of each book, and nothing once somebody stamps the book "all".
+#[derive(Default)]
+struct Latest(MemoryRows<String, String>);
+
+#[projection(name = "latest", interested_in = [Noted, Stamped])]
+impl Latest {
+    fn rows(&self) -> &MemoryRows<String, String> {
+        &self.0
+    }
+
+    fn on_noted(&self, event: &Noted, rows: &mut RowsMut<String, String>) {
+        rows.insert(event.book.clone(), event.text.clone());
+    }
+
+    fn on_stamped(&self, event: &Stamped, rows: &mut RowsMut<String, String>) {
+        let keys: Vec<_> = rows.iter().map(|(book, _)| book.clone()).collect();
+        for book in keys.iter().filter(|book| event.book == "all" || **book == event.book) {
+            rows.remove(book);
+        }
+    }
+}
+
+/// E-091, E-092, E-099, E-100, E-101: rows are looked up, listed as a whole and by the beginning of their key, changed,
+/// removed and cleared, and whoever holds the same rows sees the same.
+#[tokio::test]
+async fn e_099_rows_are_looked_up_listed_and_cleared() {
+    let latest = Latest::default();
+    let rows = latest.0.clone();
+    let log = |noted: &[(&str, &str)], stamped: &str| {
+        let note = |(book, text): &(&str, &str)| Noted { book: (*book).to_owned(), text: (*text).to_owned() };
+        let stamp = Stamped { book: stamped.to_owned() };
+        cqrs::testing::given_log().events("book-a", noted.iter().map(note)).events("book-a", [stamp])
+    };
+    log(&[("a-1", "1"), ("b-1", "2"), ("a-2", "3"), ("a-1", "4")], "none").project(&latest).await;
+    assert_eq!((rows.get("a-1"), rows.get("nobody")), (Some("4".to_owned()), None));
+    assert_eq!(rows.snapshot().keys().collect::<Vec<_>>(), ["a-1", "a-2", "b-1"]);
+    let of_a = rows.read(|rows| {
+        let from = rows.range("a-".to_owned()..);
+        from.take_while(|(book, _)| book.starts_with("a-")).map(|(_, text)| text.clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(of_a, ["4", "3"]);
+    log(&[("a-2", "5")], "a-1").project(&latest).await;
+    assert_eq!((rows.get("a-1"), rows.get("a-2"), latest.0.len()), (None, Some("5".to_owned()), 2));
+    log(&[], "all").project(&latest).await;
+    assert!(rows.is_empty() && latest.0.is_empty());
 }
 
 /// EV-81: where the rows are lost, they are made anew from the first event on, whatever the log's store knows.
