@@ -101,6 +101,7 @@ async fn g10_a_handler_whose_adapter_panics_is_started_again() {
     check_catching_up(Fault::Panic, 5).await;
 }
 
+/// T-332
 #[tokio::test(start_paused = true)]
 async fn g10_a_handler_that_crashes_too_often_is_given_up_and_says_so() {
     let store = FaultyStore::default();

@@ -85,7 +85,7 @@ impl Latest {
 
     fn on_stamped(&self, event: &Stamped, rows: &mut RowsMut<String, String>) {
         let keys: Vec<_> = rows.iter().map(|(book, _)| book.clone()).collect();
-        for book in keys.iter().filter(|book| event.book == "all" || **book == event.book) {
+        for book in keys.into_iter().filter(|book| event.book == "all" || *book == event.book) {
             rows.remove(book);
         }
     }
