@@ -33,11 +33,12 @@ use crate::store::StoreError;
 ///
 /// ```no_run
 /// # use cqrs_core::application::{Application, StartError};
-/// # use cqrs_core::audit::{AuditQuery, AuditStatus, AuditStore};
+/// # use cqrs_core::audit::AuditStore;
 /// # use cqrs_core::store::Store;
 /// # async fn example<Bank: Application, S: Store + AuditStore + Clone>(
 /// #     store: S,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// use cqrs_core::audit::{AuditQuery, AuditStatus, AuditStore as _};
 /// use cqrs_core::middleware::Audit;
 ///
 /// let audit = Audit::new(store.clone()).actor_from("user");
