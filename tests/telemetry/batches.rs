@@ -154,3 +154,15 @@ async fn t_312_a_batch_tells_how_many_events_there_are_and_why_it_failed() {
     check_batch_that_fails("fail", "failed").await;
     check_batch_that_fails("explode", "panicked").await;
 }
+
+/// T-309: how full batches are and how long they take, each told once; one that was not full had waited long enough.
+#[tokio::test(start_paused = true)]
+async fn t_309_sizes_and_durations_of_batches_can_be_counted() {
+    let notes = [("x", "1"), ("y", "2"), ("z", "3"), ("x", "4"), ("y", "5")];
+    let handlers = (&Shelves::default(), &Index::default());
+    let heard = handle_past("counted batches", &MemoryStore::new(), &notes, handlers).await;
+    assert_eq!(batches(&heard, "shelves"), [("2", "1"), ("2", "3"), ("1", "5")]);
+    let duration = "histogram.messaging.process.duration";
+    let of_handler = heard.iter().filter(|heard| heard.value("cqrs.handler") == Some("shelves"));
+    assert_eq!(of_handler.filter_map(|heard| heard.value(duration)).count(), 3);
+}

@@ -66,7 +66,10 @@ impl<A: Application> Running<A> {
     }
 
     /// [`Running::add_event_handler_as`] with another subscription than [its own](EventHandler::SUBSCRIBE_TO), such as what
-    /// one command led to:
+    /// one command led to. A name goes with one subscription, on all nodes that add it.
+    ///
+    /// It is meant for a few at a time, each of which has a place, a lease and figures of its own. Who only looks on and
+    /// need not go on after a crash has less to carry with [`Follow`](crate::subscription::Follow).
     ///
     /// ```no_run
     /// # use cqrs_core::application::Application;

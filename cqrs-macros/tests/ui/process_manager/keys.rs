@@ -1,4 +1,4 @@
-//! What a process manager must say, and what it cannot say.
+//! T-368: what a process manager must say, and what it cannot say.
 
 #[path = "../bank.rs"]
 mod bank;
