@@ -13,6 +13,12 @@ impl Contents {
         Err(CheckpointError::Fenced { handler: handler.to_owned(), epoch })
     }
 
+    fn check_expected(&self, handler: &str, commit: &HandlerCommit) -> Result<(), CheckpointError> {
+        let Some((kind, key)) = self.records.first_changed(handler, commit) else { return Ok(()) };
+        let (kind, key) = (kind.clone().into_owned(), key.clone());
+        Err(CheckpointError::Changed { handler: handler.to_owned(), kind, key })
+    }
+
     fn move_checkpoint(&mut self, handler: &str, position: u64) {
         match self.checkpoints.get_mut(handler) {
             Some(kept) => *kept = position.max(*kept),
@@ -44,6 +50,7 @@ impl CheckpointStore for MemoryStore {
     async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
         let mut contents = self.lock();
         contents.check_epoch(handler, epoch)?;
+        contents.check_expected(handler, &commit)?;
         if let Some(position) = commit.position {
             contents.move_checkpoint(handler, position);
         }
@@ -51,8 +58,10 @@ impl CheckpointStore for MemoryStore {
         Ok(())
     }
 
-    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
-        self.lock().records.change(handler, commit);
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        let mut contents = self.lock();
+        contents.check_expected(handler, &commit)?;
+        contents.records.change(handler, commit);
         Ok(())
     }
 

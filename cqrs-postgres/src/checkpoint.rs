@@ -52,9 +52,12 @@ impl CheckpointStore for PostgresStore {
     }
 
     async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        let number = self.shared.commits.next();
+        if !commit.expected.is_empty() {
+            return self.commit_expecting(handler, epoch, commit, number).await;
+        }
         let position = commit.position.map(signed);
         let changes = Changes::of(handler, commit);
-        let number = self.shared.commits.next();
         let committed = self
             .ask_one(
                 &self.shared.statements.commit,
@@ -65,10 +68,13 @@ impl CheckpointStore for PostgresStore {
         committed.ok_or_else(|| CheckpointError::Fenced { handler: handler.to_owned(), epoch })
     }
 
-    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        if !commit.expected.is_empty() {
+            return self.change_expecting(handler, commit).await;
+        }
         let changes = Changes::of(handler, commit);
         let sql = &self.shared.statements.change_records;
-        self.ask_one(sql, |query| changes.bind(query), |_| Ok(())).await.map(drop)
+        Ok(self.ask_one(sql, |query| changes.bind(query), |_| Ok(())).await.map(drop)?)
     }
 
     async fn records_of(

@@ -75,6 +75,9 @@ pub enum ConnectError {
 #[error("the schema or its tables are missing")]
 pub struct SchemaGone(#[source] sqlx::Error);
 
+/// The primary key of the records of handlers.
+const RECORDS_KEY: &str = "records_pkey";
+
 /// What a failed statement means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -106,6 +109,10 @@ impl Fault {
         let ends_session =
             told.is_none_or(|told| matches!(told.severity(), PgSeverity::Fatal | PgSeverity::Panic));
         let code = error.code().unwrap_or_default();
+        if error.constraint() == Some(RECORDS_KEY) {
+            // Somebody else has just added the record, which is seen the next time.
+            return Self::Transient;
+        }
         match &*code {
             // A prepared statement that a pooler lost; a transaction that was idle for too long, and is undone.
             "26000" | "25P03" => Self::Transient,

@@ -36,6 +36,7 @@ mod connections;
 mod delete;
 mod error;
 mod event_store;
+mod expected;
 mod head;
 mod inline;
 mod lease;

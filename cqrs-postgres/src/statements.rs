@@ -77,10 +77,14 @@ const CONDITIONS: &str = "($4::text[] is null or o.type = any($4)) and ($6::uuid
 
 /// What an owner removes is what it has seen. Each one is looked up by its whole key: were the table joined with the keys, a
 /// plan that was made while it was small would walk through all records of the handler. What others write meanwhile stays.
-const GONE_OF_OWNER: &str = "delete from $s.records where ctid = any(array(\
-       select r.ctid from unnest($2::text[], $3::text[]) k(kind, key) cross join lateral (\
-         select ctid from $s.records where handler = $1 and kind = k.kind and key = k.key limit 1) r \
-       where exists (select from owned)))";
+fn gone_by_key(condition: &str) -> String {
+    format!(
+        "delete from $s.records where ctid = any(array(\
+           select r.ctid from unnest($2::text[], $3::text[]) k(kind, key) cross join lateral (\
+             select ctid from $s.records where handler = $1 and kind = k.kind and key = k.key limit 1) r \
+           where {condition}))"
+    )
+}
 
 /// What somebody else removes goes also if the owner is just writing it anew.
 const GONE: &str = "delete from $s.records r using unnest($2::text[], $3::text[]) k(kind, key) \
@@ -92,8 +96,65 @@ fn change_records(gone: &str, condition: &str) -> String {
         "gone as ({gone}), \
          put as (insert into $s.records (handler, kind, key, position, due_at, data) \
            select $1, p.* from unnest($4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::json[]) p \
-           where {condition} on conflict (handler, kind, key) do update set position = excluded.position, \
-           due_at = excluded.due_at, data = excluded.data)"
+           where {condition} on conflict (handler, kind, key) do update set {REPLACED})"
+    )
+}
+
+const REPLACED: &str = "position = excluded.position, due_at = excluded.due_at, data = excluded.data";
+
+/// [`change_records`] if the records that change are as they are expected: there is none of those that $9 calls new, and
+/// those with kinds $10 and keys $11 are as $12 to $14 say. Gives whether an owner of that epoch wrote it, and the kind and
+/// key of a record that is not as expected; nothing is written then.
+///
+/// What is to be there is locked as it is found to be as expected, if need be when whoever writes it has committed. A row
+/// that was rewritten since the statement began counts as changed, also when it says the same: the statement could not
+/// remove it. What is to be new is looked for, and when somebody else adds it at the same time, the primary key refuses
+/// the later of the two, which looks once more ([`Fault::of`](crate::error::Fault::of)). An owner holds its row of the
+/// subscriptions first, like one that expects nothing, so that they wait for each other in one order.
+fn change_expecting(of_owner: bool) -> String {
+    let (fence, owned, may, is_free, is_owner) = match of_owner {
+        true => (
+            "fence as materialized (select last_commit from $s.subscriptions \
+               where name = $1 and epoch = $16 and last_commit <= $17 for update), ",
+            "owned as materialized (update $s.subscriptions set position = greatest(position, $15), \
+               last_commit = $17, updated_at = clock_timestamp() where name = $1 and epoch = $16 \
+               and exists (select from fence where last_commit < $17) \
+               and not exists (select from changed) returning 1), ",
+            // One of this number was made: by this very commit, whose answer was lost.
+            "exists (select from fence where last_commit < $17)",
+            "exists (select from owned)",
+            "exists (select from fence)",
+        ),
+        false => ("", "", "true", "not exists (select from changed)", "true"),
+    };
+    let gone = gone_by_key(is_free);
+    format!(
+        "with {fence}wanted as materialized (select kind, key, position, due_at, data, is_new from unnest(\
+             $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::json[], $9::boolean[]) \
+             w(kind, key, position, due_at, data, is_new)), \
+         found as materialized (select e.kind, e.key from unnest(\
+             $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::text[]) \
+             e(kind, key, position, due_at, data) \
+           cross join lateral (select ctid from $s.records \
+             where handler = $1 and kind = e.kind and key = e.key limit 1) seen \
+           cross join lateral (select r.ctid from $s.records r \
+             where r.handler = $1 and r.kind = e.kind and r.key = e.key and r.position = e.position \
+               and r.due_at is not distinct from e.due_at and r.data::text = e.data limit 1 for update) held \
+           where held.ctid = seen.ctid and {may}), \
+         changed as materialized (select c.kind, c.key from (\
+             (select e.kind, e.key from unnest($10::text[], $11::text[]) e(kind, key) \
+               except select kind, key from found) \
+             union all \
+             (select w.kind, w.key from wanted w cross join lateral (select from $s.records \
+               where handler = $1 and kind = w.kind and key = w.key limit 1) known where w.is_new)) c \
+           where {may} limit 1), {owned}\
+         gone as ({gone}), \
+         new as (insert into $s.records (handler, kind, key, position, due_at, data) \
+           select $1, kind, key, position, due_at, data from wanted where is_new and {is_free}), \
+         put as (insert into $s.records (handler, kind, key, position, due_at, data) \
+           select $1, kind, key, position, due_at, data from wanted where not is_new and {is_free} \
+           on conflict (handler, kind, key) do update set {REPLACED}) \
+         select {is_owner}, (select kind from changed), (select key from changed)"
     )
 }
 
@@ -150,6 +211,8 @@ pub(crate) struct Statements {
     pub(crate) delete_checkpoint: Arc<str>,
     pub(crate) commit: Arc<str>,
     pub(crate) change_records: Arc<str>,
+    pub(crate) commit_expecting: Arc<str>,
+    pub(crate) change_expecting: Arc<str>,
     pub(crate) records_of: Arc<str>,
     pub(crate) records: Arc<str>,
     pub(crate) due_records: Arc<str>,
@@ -274,9 +337,11 @@ impl Statements {
                 "with owned as materialized (update $s.subscriptions set position = greatest(position, $9), \
                  last_commit = $11, updated_at = clock_timestamp() \
                  where name = $1 and epoch = $10 and last_commit <= $11 returning 1), {} select 1 from owned",
-                change_records(GONE_OF_OWNER, "exists (select from owned)")
+                change_records(&gone_by_key("exists (select from owned)"), "exists (select from owned)")
             )),
             change_records: sql(&format!("with {} select 1", change_records(GONE, "true"))),
+            commit_expecting: sql(&change_expecting(true)),
+            change_expecting: sql(&change_expecting(false)),
             records_of: sql(&format!("{RECORD} and key = any($3)")),
             records: sql(&format!("{RECORD} and ($3::text is null or key > $3) order by key limit $4")),
             due_records: sql(&format!("{RECORD} and due_at <= $3 order by due_at, key limit $4")),

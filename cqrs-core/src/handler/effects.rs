@@ -124,7 +124,7 @@ impl Effects {
         };
         // Whoever owns the handler: what has happened has happened.
         let stored = self.store.change_records(&self.handler, HandlerCommit::new().put(record)).await;
-        stored.map_err(|source| OnceError::NotStored { label: label.to_owned(), source })?;
+        stored.map_err(|error| OnceError::NotStored { label: label.to_owned(), source: error.into() })?;
         self.lock().results.insert(place, data);
         Ok(result)
     }

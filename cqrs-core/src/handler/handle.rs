@@ -8,7 +8,7 @@ use crate::handler::order::{ORDER, Order, Round};
 use crate::handler::own_state::STATE;
 use crate::handler::parked::PARKED;
 use crate::handler::{Entry, HandlerStatus, ParkedKey, Part};
-use crate::store::{HandlerCommit, StoreError};
+use crate::store::{CheckpointError, HandlerCommit, StoreError};
 
 /// An event handler of a running application, for whoever looks after it: [`Running::handler`] gives it.
 ///
@@ -192,13 +192,18 @@ impl<'a> HandlerHandle<'a> {
 
     /// Changes what the owners of all partitions find.
     pub(crate) async fn write(&self, orders: HandlerCommit) -> Result<(), StoreError> {
-        for part in &self.entry.parts {
-            self.write_for(part, orders.clone()).await?;
-        }
-        self.core.leases.call_owners().await
+        Ok(self.change(orders).await?)
     }
 
-    async fn write_for(&self, part: &Part, orders: HandlerCommit) -> Result<(), StoreError> {
+    /// [`HandlerHandle::write`] for what expects something.
+    pub(crate) async fn change(&self, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        for part in &self.entry.parts {
+            self.write_for(part, commit.clone()).await?;
+        }
+        Ok(self.core.leases.call_owners().await?)
+    }
+
+    async fn write_for(&self, part: &Part, orders: HandlerCommit) -> Result<(), CheckpointError> {
         self.core.checkpoints.change_records(&part.name, orders).await?;
         part.control.call();
         Ok(())

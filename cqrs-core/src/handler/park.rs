@@ -8,6 +8,14 @@ use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, ParkedKey, Tenure};
 use crate::store::{CheckpointError, HandlerCommit, RecordedEvent, StoreError, all_records};
 
+/// What came of a commit that expects something.
+#[must_use]
+pub(crate) enum Committed {
+    Written,
+    /// Somebody else was first.
+    Changed,
+}
+
 impl HandlerRunner {
     /// The keys that are parked.
     pub(crate) async fn parked_keys(&self) -> Result<ParkedKeys, StoreError> {
@@ -100,6 +108,16 @@ impl HandlerRunner {
     /// Writes records, however long it takes the store. The checkpoint goes with them, since results of effects do, and
     /// what is handled twice has to find them.
     pub(crate) async fn commit(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<(), End> {
+        match self.commit_if(commit, tenure).await? {
+            Committed::Written => Ok(()),
+            // Whoever expects something asks for the answer. Otherwise what is in memory would not be what is written.
+            Committed::Changed => Err(End::Over),
+        }
+    }
+
+    /// [`HandlerRunner::commit`] of what may expect records to be as they were read. When one has changed, nothing is written,
+    /// unless the store has failed before: then it may have been, and the change be its own.
+    pub(crate) async fn commit_if(&self, commit: HandlerCommit, tenure: &Tenure) -> Result<Committed, End> {
         let position = commit.position.unwrap_or_else(|| self.position());
         let commit = self.with_state(commit.position(position), tenure)?;
         let mut backoff = Backoff::new();
@@ -113,11 +131,19 @@ impl HandlerRunner {
             match committed {
                 Ok(()) => {
                     self.effects.forgotten(&forgotten);
-                    return Ok(());
+                    return Ok(Committed::Written);
                 }
                 Err(CheckpointError::Fenced { .. }) => {
                     tenure.lease.fence();
                     return Err(End::Over);
+                }
+                Err(error @ CheckpointError::Changed { .. }) => {
+                    tracing::debug!(
+                        cqrs.handler = &*self.name,
+                        error = &error as &dyn std::error::Error,
+                        "somebody else was first"
+                    );
+                    return Ok(Committed::Changed);
                 }
                 Err(CheckpointError::Store(error)) => {
                     tracing::warn!(

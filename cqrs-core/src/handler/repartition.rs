@@ -70,8 +70,8 @@ pub(crate) async fn repartition(first: &HandlerRunner) -> Result<(), Repartition
         let commit = kept.share(partition)?;
         match first.checkpoints.commit(&partition.name(&first.handler), lease.epoch(), commit).await {
             Ok(()) => {}
-            Err(CheckpointError::Store(error)) => return Err(error.into()),
             Err(CheckpointError::Fenced { .. }) => return Err(RepartitionError::InUse { before, now }),
+            Err(error) => return Err(StoreError::from(error).into()),
         }
     }
     note(first, now).await?;
@@ -107,7 +107,7 @@ async fn note(first: &HandlerRunner, count: u16) -> Result<(), StoreError> {
         due_at: None,
         data: serde_json::to_vec(&Known { count }).expect("a number is JSON").into(),
     };
-    first.checkpoints.change_records(&first.handler, HandlerCommit::new().put(record)).await
+    Ok(first.checkpoints.change_records(&first.handler, HandlerCommit::new().put(record)).await?)
 }
 
 /// Owns all partitions, so that nobody else does; `None` when somebody does.

@@ -68,7 +68,7 @@ impl HandlerRunner {
                 for other in self.others() {
                     let free = HandlerCommit::new().remove(ORDER, HOLD).remove(HELD, HELD);
                     if let Err(error) = self.checkpoints.change_records(&other, free).await {
-                        return Ok(Err(error));
+                        return Ok(Err(error.into()));
                     }
                 }
                 self.commit(done, tenure).await?;

@@ -146,7 +146,7 @@ impl HandlerRunner {
             None => match self.checkpoints.save_checkpoint(&self.name, self.start, lease.epoch()).await {
                 Ok(()) => self.start,
                 Err(CheckpointError::Fenced { .. }) => return Ok(None),
-                Err(CheckpointError::Store(error)) => return Err(error),
+                Err(error) => return Err(error.into()),
             },
         };
         if matches!(self.role, Role::Handler | Role::ProcessManager) {

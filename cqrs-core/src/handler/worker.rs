@@ -230,7 +230,7 @@ impl HandlerRunner {
                 tenure.lease.fence();
                 return Err(End::Over);
             }
-            Err(CheckpointError::Store(error)) => tracing::warn!(
+            Err(error) => tracing::warn!(
                 cqrs.handler = &*self.name,
                 error = &error as &dyn std::error::Error,
                 "the checkpoint could not be saved"

@@ -26,11 +26,18 @@ pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
 
     /// Writes the position and records of a handler at once, under the conditions of
     /// [`CheckpointStore::save_checkpoint`].
+    ///
+    /// When a record that changes is not as the commit expects it ([`HandlerCommit::expected`]), this is refused as
+    /// [`CheckpointError::Changed`] and changes nothing. Nobody changes the record between the look at it and the write,
+    /// be it the owner or somebody who tells it something.
     async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError>;
 
     /// Changes records of a handler at once, whoever owns it: for what is told to the owner by others. A position is
-    /// ignored.
-    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError>;
+    /// ignored, what is expected counts as in [`CheckpointStore::commit`].
+    ///
+    /// When the answer to what expects something is lost, and it cannot be told whether it was written, that is
+    /// [`StoreError::Unavailable`].
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), CheckpointError>;
 
     /// Those records of a kind that have one of these keys, in any order.
     async fn records_of(

@@ -155,7 +155,7 @@ impl StoreError {
     }
 }
 
-/// Why the checkpoint of a handler was not saved.
+/// Why the checkpoint of a handler was not saved, or its records were not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -167,9 +167,31 @@ pub enum CheckpointError {
         /// The epoch of whoever wanted to save it.
         epoch: u64,
     },
+    /// A record is not as it was expected ([`HandlerCommit::expected`]): somebody else was first.
+    ///
+    /// [`HandlerCommit::expected`]: crate::store::HandlerCommit::expected
+    #[error("handler {handler:?}: the {kind} {key:?} has changed meanwhile")]
+    Changed {
+        /// The handler.
+        handler: String,
+        /// The record's kind.
+        kind: String,
+        /// The record's key.
+        key: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// For what expects nothing, and is written by no owner: the store alone can be at fault.
+impl From<CheckpointError> for StoreError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Store(error) => error,
+            refused => Self::Failed(refused.into()),
+        }
+    }
 }
 
 /// Why an application cannot use a store.

@@ -23,6 +23,9 @@ pub struct HandlerRecord {
     pub data: Bytes,
 }
 
+/// Where a record of a handler lies: its kind and its key.
+type Place = (Cow<'static, str>, String);
+
 /// What a handler writes at once: wholly or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -30,7 +33,12 @@ pub struct HandlerCommit {
     /// The new checkpoint, if it moves. A position lower than the one kept is ignored.
     pub position: Option<u64>,
     /// The records that change, by kind and key; `None` removes one.
-    pub records: BTreeMap<(Cow<'static, str>, String), Option<HandlerRecord>>,
+    pub records: BTreeMap<Place, Option<HandlerRecord>>,
+    /// How some of these must be found, by kind and key; `None` is that there is none. If one of them is found otherwise,
+    /// nothing is written ([`CheckpointError::Changed`]). What is expected of a record that does not change does not count.
+    ///
+    /// [`CheckpointError::Changed`]: crate::store::CheckpointError::Changed
+    pub expected: BTreeMap<Place, Option<HandlerRecord>>,
 }
 
 impl HandlerCommit {
@@ -54,6 +62,26 @@ impl HandlerCommit {
     /// Removes a record; there need not be one.
     pub fn remove(mut self, kind: impl Into<Cow<'static, str>>, key: impl Into<String>) -> Self {
         self.records.insert((kind.into(), key.into()), None);
+        self
+    }
+
+    /// Adds a record if there is none of its kind and key.
+    pub fn put_new(mut self, record: HandlerRecord) -> Self {
+        self.expected.insert((record.kind.clone(), record.key.clone()), None);
+        self.put(record)
+    }
+
+    /// Replaces the record of this kind and key if it still is as it was read.
+    pub fn replace(mut self, read: HandlerRecord, record: HandlerRecord) -> Self {
+        self.expected.insert((record.kind.clone(), record.key.clone()), Some(read));
+        self.put(record)
+    }
+
+    /// Removes a record if it still is as it was read.
+    pub fn remove_exactly(mut self, read: HandlerRecord) -> Self {
+        let place = (read.kind.clone(), read.key.clone());
+        self.records.insert(place.clone(), None);
+        self.expected.insert(place, Some(read));
         self
     }
 }

@@ -75,7 +75,7 @@ macro_rules! delegate_to_store {
                 &self,
                 handler: &str,
                 commit: $crate::store::HandlerCommit,
-            ) -> Result<(), $crate::store::StoreError> {
+            ) -> Result<(), $crate::store::CheckpointError> {
                 self.$inner.change_records(handler, commit).await
             }
 

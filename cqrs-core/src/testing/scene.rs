@@ -87,7 +87,7 @@ impl CheckpointStore for Forgetful {
         Ok(())
     }
 
-    async fn change_records(&self, _handler: &str, _commit: HandlerCommit) -> Result<(), StoreError> {
+    async fn change_records(&self, _handler: &str, _commit: HandlerCommit) -> Result<(), CheckpointError> {
         Ok(())
     }
 

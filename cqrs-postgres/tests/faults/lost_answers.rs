@@ -16,10 +16,10 @@ use crate::support::{
 const COMMIT: &str = "commit\0";
 
 /// A store whose answers get lost on demand.
-struct Lossy {
+pub(crate) struct Lossy {
     schema: TestSchema,
-    store: PostgresStore,
-    proxy: Proxy,
+    pub(crate) store: PostgresStore,
+    pub(crate) proxy: Proxy,
     /// What a store sends last when it appends.
     ends_with: &'static str,
     _pooler: Option<PgBouncer>,
@@ -42,8 +42,14 @@ impl Lossy {
     }
 
     /// Both ways.
-    async fn each() -> [Self; 2] {
+    pub(crate) async fn each() -> [Self; 2] {
         [Self::direct().await, Self::pooled().await]
+    }
+
+    /// Loses the answer to the next change that holds this, when it is made.
+    pub(crate) fn lose_answer_to_change(&self, holds: &'static str) {
+        let is_pooled = self.ends_with == COMMIT;
+        self.proxy.lose_answer_to(if is_pooled { COMMIT } else { holds });
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod chaos;
 mod children;
+mod commits;
 mod disk;
 mod idle;
 mod injected;

@@ -25,6 +25,9 @@ pub enum Call {
     Checkpoint,
     SaveCheckpoint,
     Commit,
+    /// It is committed by then.
+    CommitAnswer,
+    ChangeRecords,
     Records,
     AcquireLease,
     RenewLeases,
@@ -185,10 +188,12 @@ impl CheckpointStore for FaultyStore {
 
     async fn commit(&self, handler: &str, epoch: u64, commit: HandlerCommit) -> Result<(), CheckpointError> {
         self.enter(Call::Commit).await?;
-        self.inner.commit(handler, epoch, commit).await
+        self.inner.commit(handler, epoch, commit).await?;
+        Ok(self.enter(Call::CommitAnswer).await?)
     }
 
-    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), CheckpointError> {
+        self.enter(Call::ChangeRecords).await?;
         self.inner.change_records(handler, commit).await
     }
 

@@ -140,7 +140,7 @@ impl<S: Store + Clone> CheckpointStore for MortalStore<S> {
         self.fate.call(self.inner.commit(handler, epoch, commit)).await
     }
 
-    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), StoreError> {
+    async fn change_records(&self, handler: &str, commit: HandlerCommit) -> Result<(), CheckpointError> {
         self.fate.call(self.inner.change_records(handler, commit)).await
     }
 

@@ -183,6 +183,15 @@ macro_rules! store_conformance {
                 what_is_due_is_found
                 many_records_are_written_at_once
             }
+            expected {
+                what_is_as_expected_is_written
+                what_is_not_as_expected_changes_nothing
+                what_does_not_change_is_not_compared
+                a_fenced_owner_is_not_asked_what_he_expects
+                of_concurrent_additions_one_is_made
+                of_concurrent_changes_of_what_was_read_one_is_made
+                what_expects_nothing_is_not_lost_between
+            }
             leases {
                 pg_098_a_lease_has_one_owner
                 an_owner_takes_its_lease_anew
@@ -395,6 +404,7 @@ mod tests {
             include_str!("hard_deletion.rs"),
             include_str!("isolation.rs"),
             include_str!("records.rs"),
+            include_str!("expected.rs"),
             include_str!("generations.rs"),
             include_str!("row_alone.rs"),
             include_str!("row_owners.rs"),

@@ -46,6 +46,7 @@ pub mod bad_input;
 pub mod checkpoints;
 pub mod concurrency;
 pub mod deletion;
+pub mod expected;
 pub mod filters;
 pub mod generations;
 pub mod hard_deletion;
