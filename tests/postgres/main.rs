@@ -14,6 +14,7 @@ mod handler_state;
 #[path = "../support/mortal/mod.rs"]
 mod mortal;
 mod nodes;
+mod odd_keys;
 mod outages;
 mod partitions;
 mod process_managers;

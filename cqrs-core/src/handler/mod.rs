@@ -58,7 +58,7 @@ pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use own_state::OwnState;
-pub(crate) use parked::{PARKED, storable};
+pub(crate) use parked::{PARKED, is_storable, storable};
 pub(crate) use partition::{KeysOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
 pub(crate) use retry::Retry;
@@ -212,7 +212,8 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     }
 
     /// What keeps the order among events: those of one key are handled one after the other, and wait behind one of
-    /// them that is parked. By default the stream.
+    /// them that is parked. By default the stream, as for an event with which this panics. No database keeps a key with a NUL
+    /// character: such an event goes by its stream, too, and that is logged.
     fn partition_by(&self, event: &Self::Event, context: &EventContext) -> String {
         let _ = event;
         context.stream_id().as_str().to_owned()

@@ -81,9 +81,14 @@ impl ParkedKey {
     }
 }
 
+/// Whether every database takes a text as a key.
+pub(crate) fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// Text that every database takes.
 pub(crate) fn storable(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+    if is_storable(&text) { text } else { text.replace('\0', "\u{fffd}") }
 }
 
 fn unreadable(key: &str, fault: &serde_json::Error) -> StoreError {

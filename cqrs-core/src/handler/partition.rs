@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, EventSet, decode};
-use crate::handler::Effects;
+use crate::handler::{Effects, is_storable};
 use crate::panics;
 use crate::store::RecordedEvent;
 
@@ -61,7 +61,7 @@ pub(crate) struct Partitioner {
 pub(crate) type KeysOf = dyn Fn(&RecordedEvent) -> Vec<String> + Send + Sync;
 
 /// What keeps the order of an event among others, as `partition_by` says. An event that cannot be decoded, or with which
-/// that panics, goes by its stream.
+/// that panics or gives a key that cannot be written down, goes by its stream.
 pub(crate) fn key_of<Set: EventSet>(
     registry: &EventRegistry,
     event: &RecordedEvent,
@@ -77,7 +77,22 @@ pub(crate) fn key_of<Set: EventSet>(
         });
         decoded.ok().and(key)
     });
-    key.ok().flatten().unwrap_or_else(|| event.stream_id.as_str().to_owned())
+    key_or_stream(key.ok().flatten(), event)
+}
+
+/// The key of an event, as far as it was told and can be written down; its stream otherwise.
+pub(crate) fn key_or_stream(key: Option<String>, event: &RecordedEvent) -> String {
+    match key {
+        Some(key) if is_storable(&key) => return key,
+        Some(key) => tracing::error!(
+            cqrs.event_number = event.position,
+            cqrs.stream_id = event.stream_id.as_str(),
+            cqrs.key = ?key,
+            "no database keeps this key, and the event goes by its stream: have `partition_by` leave the NUL character out"
+        ),
+        None => {}
+    }
+    event.stream_id.as_str().to_owned()
 }
 
 /// Where keys are asked for: what a handler is told about an event besides the event.

@@ -133,6 +133,11 @@ impl Pending {
         }
     }
 
+    /// Whether it comes from before an instance went back that another command is of.
+    pub(crate) fn is_from_before_as(&self, other: &Self) -> bool {
+        self.is_from_before && self.started == other.started
+    }
+
     /// Keys have the order in which an instance's commands are sent. `step` counts what an instance has done.
     pub(crate) fn key(position: u64, step: u64, ordinal: usize, instance: &str) -> String {
         format!("{position:020}/{step:010}/{ordinal:05}/{instance}")

@@ -12,7 +12,7 @@ use crate::error_text::error_text;
 use crate::event::{DecodeError, decode};
 use crate::handler::{Consumer, End, HandlerRunner, HandlerState, Order, PARKED, ParkedKey, Tenure};
 use crate::process_manager::admit::{Admitted, admit};
-use crate::process_manager::command::COMMAND;
+use crate::process_manager::command::{COMMAND, Pending};
 use crate::process_manager::instance::{INSTANCE, Instance, Known, ProcessPhase};
 use crate::process_manager::manage::{Managing, WRITE_AFTER};
 use crate::process_manager::route::{Content, Fault, route};
@@ -49,8 +49,8 @@ struct Handled<P> {
     /// Whether an instance has ended, and whether that one may have had timers.
     ended: Option<bool>,
     outcome: Outcome,
-    /// Commands from before are to be dropped.
-    discards: bool,
+    /// Where the instance was started whose commands from before are to be dropped.
+    discards: Option<u64>,
     compensates: bool,
     parked: Option<ParkedKey>,
     /// The events that wait, the one that failed included.
@@ -242,7 +242,10 @@ impl<P: ProcessManager> Managing<P> {
         for (id, inbox) in inboxes {
             let known = self.instances.take(&id);
             let first_again = again.map(|again| again.parked);
-            let pending = self.outbox.unsent(&id);
+            let pending = match &known {
+                Known::Present(instance) => self.outbox.unsent(&id, instance.progress.started),
+                _ => Vec::new(),
+            };
             at_work.push(handle_all(runner, id, known, inbox, first_again, pending));
         }
         let mut handled: Vec<_> = stream::iter(at_work).buffer_unordered(INSTANCES).collect().await;
@@ -270,16 +273,18 @@ impl<P: ProcessManager> Managing<P> {
             runner.control.make_up(position);
             self.done.push((position, Arc::clone(&id)));
         }
-        if discards {
-            self.discard(&id);
+        if let Some(started) = discards {
+            self.discard(&id, started);
         }
         if let Some(has_timers) = ended {
             self.end(runner, &id, has_timers, tenure).await?;
         }
         match known {
             Known::Present(instance) if compensates => {
-                let Outcome { commands, .. } = outcome;
-                self.compensate(runner, &id, instance, commands, tenure).await?;
+                let is_its = |command: &Pending| command.started == instance.progress.started;
+                let (last, earlier): (Vec<_>, Vec<_>) = outcome.commands.into_iter().partition(is_its);
+                earlier.into_iter().for_each(|command| self.stage(command));
+                self.compensate(runner, &id, instance, last, tenure).await?;
             }
             known if has_changed => self.take_over(runner, &id, known, outcome, tenure).await?,
             known => self.instances.put(Arc::clone(&id), known),
@@ -471,7 +476,7 @@ async fn handle_all<P: ProcessManager>(
         has_changed: false,
         ended: None,
         outcome: Outcome::default(),
-        discards: false,
+        discards: None,
         compensates: false,
         parked: None,
         left: Vec::new(),
@@ -521,6 +526,7 @@ async fn handle_one<P: ProcessManager>(
             _ => &mut nobody,
         };
         let is_back = subject.progress.phase == ProcessPhase::Compensating;
+        let started = subject.progress.started;
         let mut failed = runner.caller().fail(&handled.id, subject, &occasion, error, attempt).await;
         first_failed_at = Some(failed.first_failed_at);
         match failed.action {
@@ -534,8 +540,8 @@ async fn handle_one<P: ProcessManager>(
             }
             ProcessAction::Skip | ProcessAction::DiscardPending => {
                 if failed.action == ProcessAction::DiscardPending {
-                    handled.outcome.commands.clear();
-                    handled.discards = true;
+                    handled.outcome.drop_of(started);
+                    handled.discards = Some(started);
                 }
                 handled.add(failed.outcome);
                 return None;
@@ -543,7 +549,7 @@ async fn handle_one<P: ProcessManager>(
             ProcessAction::Compensate if is_present && !is_back => {
                 // It does not end before it has gone back.
                 let outcome = Outcome { is_stopped: false, ..failed.outcome };
-                handled.outcome.commands.clear();
+                handled.outcome.drop_of(started);
                 handled.add(outcome);
                 handled.compensates = true;
                 // Later events pass it by.
@@ -571,6 +577,9 @@ async fn attempt<P: ProcessManager>(
     let events = match &delivery.content {
         Content::Events(events) => events,
         Content::Fault(Fault::Panicked(panic)) => return Err(ProcessError::Panicked(panic.clone())),
+        Content::Fault(Fault::InvalidInstance(instance)) => {
+            return Err(ProcessError::InvalidInstance { instance: instance.clone() });
+        }
         Content::Fault(Fault::Undecodable) => {
             return match undecodable::<P>(runner, &delivery.event) {
                 Some(error) => Err(ProcessError::Undecodable(error)),
@@ -595,6 +604,13 @@ async fn attempt<P: ProcessManager>(
     handled.known = Known::Present(instance);
     handled.add(outcome);
     Ok(())
+}
+
+impl Outcome {
+    /// Drops the commands of the instance that was `started` there; those of one that has ended stay.
+    fn drop_of(&mut self, started: u64) {
+        self.commands.retain(|command| command.started != started);
+    }
 }
 
 impl<P: ProcessManager> Handled<P> {

@@ -156,7 +156,7 @@ impl<P: ProcessManager> Managing<P> {
         let attempt = Attempt {
             number: timer.attempts.saturating_add(1),
             first_failed_at: timer.first_failed_at,
-            pending: self.outbox.unsent(&id),
+            pending: self.outbox.unsent(&id, timer.started),
         };
         let occasion = Occasion::Deadline(timer.clone());
         let error = match runner.caller().step(&id, &mut instance, &occasion, Vec::new()).await {
@@ -203,7 +203,8 @@ impl<P: ProcessManager> Managing<P> {
                     continue;
                 }
             };
-            let attempt = Attempt { number: 1, first_failed_at: None, pending: self.outbox.unsent(&id) };
+            let pending = self.outbox.unsent(&id, instance.progress.started);
+            let attempt = Attempt { number: 1, first_failed_at: None, pending };
             let error = match runner.caller().step(&id, &mut instance, &Occasion::Idle, Vec::new()).await {
                 Ok(outcome) => {
                     self.take_over(runner, &id, Known::Present(instance), outcome, tenure).await?;
@@ -232,7 +233,7 @@ impl<P: ProcessManager> Managing<P> {
         match failed.action {
             ProcessAction::Skip | ProcessAction::DiscardPending => {
                 if failed.action == ProcessAction::DiscardPending {
-                    self.discard(id);
+                    self.discard(id, instance.progress.started);
                 }
                 self.take_over(runner, id, Known::Present(instance), failed.outcome, tenure).await?;
                 Ok(None)

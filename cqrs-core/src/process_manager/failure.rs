@@ -25,6 +25,12 @@ pub enum ProcessError<E> {
     /// The stored event could not be decoded; trying again gives the same until the program is changed.
     #[error("the event could not be decoded")]
     Undecodable(#[source] DecodeError),
+    /// The event leads to an instance whose identity cannot be written down: no database keeps a NUL character in a key.
+    #[error("{instance:?} cannot name an instance: have `interest` leave the NUL character out")]
+    InvalidInstance {
+        /// The identity.
+        instance: String,
+    },
     /// The event must begin an instance, and there is one.
     #[error("the instance has been started already")]
     AlreadyStarted,
@@ -45,6 +51,12 @@ pub enum ProcessError<E> {
         /// Why not.
         #[source]
         source: serde_json::Error,
+    },
+    /// A deadline or scheduled command has a name that cannot be written down: no database keeps a NUL character in a key.
+    #[error("{name:?} cannot name a deadline or scheduled command: leave the NUL character out")]
+    InvalidTimer {
+        /// The name.
+        name: String,
     },
     /// A command was not carried out.
     #[error("the command {} was not carried out", .command.name())]

@@ -1,3 +1,5 @@
+use crate::handler::is_storable;
+
 /// To which instances an event leads, and what it does there.
 ///
 /// | | there is an instance | there is none |
@@ -84,4 +86,9 @@ impl Interest {
     pub fn stop(instances: impl IntoIterator<Item: ToString>) -> Self {
         Self::of(Role::Stop, instances)
     }
+}
+
+/// The first of some identities that cannot be written down.
+pub(crate) fn invalid_instance<'a>(mut instances: impl Iterator<Item = &'a str>) -> Option<String> {
+    instances.find(|instance| !is_storable(instance)).map(str::to_owned)
 }

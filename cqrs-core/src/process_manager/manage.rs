@@ -312,11 +312,11 @@ impl<P: ProcessManager> Managing<P> {
         }
     }
 
-    /// Drops the commands of an instance that cannot have been sent.
-    pub(crate) fn discard(&mut self, id: &Arc<str>) {
-        let dropped = self.outbox.discard(id);
+    /// Drops the commands of the instance that was `started` there that cannot have been sent.
+    pub(crate) fn discard(&mut self, id: &Arc<str>, started: u64) {
+        let dropped = self.outbox.discard(id, started);
         self.drop_commands(dropped);
-        self.drop_staged(id);
+        self.drop_staged(id, started);
     }
 
     pub(crate) fn drop_commands(&mut self, dropped: Vec<Pending>) {
@@ -325,9 +325,9 @@ impl<P: ProcessManager> Managing<P> {
         }
     }
 
-    fn drop_staged(&mut self, id: &Arc<str>) {
-        let (of_instance, others) =
-            std::mem::take(&mut self.staged).into_iter().partition(|command| command.instance == *id);
+    fn drop_staged(&mut self, id: &Arc<str>, started: u64) {
+        let is_its = |command: &Pending| command.instance == *id && command.started == started;
+        let (of_instance, others) = std::mem::take(&mut self.staged).into_iter().partition(is_its);
         self.staged = others;
         self.drop_commands(of_instance);
     }
@@ -343,10 +343,12 @@ impl<P: ProcessManager> Managing<P> {
         last: Vec<Pending>,
         tenure: &Tenure,
     ) -> Result<(), End> {
-        let dropped = self.outbox.go_back(id);
+        let started = instance.progress.started;
+        let dropped = self.outbox.go_back(id, started);
         self.drop_commands(dropped);
-        self.drop_staged(id);
-        for kept in self.outbox.of(id).map(Pending::record).collect::<Vec<_>>() {
+        self.drop_staged(id, started);
+        let kept = self.outbox.of(id).filter(|command| command.started == started);
+        for kept in kept.map(Pending::record).collect::<Vec<_>>() {
             self.change(|changes| changes.put(kept));
         }
         if std::mem::take(&mut instance.progress.has_timers) {

@@ -42,6 +42,7 @@ pub(crate) use {
     admit::{Admitted, admit},
     command::Pending,
     instance::{Instance, Undo},
+    interest::invalid_instance,
     settle::is_transient,
     step::{Attempt, Failed, Outcome as StepOutcome, TimerOutcome},
 };
@@ -136,7 +137,8 @@ pub trait ProcessManager:
     type Error: Error + Send + Sync + 'static;
 
     /// Which instances an event leads to. It must depend on nothing but the event and its context. A panic counts as a
-    /// failure of the event.
+    /// failure of the event, and so does an identity with a NUL character ([`ProcessError::InvalidInstance`]): the event is
+    /// parked by its stream then.
     fn interest(event: &Self::Event, context: &EventContext) -> Interest;
 
     /// Handles an event: changes the state, and says what is to be sent. Nothing of that remains when it fails.

@@ -186,15 +186,11 @@ impl Outbox {
         self.lanes.get(id).is_some_and(|lane| lane.state == LaneState::Stuck)
     }
 
-    /// Whether an instance has no commands.
-    pub(crate) fn is_empty(&self, id: &str) -> bool {
-        !self.lanes.contains_key(id)
-    }
-
-    /// The commands of an instance that cannot have been sent.
-    pub(crate) fn unsent(&self, id: &str) -> Vec<SentCommand> {
+    /// The commands of the instance that was `started` there that cannot have been sent.
+    pub(crate) fn unsent(&self, id: &str, started: u64) -> Vec<SentCommand> {
         let Some(lane) = self.lanes.get(id) else { return Vec::new() };
-        lane.queue.iter().skip(lane.sent()).map(Pending::sent).collect()
+        let unsent = lane.queue.iter().skip(lane.sent());
+        unsent.filter(|command| command.started == started).map(Pending::sent).collect()
     }
 
     /// The first command of an instance was refused, so that those behind it have never been sent.
@@ -232,11 +228,12 @@ impl Outbox {
     /// Where what undoes the first command of an instance stands in the order of commands: behind the others from before
     /// the instance went back, in front of what undoes earlier ones.
     pub(crate) fn key_of_undo(&self, id: &str) -> String {
-        let from_before = || self.of(id).take_while(|command| command.is_from_before);
+        let Some(first) = self.of(id).next() else { return String::new() };
+        let from_before = || self.of(id).filter(|command| command.is_from_before_as(first));
         match (from_before().count().saturating_sub(1), from_before().last()) {
             // The later the command, the earlier what undoes it.
             (left @ 1.., Some(last)) => last.key_behind(left),
-            _ => self.of(id).next().map(|first| first.key.clone()).unwrap_or_default(),
+            _ => first.key.clone(),
         }
     }
 
@@ -247,52 +244,75 @@ impl Outbox {
         let first = lane.queue.pop_front()?;
         release(&mut self.positions, first.position);
         *self.positions.entry(undo.position).or_default() += 1;
-        let left = lane.queue.iter().take_while(|command| command.is_from_before).count();
-        lane.queue.insert(left, undo);
+        let last = lane.queue.iter().rposition(|command| command.is_from_before_as(&first));
+        lane.queue.insert(last.map_or(0, |last| last + 1), undo);
         lane.state = LaneState::Ready;
         self.ready.push_back(Arc::clone(id));
         Some(first)
     }
 
-    /// Drops the commands of an instance that cannot have been sent, and gives them.
-    pub(crate) fn discard(&mut self, id: &str) -> Vec<Pending> {
+    /// Drops the commands of the instance that was `started` there that cannot have been sent, and gives them. Those that an
+    /// earlier instance of this identity has left stay.
+    pub(crate) fn discard(&mut self, id: &str, started: u64) -> Vec<Pending> {
         let kept = self.lanes.get(id).map_or(0, Lane::sent);
-        self.drop_between(id, kept, usize::MAX)
+        self.drop_those(id, |place, command| place >= kept && command.started == started)
     }
 
-    /// Has an instance go back: drops its commands but those that are to be undone if they are carried out, and whatever
-    /// stands in front of these. Gives what is dropped.
-    pub(crate) fn go_back(&mut self, id: &str) -> Vec<Pending> {
+    /// Has the instance go back that was `started` there: drops its commands but those that are to be undone if they are
+    /// carried out, and whatever stands in front of these. Gives what is dropped.
+    pub(crate) fn go_back(&mut self, id: &str, started: u64) -> Vec<Pending> {
         let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
-        let is_undone = |place: &usize| lane.queue.get(*place).is_some_and(|command| command.undo.is_some());
+        let is_own = |command: &Pending| command.started == started;
+        let is_undone = |place: &usize| {
+            lane.queue.get(*place).is_some_and(|command| is_own(command) && command.undo.is_some())
+        };
         let undone = (0..lane.sent()).rfind(is_undone).map_or(0, |last| last + 1);
         let kept = undone.max(usize::from(lane.state == LaneState::Sending));
-        for command in lane.queue.iter_mut().take(kept) {
+        for command in lane.queue.iter_mut().take(kept).filter(|command| is_own(command)) {
             (command.is_compensating, command.is_from_before) = (true, true);
         }
-        self.drop_between(id, kept, usize::MAX)
+        self.drop_those(id, |place, command| place >= kept && is_own(command))
     }
 
-    /// Drops the commands from before an instance went back but the first one, and gives them.
+    /// Drops the commands from before an instance went back but the first one of the lane, and gives them.
     pub(crate) fn discard_from_before(&mut self, id: &str) -> Vec<Pending> {
-        let from_before = self.of(id).take_while(|command| command.is_from_before).count();
-        self.drop_between(id, 1, from_before)
+        self.drop_those(id, |place, command| place > 0 && command.is_from_before)
     }
 
-    /// Drops those commands of an instance that stand from one place up to another one.
-    fn drop_between(&mut self, id: &str, from: usize, to: usize) -> Vec<Pending> {
+    /// Drops commands of a lane, by their place in it.
+    fn drop_those(&mut self, id: &str, are_dropped: impl Fn(usize, &Pending) -> bool) -> Vec<Pending> {
         let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
-        let to = to.min(lane.queue.len());
-        let dropped: Vec<_> = lane.queue.drain(from.min(to)..to).collect();
-        lane.sent = lane.sent.min(lane.queue.len());
-        if lane.state != LaneState::Stuck {
+        let (was_stuck, was_sent) = (lane.state == LaneState::Stuck, lane.sent);
+        let is_first_dropped = lane.queue.front().is_some_and(|first| are_dropped(0, first));
+        let mut dropped = Vec::new();
+        lane.sent = 0;
+        for (place, command) in std::mem::take(&mut lane.queue).into_iter().enumerate() {
+            match are_dropped(place, &command) {
+                true => dropped.push(command),
+                false => {
+                    lane.sent += usize::from(place < was_sent);
+                    lane.queue.push_back(command);
+                }
+            }
+        }
+        if !was_stuck {
             dropped.iter().for_each(|command| release(&mut self.positions, command.position));
         }
         self.len -= dropped.len();
+        if is_first_dropped {
+            // What is left, or comes later, does not wait, nor does anything end its waiting before its time.
+            self.waiting.retain(|_, waiting| **waiting != *id);
+        }
         if lane.queue.is_empty() {
             self.lanes.remove(id);
-            // Commands of the instance that come later do not wait, nor does anything end their waiting before its time.
-            self.waiting.retain(|_, waiting| **waiting != *id);
+        } else if is_first_dropped && matches!(lane.state, LaneState::Stuck | LaneState::Waiting) {
+            if was_stuck {
+                for command in &lane.queue {
+                    *self.positions.entry(command.position).or_default() += 1;
+                }
+            }
+            lane.state = LaneState::Ready;
+            self.ready.push_back(id.into());
         }
         dropped
     }

@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use crate::application::{Application, Core, Running};
 use crate::command::Command;
 use crate::event::{EventContext, Metadata};
-use crate::handler::{Effects, OnceError, label_of};
+use crate::handler::{Effects, OnceError, is_storable, label_of};
 use crate::id::{CausationId, CorrelationId};
 use crate::process_manager::Sending;
 use crate::process_manager::command::Content;
-use crate::process_manager::sending::{Draft, Unsendable};
+use crate::process_manager::sending::{Draft, Unkeepable, content};
 use crate::process_manager::timer::TimerChange;
 
 /// An instance of a process manager at work: what it is told, and what it wants to happen.
@@ -43,8 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) drafts: Vec<Draft>,
     pub(crate) timers: Vec<TimerChange>,
     pub(crate) is_stopped: bool,
-    /// The first command that could not be encoded.
-    pub(crate) fault: Option<Unsendable>,
+    /// The first of it that cannot be written down.
+    pub(crate) fault: Option<Unkeepable>,
 }
 
 impl Process {
@@ -106,9 +106,10 @@ impl Process {
 
     /// Has [`on_deadline`](crate::process_manager::ProcessManager::on_deadline) called at a time, by the application's
     /// clock, once, on whichever node runs the process manager then. A deadline or scheduled command of the same name is
-    /// replaced. Events that were stored before that time are handled first.
+    /// replaced. Events that were stored before that time are handled first. A name with a NUL character makes what is handled
+    /// fail.
     pub fn deadline(&mut self, name: impl Into<String>, at: DateTime<Utc>) {
-        self.wanted.timers.push(TimerChange::Set { name: name.into(), due_at: at, command: None });
+        self.set(name.into(), at, None);
     }
 
     /// [`Process::deadline`] after some time from now.
@@ -121,15 +122,8 @@ impl Process {
     /// A deadline or scheduled command of the same name is replaced.
     #[expect(clippy::needless_pass_by_value, reason = "a command is given away, as to a dispatch")]
     pub fn schedule<C: Command>(&mut self, name: impl Into<String>, command: C, at: DateTime<Utc>) {
-        match Content::of(&command) {
-            Ok(content) => self.wanted.timers.push(TimerChange::Set {
-                name: name.into(),
-                due_at: at,
-                command: Some(content),
-            }),
-            Err(source) => {
-                self.wanted.fault.get_or_insert(Unsendable { command: C::NAME, source });
-            }
+        if let Some(content) = content(&command, &mut self.wanted.fault) {
+            self.set(name.into(), at, Some(content));
         }
     }
 
@@ -141,7 +135,18 @@ impl Process {
 
     /// Cancels a deadline or a scheduled command; there need not be one of that name.
     pub fn cancel(&mut self, name: impl Into<String>) {
-        self.wanted.timers.push(TimerChange::Cancel { name: name.into() });
+        let name = name.into();
+        // There is none of another one, and that it could not be looked for must not be in the way.
+        if is_storable(&name) {
+            self.wanted.timers.push(TimerChange::Cancel { name });
+        }
+    }
+
+    fn set(&mut self, name: String, due_at: DateTime<Utc>, command: Option<Content>) {
+        match is_storable(&name) {
+            true => self.wanted.timers.push(TimerChange::Set { name, due_at, command }),
+            false => drop(self.wanted.fault.get_or_insert(Unkeepable::Timer { name })),
+        }
     }
 
     /// Ends the instance: its state, deadlines and scheduled commands are gone. Commands that it has sent are carried

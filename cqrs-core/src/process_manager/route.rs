@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, decode};
 use crate::panics;
+use crate::process_manager::interest::invalid_instance;
 use crate::process_manager::{ProcessManager, Role};
 use crate::store::RecordedEvent;
 
@@ -18,6 +19,8 @@ pub(crate) enum Content<P: ProcessManager> {
 pub(crate) enum Fault {
     Undecodable,
     Panicked(String),
+    /// An instance has a name that no database takes.
+    InvalidInstance(String),
 }
 
 /// The instances that an event is for. One that cannot be told counts as one named like the event's stream.
@@ -44,11 +47,14 @@ pub(crate) fn route<P: ProcessManager>(
         });
         decoded.map(|()| {
             let content = |id: Arc<str>| contents.remove(&id).map(|events| (id, Content::Events(events)));
-            order.into_iter().filter_map(content).collect()
+            order.into_iter().filter_map(content).collect::<Vec<_>>()
         })
     });
     let fault = match routed {
-        Ok(Ok(routed)) => return routed,
+        Ok(Ok(routed)) => match invalid_instance(routed.iter().map(|(id, _)| &**id)) {
+            Some(invalid) => Fault::InvalidInstance(invalid),
+            None => return routed,
+        },
         Ok(Err(_)) => Fault::Undecodable,
         Err(panic) => Fault::Panicked(panic),
     };

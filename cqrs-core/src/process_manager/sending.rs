@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::command::Command;
 use crate::event::Metadata;
+use crate::process_manager::ProcessError;
 use crate::process_manager::command::Content;
 
 /// A command that a process manager is about to send, for options.
 #[derive(Debug)]
 pub struct Sending<'a> {
-    pub(crate) fault: &'a mut Option<Unsendable>,
+    pub(crate) fault: &'a mut Option<Unkeepable>,
     pub(crate) draft: Option<&'a mut Draft>,
 }
 
@@ -22,26 +23,37 @@ pub(crate) struct Draft {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// A command without a JSON form.
+/// What is wanted, and cannot be written down.
 #[derive(Debug)]
-pub(crate) struct Unsendable {
-    pub(crate) command: &'static str,
-    pub(crate) source: serde_json::Error,
+pub(crate) enum Unkeepable {
+    /// A command without a JSON form.
+    Command { command: &'static str, source: serde_json::Error },
+    /// A deadline or scheduled command of this name.
+    Timer { name: String },
+}
+
+impl<E> From<Unkeepable> for ProcessError<E> {
+    fn from(fault: Unkeepable) -> Self {
+        match fault {
+            Unkeepable::Command { command, source } => Self::Unsendable { command, source },
+            Unkeepable::Timer { name } => Self::InvalidTimer { name },
+        }
+    }
 }
 
 impl Draft {
     /// Makes a draft; the first fault is kept.
-    pub(crate) fn of<C: Command>(command: &C, fault: &mut Option<Unsendable>) -> Option<Self> {
+    pub(crate) fn of<C: Command>(command: &C, fault: &mut Option<Unkeepable>) -> Option<Self> {
         let content = content(command, fault)?;
         Some(Self { content, undo: None, metadata: Metadata::new(), timeout: None })
     }
 }
 
-fn content<C: Command>(command: &C, fault: &mut Option<Unsendable>) -> Option<Content> {
+pub(crate) fn content<C: Command>(command: &C, fault: &mut Option<Unkeepable>) -> Option<Content> {
     match Content::of(command) {
         Ok(content) => Some(content),
         Err(source) => {
-            fault.get_or_insert(Unsendable { command: C::NAME, source });
+            fault.get_or_insert(Unkeepable::Command { command: C::NAME, source });
             None
         }
     }

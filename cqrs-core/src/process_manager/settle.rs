@@ -133,7 +133,8 @@ impl<P: ProcessManager> Managing<P> {
         tenure: &Tenure,
     ) -> Result<(), End> {
         let Some(progress) = self.instances.progress(id) else { return Ok(()) };
-        let has_more = !self.outbox.is_empty(id) || self.staged.iter().any(|command| command.instance == *id);
+        let is_its = |command: &Pending| command.instance == *id && command.started == progress.started;
+        let has_more = self.outbox.of(id).chain(&self.staged).any(is_its);
         if has_more || progress.phase != ProcessPhase::Compensating {
             return Ok(());
         }
@@ -169,7 +170,7 @@ impl<P: ProcessManager> Managing<P> {
         let attempt = Attempt {
             number: command.attempts.saturating_add(1),
             first_failed_at: command.first_failed_at,
-            pending: self.outbox.unsent(id),
+            pending: self.outbox.unsent(id, command.started),
         };
         let sent = Box::new(command.sent());
         let error = ProcessError::Command { command: sent, source: Box::new(error) };
@@ -191,7 +192,7 @@ impl<P: ProcessManager> Managing<P> {
                 // The next one goes when this is written: one behind a refused one is known not to have been sent.
                 self.is_urgent = true;
                 if action == ProcessAction::DiscardPending {
-                    self.discard(id);
+                    self.discard(id, command.started);
                 }
                 let known = other.unwrap_or(Known::Present(subject));
                 self.take_over(runner, id, known, failed.outcome, tenure).await?;
@@ -209,7 +210,8 @@ impl<P: ProcessManager> Managing<P> {
             }
         }
         self.instances.put(Arc::clone(id), other.unwrap_or(Known::Present(subject)));
-        Ok(())
+        // What it dropped may have been all that an instance of this identity had left that goes back.
+        self.end_if_back(runner, id, tenure).await
     }
 
     /// The last command that the same instance has sent, as far as they are not carried out.

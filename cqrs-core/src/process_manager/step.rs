@@ -15,7 +15,7 @@ use crate::id::{CommandId, CorrelationId};
 use crate::process_manager::command::{Pending, Place};
 use crate::process_manager::instance::{Instance, ProcessPhase};
 use crate::process_manager::process::{Cause, Wanted};
-use crate::process_manager::sending::{Draft, Unsendable};
+use crate::process_manager::sending::Draft;
 use crate::process_manager::timer::{Timer, TimerChange};
 use crate::process_manager::{
     Process, ProcessAction, ProcessError, ProcessFailure, ProcessManager, SentCommand,
@@ -188,8 +188,8 @@ impl Caller<'_> {
         let stepped = async {
             let called = Box::pin(ambient.enter(call(&mut state, occasion, events, &mut process)));
             user_code::call(self.limit, called).await?.map_err(ProcessError::Failed)?;
-            if let Some(Unsendable { command, source }) = process.wanted.fault.take() {
-                return Err(ProcessError::Unsendable { command, source });
+            if let Some(fault) = process.wanted.fault.take() {
+                return Err(fault.into());
             }
             // What cannot be written down must not be sent.
             serde_json::to_writer(std::io::sink(), &state).map_err(ProcessError::Unwritable)

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::backoff::Backoff;
+use crate::handler::partition::key_or_stream;
 use crate::handler::worker::End;
 use crate::handler::{HandlerRunner, HandlerState, Partition, Tenure};
 use crate::panics;
@@ -90,7 +91,7 @@ impl<P: Projection> Projecting<P> {
         let partition_by =
             |one: &Projected<P::Event>| self.shared.projection.partition_by(&one.event, &one.context);
         let key = first.and_then(|first| panics::catch(|| partition_by(first)).ok());
-        key.unwrap_or_else(|| event.stream_id.as_str().to_owned())
+        key_or_stream(key, event)
     }
 
     /// Writes the rows of a partition, and which events they are made of.

@@ -59,11 +59,13 @@ impl<E> ErrorType for ProcessError<E> {
             Self::Panicked(_) => "panicked",
             Self::TimedOut(_) => "timed_out",
             Self::Undecodable(_) => "undecodable",
+            Self::InvalidInstance { .. } => "invalid_instance",
             Self::AlreadyStarted => "already_started",
             Self::NotStarted => "not_started",
             Self::Unreadable(_) => "unreadable",
             Self::Unwritable(_) => "unwritable",
             Self::Unsendable { .. } => "unsendable",
+            Self::InvalidTimer { .. } => "invalid_timer",
             Self::Command { .. } => "command",
         }
     }

@@ -164,6 +164,25 @@ async fn the_key_may_be_a_field() {
     desk.shutdown().await;
 }
 
+/// It is as if the key could not be told: the event goes by its stream, and waits for others that do.
+#[tokio::test]
+async fn an_event_with_a_key_that_no_database_keeps_goes_by_its_stream() {
+    let faults = Faults::of(["bad\0"]);
+    let (script, mut handled) = faults.script();
+    let desk = Desk::builder(MemoryStore::new()).event_handler(ByText(script)).start().await.unwrap();
+    let notes = [("a", "fine\0"), ("a", "bad\0"), ("a", "1"), ("a", "2\0"), ("b", "bad"), ("b", "3\0")];
+    dispatch(&desk, &notes).await;
+    assert_eq!(all(&mut handled), ["a:fine\0", "a:1", "b:bad", "b:3\0"]);
+    let handler = desk.handler("by-text").unwrap();
+    let waiting = handler.parked(None, 10).await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].key.as_str(), waiting[0].position), (1, "book-a", 2));
+    faults.mend("bad\0");
+    handler.retry_parked("book-a").await.unwrap();
+    until(async || (handler.status().await.unwrap().parked == 0).then_some(())).await;
+    assert_eq!(all(&mut handled), ["a:bad\0", "a:2\0"]);
+    desk.shutdown().await;
+}
+
 /// A dispatch on a node that does not run the handler is told, whatever key the event is parked by.
 #[tokio::test]
 async fn what_is_parked_by_a_field_is_told_on_other_nodes() {

@@ -106,3 +106,101 @@ async fn a_command_whose_outcome_was_lost_is_undone_when_it_turns_out_to_be_carr
     assert_eq!(done(&store, "a").await, ["1", "-1"]);
     assert_eq!(foreman.instance("a").await.unwrap(), None);
 }
+
+/// A job that has ended with a command set aside and one behind it, and has begun anew: a command of the new instance waits
+/// behind those of the old one.
+async fn begun_anew() -> Site {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("event");
+    site.tell_all(&[("a", "start:do=x:do=y:end"), ("a", "start:undo=1/-1:do=2")]).await;
+    assert_eq!(site.stuck().await.len(), 1);
+    site
+}
+
+#[tokio::test]
+async fn an_instance_that_goes_back_leaves_the_commands_of_an_earlier_one() {
+    let site = begun_anew().await;
+    let told = std::rc::Rc::<std::cell::RefCell<Vec<String>>>::default();
+    let pending = std::rc::Rc::clone(&told);
+    on_error(move |failure, _| match failure.command() {
+        Some(_) => ProcessAction::Park,
+        None => {
+            let what =
+                failure.pending.iter().filter_map(SentCommand::command::<Do>).map(|command| command.what);
+            pending.borrow_mut().extend(what);
+            ProcessAction::Compensate
+        }
+    });
+    site.tell_all(&[("a", "go:may=event")]).await;
+    assert_eq!(*told.borrow(), ["1", "2"], "its own");
+    assert_eq!(site.instance("a").await, None, "there is nothing to be undone");
+    let left = site.foreman().pending_commands(None, 10).await.unwrap();
+    assert_eq!(left.len(), 2);
+    // Also when they are read again.
+    let site = site.restart().await;
+    mend("x");
+    site.foreman().retry("a").await.unwrap();
+    until(async || (site.done("a").await.len() == 2).then_some(())).await;
+    site.tell_all(&[("a", "start:do=3")]).await;
+    assert_eq!(site.done("a").await, ["x", "y", "3"]);
+}
+
+#[tokio::test]
+async fn an_instance_that_discards_what_is_pending_leaves_the_commands_of_an_earlier_one() {
+    let site = begun_anew().await;
+    on_error(|failure, _| match failure.command() {
+        Some(_) => ProcessAction::Park,
+        None => ProcessAction::DiscardPending,
+    });
+    site.tell_all(&[("a", "go:may=event"), ("a", "go:do=3")]).await;
+    mend("x");
+    site.foreman().retry("a").await.unwrap();
+    until(async || (site.done("a").await.len() == 3).then_some(())).await;
+    assert_eq!(site.done("a").await, ["x", "y", "3"]);
+}
+
+/// The old instance ends, and the new one goes back, before anything is written.
+#[tokio::test]
+async fn an_instance_that_goes_back_within_a_page_leaves_the_commands_of_an_earlier_one() {
+    for action in [ProcessAction::Compensate, ProcessAction::DiscardPending] {
+        let site = Site::new().await;
+        break_it("event");
+        on_error(move |_, _| action);
+        site.foreman().handler().pause().await.unwrap();
+        for word in ["start:do=farewell", "stop:do=end", "start:undo=1/-1", "go:may=event"] {
+            site.tell("a", word).await;
+        }
+        site.foreman().handler().resume().await.unwrap();
+        site.settle().await;
+        until(async || (site.done("a").await.len() >= 2).then_some(())).await;
+        assert_eq!(site.done("a").await, ["farewell", "end"], "{action:?}");
+    }
+}
+
+/// It stands behind a command that was set aside, and is given up with its instance.
+#[tokio::test]
+async fn what_an_earlier_instance_has_left_goes_on_when_what_stands_in_front_of_it_is_dropped() {
+    let site = Site::new().await;
+    break_it("x");
+    break_it("event");
+    on_error(|failure, process| match failure.command().and_then(SentCommand::command::<Do>) {
+        Some(Do { what, .. }) if what == "x" => {
+            process.send(Do { task: "a".to_owned(), what: "instead".to_owned() });
+            ProcessAction::Skip
+        }
+        Some(_) => ProcessAction::Park,
+        None => ProcessAction::Compensate,
+    });
+    break_it("1");
+    site.foreman().handler().pause().await.unwrap();
+    for word in ["start:do=x", "stop", "start:do=1:do=2"] {
+        site.tell("a", word).await;
+    }
+    site.foreman().handler().resume().await.unwrap();
+    until(async || (site.stuck().await.len() == 1).then_some(())).await;
+    site.tell_all(&[("a", "go:may=event")]).await;
+    until(async || (site.done("a").await == ["instead"]).then_some(())).await;
+    assert_eq!(site.foreman().pending_commands(None, 10).await.unwrap(), []);
+    assert_eq!(site.instance("a").await, None);
+}

@@ -128,6 +128,30 @@ async fn t_357_what_cannot_be_told_is_parked_by_its_stream_and_retried() {
     assert_eq!(site.done("a").await, ["first", "second"]);
 }
 
+/// Also one of several: which instances it is for cannot be told as a whole.
+#[tokio::test]
+async fn an_identity_that_no_database_keeps_is_a_failure_of_the_event() {
+    let site = Site::new().await;
+    let told = |job: &str, word: &str| raw("jobs.Told", 1, &json!({ "job": job, "word": word }));
+    write(&site.store, "job-a", vec![told("a\0b+c", "start:do=no"), told("a", "start:do=later")]).await;
+    write(&site.store, "job-b", vec![told("b", "start:do=1")]).await;
+    site.settle().await;
+    assert_eq!((site.done("b").await, site.done("a").await), (vec!["1".to_owned()], vec![]));
+    let parked = site.foreman().handler().parked(None, 10).await.unwrap();
+    assert_eq!((parked.len(), parked[0].key.as_str(), parked[0].position), (1, "job-a", 1));
+    assert!(parked[0].error.contains(r#""a\0b" cannot name an instance"#), "{}", parked[0].error);
+    on_error(|failure, _| {
+        assert!(
+            matches!(&failure.error, ProcessError::InvalidInstance { instance } if instance == "a\0b"),
+            "{failure:?}"
+        );
+        ProcessAction::Skip
+    });
+    site.foreman().handler().retry_parked("job-a").await.unwrap();
+    until(async || (site.done("a").await == ["later"]).then_some(())).await;
+    assert!(site.done("c").await.is_empty());
+}
+
 /// Knows how many words its job was told since it is there.
 #[derive(Default, Serialize, Deserialize, Clone, Debug)]
 pub struct Newcomer {

@@ -258,3 +258,18 @@ async fn t_389_an_event_of_an_instance_that_is_idle_meanwhile_is_handled() {
     assert_eq!(words().await.unwrap(), ["late"]);
     beds.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_timer_with_a_name_that_no_database_keeps_is_a_failure_of_what_sets_it() {
+    let site = Site::new().await;
+    for (job, word) in [("a", "start:by=x\0/1000:do=1"), ("b", "start:in=x\0/1000/mail:do=1")] {
+        site.tell_all(&[(job, word)]).await;
+        let parked = site.foreman().handler().parked(None, 10).await.unwrap();
+        let parked = parked.iter().find(|parked| parked.key == job).unwrap();
+        assert!(parked.error.contains(r#""x\0" cannot name a deadline"#), "{}", parked.error);
+        assert!(site.done(job).await.is_empty());
+    }
+    site.tell_all(&[("c", "start:cancel=x\0:by=y/1000:do=1")]).await;
+    assert_eq!(site.done("c").await, ["1"], "there is no timer of that name to be cancelled");
+    assert_eq!(site.foreman().timers(None, 10).await.unwrap().len(), 1);
+}

@@ -10,7 +10,8 @@ use crate::dispatch::{DispatchError, Rejection};
 use crate::event::{DecodeError, Decoded, EventContext, decode};
 use crate::process_manager::{
     Admitted, Attempt, Caller, Failed, Instance, Occasion, Pending, ProcessAction, ProcessError,
-    ProcessManager, ProcessPhase, Role, StepOutcome, Timer, TimerOutcome, Undo, admit, is_transient,
+    ProcessManager, ProcessPhase, Role, StepOutcome, Timer, TimerOutcome, Undo, admit, invalid_instance,
+    is_transient,
 };
 use crate::store::{EventFilter, RecordedEvent};
 use crate::testing::GivenProcess;
@@ -73,13 +74,14 @@ impl<P: ProcessManager> GivenProcess<P> {
         context: &EventContext,
     ) -> Result<Routed<P>, ProcessError<P::Error>> {
         let registry = registry_of::<P::Event>();
-        let mut routed = Vec::new();
+        let (mut routed, mut invalid) = (Vec::new(), None);
         if !P::SUBSCRIBE_TO.filter(EventFilter::types(registry.stored_names_of::<P::Event>())).passes(event) {
             return Ok(routed);
         }
         let decoded = decode::<P::Event, DecodeError>(&registry, event, |decoded| {
             if let Decoded::Event(typed) = decoded {
                 let interest = P::interest(&typed, context);
+                invalid = invalid.take().or(invalid_instance(interest.instances.iter().map(String::as_str)));
                 if interest.instances.iter().any(|instance| **instance == *self.id) {
                     routed.push((interest.role, typed));
                 }
@@ -87,7 +89,10 @@ impl<P: ProcessManager> GivenProcess<P> {
             Ok(())
         });
         decoded.map_err(ProcessError::Undecodable)?;
-        Ok(routed)
+        match invalid {
+            Some(instance) => Err(ProcessError::InvalidInstance { instance }),
+            None => Ok(routed),
+        }
     }
 
     /// The first command that waits is carried out.
@@ -238,7 +243,9 @@ impl<P: ProcessManager> GivenProcess<P> {
         error: ProcessError<P::Error>,
         number: u32,
     ) -> Outcome<P::Error> {
-        let pending = self.waiting.iter().map(Pending::sent).collect();
+        let started = subject.progress.started;
+        let pending = self.waiting.iter().filter(|command| command.started == started);
+        let pending = pending.map(Pending::sent).collect();
         let attempt = Attempt { number, first_failed_at: None, pending };
         let caller = self.caller();
         let failure = caller.failure(&self.id, &subject, &occasion, error, attempt);
@@ -253,7 +260,7 @@ impl<P: ProcessManager> GivenProcess<P> {
             _ if is_open(action) => self.instance = is_known.then_some(subject).or(self.instance.take()),
             _ => {
                 if action == ProcessAction::DiscardPending {
-                    self.waiting.clear();
+                    self.waiting.retain(|command| command.started != started);
                 }
                 self.take_over(is_known.then_some(subject), outcome);
             }
@@ -264,7 +271,7 @@ impl<P: ProcessManager> GivenProcess<P> {
 
     /// Has the instance go back: what undoes its commands is sent, the last one first, and then `last`.
     fn compensate(&mut self, mut instance: Box<Instance<P>>, last: Vec<Pending>) {
-        self.waiting.clear();
+        self.waiting.retain(|command| command.started != instance.progress.started);
         instance.progress.phase = ProcessPhase::Compensating;
         let undo = instance.progress.go_back(P::NAME, &self.id);
         let last = last.into_iter().map(|command| Pending { is_compensating: true, ..command });
