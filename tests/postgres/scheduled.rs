@@ -1,5 +1,7 @@
 //! Scheduled commands on Postgres: each is carried out once, however many nodes there are, and whoever dies.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -9,6 +11,7 @@ use cqrs::prelude::*;
 use cqrs::schedule::{Schedule, ScheduleError, Scheduler};
 use cqrs::store::EventStore as _;
 use cqrs::testing::TestClock;
+use tokio::task::JoinSet;
 
 use crate::domain::{Account, Desk, in_time, pay, schema, store};
 
@@ -84,6 +87,108 @@ async fn t_446_a_schedule_is_cancelled_on_any_node() {
     })
     .await;
     assert_eq!(balance(&owner, "a").await, 0);
+    owner.shutdown().await;
+    other.shutdown().await;
+}
+
+/// What came of cancelling: whether it was in time.
+async fn cancel(bank: &Timed, name: &str) -> bool {
+    match in_time(bank.schedules().cancel(name)).await {
+        Ok(()) => true,
+        Err(ScheduleError::NotScheduled { .. }) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// T-445, T-446: two nodes add the same names, and cancel them at the moment at which they are due.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_446_each_is_cancelled_or_carried_out_and_each_name_is_given_once() {
+    const ROUNDS: usize = 10;
+    const NAMES: usize = 8;
+    let (schema, clock) = (schema().await, TestClock::new());
+    let nodes = [
+        Arc::new(node(store(&schema).await, &clock, "n0").await),
+        Arc::new(node(store(&schema).await, &clock, "n1").await),
+    ];
+    let mut ends = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let at = clock.now() + chrono::Duration::seconds(60);
+        let mut adding = JoinSet::new();
+        for number in 0..2 * NAMES {
+            let node = Arc::clone(&nodes[number % 2]);
+            adding.spawn(async move {
+                let name = format!("{round}-{}", number / 2);
+                match in_time(node.schedules().add(Schedule::once(&pay(&name, 1), at).name(&name))).await {
+                    Ok(()) => 1,
+                    Err(ScheduleError::AlreadyScheduled { .. }) => 0,
+                    Err(error) => panic!("{error:?}"),
+                }
+            });
+        }
+        assert_eq!(adding.join_all().await.into_iter().sum::<usize>(), NAMES);
+        let mut cancelling = JoinSet::new();
+        // One after the other, while the scheduler takes them up.
+        for half in 0..2 {
+            let node = Arc::clone(&nodes[half]);
+            cancelling.spawn(async move {
+                let mut ends = Vec::new();
+                for name in (half * NAMES / 2..(half + 1) * NAMES / 2).map(|name| format!("{round}-{name}")) {
+                    ends.push((name.clone(), cancel(&node, &name).await));
+                }
+                ends
+            });
+        }
+        clock.advance(Duration::from_secs(60));
+        ends.extend(cancelling.join_all().await.into_iter().flatten());
+    }
+    let carried_out = ends.values().filter(|is_cancelled| !**is_cancelled).count() as u64;
+    let log = store(&schema).await;
+    in_time(log.watch_head().wait_for(|head| *head >= carried_out)).await.unwrap();
+    assert_eq!(nodes[0].schedules().next(10).await.unwrap(), []);
+    for node in nodes {
+        in_time(node.shutdown()).await;
+    }
+    let bank = node(log.clone(), &clock, "last").await;
+    for (name, is_cancelled) in ends {
+        assert_eq!(balance(&bank, &name).await, u64::from(!is_cancelled), "{name}");
+    }
+    assert_eq!(log.head().await.unwrap(), carried_out);
+    in_time(bank.shutdown()).await;
+}
+
+/// T-446, L-037: one that recurs is cancelled at the moment at which it is scheduled for its next time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_446_a_recurring_one_that_is_cancelled_while_it_is_due_stays_cancelled() {
+    let (schema, clock) = (schema().await, TestClock::new());
+    let owner = node(store(&schema).await, &clock, "owner").await;
+    let other = node(store(&schema).await, &clock, "other").await;
+    let mut balances = Vec::new();
+    for round in 0..15 {
+        let name = format!("r{round}");
+        let hourly = Schedule::recurring(&pay(&name, 1), "0 * * * *").unwrap().name(&name);
+        in_time(other.schedules().add(hourly)).await.unwrap();
+        clock.advance(Duration::from_secs(3_600));
+        for _ in 0..round % 5 {
+            tokio::task::yield_now().await;
+        }
+        assert!(cancel(&other, &name).await, "there is always a next time");
+        assert_eq!(other.schedules().get(&name).await.unwrap(), None);
+        balances.push(name);
+    }
+    // What was on its way has come by when one that is due much later has.
+    let at = clock.now() + chrono::Duration::hours(48);
+    other.schedules().add(Schedule::once(&pay("last", 1), at).name("last")).await.unwrap();
+    clock.advance(Duration::from_secs(48 * 3_600));
+    in_time(async {
+        while balance(&other, "last").await == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(owner.schedules().next(10).await.unwrap(), []);
+    for name in balances {
+        assert!(balance(&owner, &name).await <= 1, "{name}");
+    }
     owner.shutdown().await;
     other.shutdown().await;
 }

@@ -58,6 +58,7 @@ pub(crate) use entry::{HandlerDefinition, Role, StartHandler};
 pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use own_state::OwnState;
+pub(crate) use park::Committed;
 pub(crate) use parked::{PARKED, is_storable, storable};
 pub(crate) use partition::{KeysOf, Partition, Partitioner};
 pub(crate) use policy::Failure;

@@ -105,6 +105,16 @@ pub(crate) struct Pending {
     /// Why it was set aside, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stuck: Option<String>,
+    /// Which time it is of a scheduled command that recurs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<ScheduledTime>,
+}
+
+/// One of the times of a scheduled command that recurs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ScheduledTime {
+    pub(crate) schedule: Arc<str>,
+    pub(crate) at: DateTime<Utc>,
 }
 
 impl Pending {
@@ -130,6 +140,7 @@ impl Pending {
             attempts: 0,
             first_failed_at: None,
             stuck: None,
+            time: None,
         }
     }
 

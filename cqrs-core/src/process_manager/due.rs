@@ -97,7 +97,7 @@ impl<P: ProcessManager> Managing<P> {
         let mut timers = Vec::with_capacity(records.len());
         for record in records {
             match Timer::of_record(&record) {
-                Ok(timer) => timers.push(timer),
+                Ok(timer) => timers.push((timer, record)),
                 Err(error) => {
                     tracing::error!(
                         cqrs.handler = &*runner.name,
@@ -108,18 +108,15 @@ impl<P: ProcessManager> Managing<P> {
                 }
             }
         }
-        let deadlines = timers.iter().filter(|timer| timer.command.is_none());
-        let instances: Vec<_> = deadlines.map(|timer| Arc::clone(&timer.instance)).collect();
+        let deadlines = timers.iter().filter(|(timer, _)| timer.command.is_none());
+        let instances: Vec<_> = deadlines.map(|(timer, _)| Arc::clone(&timer.instance)).collect();
         self.know(runner, instances, tenure).await?;
-        for timer in timers {
+        for (timer, record) in timers {
             if self.is_changed(&timer) {
                 continue;
             }
             telemetry::timer::fired(runner, &timer);
-            match timer.next(runner.clock.now()) {
-                Some(next) => self.change(|changes| changes.put(next.record())),
-                None => self.change(|changes| Timer::remove(changes, &timer.instance, &timer.name)),
-            }
+            self.change(|changes| timer.take(record, runner.clock.now(), changes));
             match timer.pending(&runner.name, runner.position()) {
                 Some(command) => self.stage(command),
                 None => self.fire_deadline(runner, timer, tenure).await?,

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::handler::{End, HandlerRunner, Tenure};
+use crate::handler::{Committed, End, HandlerRunner, Tenure};
 use crate::process_manager::ProcessManager;
 use crate::process_manager::command::{COMMAND, Pending};
 use crate::process_manager::instance::{INSTANCE, Instance, Instances, Known, ProcessPhase};
@@ -383,13 +383,16 @@ impl<P: ProcessManager> Managing<P> {
         self.changes = change(std::mem::take(&mut self.changes));
     }
 
-    /// Writes all changes, and lets the commands go that belong to them.
+    /// Writes all changes, and lets the commands go that belong to them. When a scheduled command that they take was cancelled
+    /// meanwhile, none of them is written, and all is read anew: the others are due again.
     pub(crate) async fn write(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
         if !self.changes.records.is_empty() {
             // Told before what led to them is gone from the store: at any moment one of the two is to be seen.
             runner.set_unsent(self.lowest_unsent());
-            runner.commit(self.take_changes(runner), tenure).await?;
-            tenure.saved = runner.position();
+            match runner.commit_if(self.take_changes(runner), tenure).await? {
+                Committed::Written => tenure.saved = runner.position(),
+                Committed::Changed => return self.load(runner, tenure).await,
+            }
         }
         (self.unwritten_since, self.is_urgent) = (None, false);
         std::mem::take(&mut self.staged).into_iter().for_each(|command| self.outbox.push(command));

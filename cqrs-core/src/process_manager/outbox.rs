@@ -193,6 +193,16 @@ impl Outbox {
         unsent.filter(|command| command.started == started).map(Pending::sent).collect()
     }
 
+    /// The lanes of a recurring scheduled command in which a time is set aside, the earliest first.
+    pub(crate) fn stuck_times(&self, schedule: &str) -> Vec<Arc<str>> {
+        let stuck = self.lanes.iter().filter(|(_, lane)| lane.state == LaneState::Stuck);
+        let time = |lane: &Lane| lane.queue.front()?.time.clone().filter(|time| *time.schedule == *schedule);
+        let times = stuck.filter_map(|(id, lane)| Some((time(lane)?.at, Arc::clone(id))));
+        let mut times: Vec<_> = times.collect();
+        times.sort_unstable();
+        times.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// The first command of an instance was refused, so that those behind it have never been sent.
     pub(crate) fn refused(&mut self, id: &str) {
         if let Some(lane) = self.lanes.get_mut(id) {

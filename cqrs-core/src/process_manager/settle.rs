@@ -13,6 +13,7 @@ use crate::process_manager::manage::Managing;
 use crate::process_manager::outbox::Landed;
 use crate::process_manager::step::{Attempt, Occasion};
 use crate::process_manager::{ProcessAction, ProcessError, ProcessManager};
+use crate::schedule::TIMES_SET_ASIDE;
 
 /// Between two attempts at a command while the store does not answer, which is not the command's fault.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -239,6 +240,26 @@ impl<P: ProcessManager> Managing<P> {
         self.change(|changes| changes.put(command.record()));
         self.outbox.set_aside(id);
         self.is_urgent = true;
+        if let Some(time) = command.time {
+            self.drop_early_times(runner, &time.schedule);
+        }
+    }
+
+    /// Drops times of a scheduled command that were set aside, the earliest first, until they are not too many.
+    fn drop_early_times(&mut self, runner: &HandlerRunner, schedule: &str) {
+        let times = self.outbox.stuck_times(schedule);
+        for id in &times[..times.len().saturating_sub(TIMES_SET_ASIDE)] {
+            let Some(dropped) = self.outbox.pop(id) else { continue };
+            tracing::warn!(
+                cqrs.handler = &*runner.name,
+                cqrs.schedule = schedule,
+                cqrs.due_at = dropped.time.map(|time| time.at.to_rfc3339()),
+                cqrs.command = &*dropped.content.name,
+                error = dropped.stuck,
+                "a time of a recurring command is given up: {TIMES_SET_ASIDE} later ones are set aside"
+            );
+            self.change(|changes| changes.remove(COMMAND, dropped.key));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Metadata;
 use crate::id::{CausationId, CommandId, CorrelationId};
-use crate::process_manager::command::{Content, Pending, Place};
+use crate::process_manager::command::{Content, Pending, Place, ScheduledTime};
 use crate::process_manager::process::Cause;
 use crate::schedule::next_time;
 use crate::store::{CheckpointStore, HandlerCommit, HandlerRecord, StoreError};
@@ -62,6 +62,12 @@ impl Timer {
         format!("{instance:?} ")
     }
 
+    /// The instance whose timer has this key.
+    pub(crate) fn instance_of_key(key: &str) -> String {
+        let quoted = key.strip_prefix('"').and_then(unquoted);
+        quoted.unwrap_or_else(|| key.to_owned())
+    }
+
     /// The timers of an instance that are written down.
     pub(crate) async fn all_of(
         store: &dyn CheckpointStore,
@@ -103,6 +109,28 @@ impl Timer {
         })
     }
 
+    /// Whether nobody but the owner changes it. One of the scheduler is added and cancelled by others at any moment: instances
+    /// begin with an event, and that one with none.
+    fn is_of_instance(&self) -> bool {
+        self.started > 0
+    }
+
+    /// Has a commit take the timer, which was `read`, out of what is due, or have it due at its next time.
+    pub(crate) fn take(
+        &self,
+        read: HandlerRecord,
+        now: DateTime<Utc>,
+        commit: HandlerCommit,
+    ) -> HandlerCommit {
+        let next = self.next(now).map(|next| next.record());
+        match (next, self.is_of_instance()) {
+            (Some(next), true) => commit.put(next),
+            (Some(next), false) => commit.replace(read, next),
+            (None, true) => commit.remove(TIMER, read.key),
+            (None, false) => commit.remove_exactly(read),
+        }
+    }
+
     /// The timer that follows a recurring one: of several times that have passed meanwhile, all are skipped.
     pub(crate) fn next(&self, now: DateTime<Utc>) -> Option<Self> {
         let due_at = next_time(self.pattern.as_ref()?, now.max(self.due_at)).ok()?;
@@ -122,7 +150,9 @@ impl Timer {
             metadata: self.metadata.clone(),
         };
         let id = CommandId::from_key(&format!("{manager}/{which}"));
-        Some(Pending::new(place, id, self.command.clone()?, cause))
+        let time = ScheduledTime { schedule: Arc::clone(instance), at: self.due_at };
+        let time = self.pattern.is_some().then_some(time);
+        Some(Pending { time, ..Pending::new(place, id, self.command.clone()?, cause) })
     }
 
     /// Behind whose commands that one is sent. Times of a recurring one do not wait for each other.
@@ -135,5 +165,44 @@ impl Timer {
 
     pub(crate) fn remove(commit: HandlerCommit, instance: &str, name: &str) -> HandlerCommit {
         commit.remove(TIMER, Self::key(instance, name))
+    }
+}
+
+/// A text as in a program, behind its opening quote: what it says, if it is one.
+fn unquoted(text: &str) -> Option<String> {
+    let mut letters = text.chars();
+    let mut said = String::new();
+    loop {
+        let letter = match letters.next()? {
+            '"' => return Some(said),
+            '\\' => match letters.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '0' => '\0',
+                'u' => {
+                    let code: String = letters.by_ref().skip(1).take_while(|letter| *letter != '}').collect();
+                    u32::from_str_radix(&code, 16).ok().and_then(char::from_u32)?
+                }
+                plain => plain,
+            },
+            plain => plain,
+        };
+        said.push(letter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_is_told_by_the_key() {
+        for instance in ["", "a", "a b", "\"a\" \\", "\n\t\r\u{7f}\u{200b}", "Zoë 🦀", "it's", "\\u{41}"] {
+            for name in ["", "x", "\" y"] {
+                assert_eq!(Timer::instance_of_key(&Timer::key(instance, name)), instance);
+            }
+        }
+        assert_eq!(Timer::instance_of_key("\"open"), "\"open");
     }
 }

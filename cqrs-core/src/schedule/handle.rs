@@ -6,12 +6,13 @@ use tracing::Span;
 
 use crate::ambient::Ambient;
 use crate::application::Core;
-use crate::handler::{Entry, HandlerHandle, Role};
+use crate::error_text::error_text;
+use crate::handler::{Entry, HandlerHandle, Role, is_storable};
 use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::process_manager::{ProcessManager as _, TIMER, Timer};
 use crate::schedule::scheduled::When;
 use crate::schedule::{CronError, Schedule, Scheduler, next_time};
-use crate::store::{HandlerCommit, StoreError};
+use crate::store::{CheckpointError, HandlerCommit, HandlerRecord, StoreError};
 
 /// The scheduled commands of a running application: [`Running::schedules`] gives them.
 ///
@@ -28,12 +29,15 @@ pub struct Schedules<'a> {
 pub struct ScheduledCommand {
     /// Its name.
     pub name: String,
-    /// The command's name.
+    /// The command's name; empty when what is kept cannot be read.
     pub command: String,
     /// When.
     pub due_at: DateTime<Utc>,
     /// The pattern of one that recurs.
     pub pattern: Option<String>,
+    /// Why what is kept of it cannot be read, if so: a newer version of the program may have written it. It is not carried
+    /// out by this version. Its name is taken, and it can be cancelled.
+    pub unreadable: Option<String>,
 }
 
 /// Why nothing was scheduled or cancelled.
@@ -54,9 +58,15 @@ pub enum ScheduleError {
         /// The name.
         name: String,
     },
-    /// There is none of this name, or it is carried out already.
+    /// There is none of this name, or it is carried out already, or on its way.
     #[error("{name:?} is not scheduled")]
     NotScheduled {
+        /// The name.
+        name: String,
+    },
+    /// No name: no database keeps a NUL character in a key.
+    #[error("{name:?} cannot name what is scheduled: leave the NUL character out")]
+    InvalidName {
         /// The name.
         name: String,
     },
@@ -87,9 +97,12 @@ impl<'a> Schedules<'a> {
 
     /// Schedules a command. Inside a handler it is caused by what is handled, as if it were dispatched there.
     ///
+    /// Of two that schedule under one name at the same moment, on whichever nodes, one does, and the other one is told
+    /// [`ScheduleError::AlreadyScheduled`].
+    ///
     /// # Errors
-    /// When there is one of that name, the command cannot be carried out here, or the store cannot be reached. Of two
-    /// that schedule under one name at the same moment the later one may replace the other.
+    /// When there is one of that name, the command cannot be carried out here, or the store cannot be reached. With
+    /// [`ScheduleError::Store`] it may be scheduled all the same: [`Schedules::get`] tells.
     pub async fn add(&self, schedule: Schedule) -> Result<(), ScheduleError> {
         self.add_all([schedule]).await
     }
@@ -103,37 +116,41 @@ impl<'a> Schedules<'a> {
         let mut commit = HandlerCommit::new();
         for schedule in schedules {
             let record = self.timer(schedule)?.record();
-            let name = (record.kind.clone(), record.key.clone());
-            if let Some(Some(first)) = commit.records.get(&name) {
-                let name = Timer::of_record(first)?.instance.as_ref().to_owned();
-                return Err(ScheduleError::AlreadyScheduled { name });
+            if commit.records.contains_key(&(record.kind.clone(), record.key.clone())) {
+                return Err(ScheduleError::AlreadyScheduled { name: Timer::instance_of_key(&record.key) });
             }
-            commit = commit.put(record);
+            commit = commit.put_new(record);
         }
-        let keys: Vec<String> = commit.records.keys().map(|(_, key)| key.clone()).collect();
-        let known = self.core.checkpoints.records_of(Scheduler::NAME, TIMER, &keys).await?;
-        if let Some(known) = known.first() {
-            let name = Timer::of_record(known)?.instance.as_ref().to_owned();
-            return Err(ScheduleError::AlreadyScheduled { name });
+        match handler.change(commit).await {
+            Err(CheckpointError::Changed { key, .. }) => {
+                Err(ScheduleError::AlreadyScheduled { name: Timer::instance_of_key(&key) })
+            }
+            changed => Ok(changed.map_err(StoreError::from)?),
         }
-        Ok(handler.write(commit).await?)
     }
 
-    /// Cancels a scheduled command: it is not carried out when it becomes due later.
+    /// Cancels a scheduled command.
     ///
-    /// One that is due at this moment may be under way already: then it is carried out all the same, and one that recurs
-    /// may be scheduled again. Whoever must be sure asks [`Schedules::get`] a moment after it was due, and cancels again.
-    /// One that is added under the same name in that moment may be lost.
+    /// Once this has passed, the command is not carried out, on no node, however close its time was; and one that recurs is
+    /// carried out at none of its further times. A time of that one for which its command was on its way by then is one
+    /// that has passed: the command is carried out, or set aside.
     ///
     /// # Errors
-    /// When none of this name is scheduled, or the store cannot be reached.
+    /// [`ScheduleError::NotScheduled`] when none of this name is scheduled: there was none, or its time has come, and it is
+    /// carried out. Or the store cannot be reached: with [`ScheduleError::Store`] it may be cancelled all the same.
     pub async fn cancel(&self, name: &str) -> Result<(), ScheduleError> {
         let handler = self.handler()?;
         let key = Timer::key(name, "");
-        if self.core.checkpoints.record(Scheduler::NAME, TIMER, &key).await?.is_none() {
-            return Err(ScheduleError::NotScheduled { name: name.to_owned() });
+        loop {
+            let Some(read) = self.core.checkpoints.record(Scheduler::NAME, TIMER, &key).await? else {
+                return Err(ScheduleError::NotScheduled { name: name.to_owned() });
+            };
+            match handler.change(HandlerCommit::new().remove_exactly(read)).await {
+                // Its time has come. One that recurs is there with its next one.
+                Err(CheckpointError::Changed { .. }) => {}
+                changed => return Ok(changed.map_err(StoreError::from)?),
+            }
         }
-        Ok(handler.write(HandlerCommit::new().remove(TIMER, key)).await?)
     }
 
     /// A scheduled command; `None` when none of this name is.
@@ -143,7 +160,7 @@ impl<'a> Schedules<'a> {
     pub async fn get(&self, name: &str) -> Result<Option<ScheduledCommand>, ScheduleError> {
         let key = Timer::key(name, "");
         let record = self.core.checkpoints.record(Scheduler::NAME, TIMER, &key).await?;
-        Ok(record.as_ref().map(Timer::of_record).transpose()?.map(ScheduledCommand::of_timer))
+        Ok(record.as_ref().map(ScheduledCommand::of_record))
     }
 
     /// The commands that are due first, at most `limit` of them.
@@ -153,8 +170,7 @@ impl<'a> Schedules<'a> {
     pub async fn next(&self, limit: usize) -> Result<Vec<ScheduledCommand>, ScheduleError> {
         let at = DateTime::<Utc>::MAX_UTC;
         let records = self.core.checkpoints.due_records(Scheduler::NAME, TIMER, at, limit).await?;
-        let timers = records.iter().map(Timer::of_record);
-        Ok(timers.map(|timer| timer.map(ScheduledCommand::of_timer)).collect::<Result<_, _>>()?)
+        Ok(records.iter().map(ScheduledCommand::of_record).collect())
     }
 
     fn handler(&self) -> Result<HandlerHandle<'a>, ScheduleError> {
@@ -166,6 +182,9 @@ impl<'a> Schedules<'a> {
 
     fn timer(&self, schedule: Schedule) -> Result<Timer, ScheduleError> {
         let Schedule { name, content, when, mut metadata } = schedule;
+        if !is_storable(&name) {
+            return Err(ScheduleError::InvalidName { name });
+        }
         let content = content.map_err(ScheduleError::Unencodable)?;
         if self.core.command(&content.name).is_none() {
             let application = self.core.name().to_owned();
@@ -207,12 +226,22 @@ impl fmt::Debug for Schedules<'_> {
 }
 
 impl ScheduledCommand {
-    fn of_timer(timer: Timer) -> Self {
-        Self {
-            name: timer.instance.as_ref().to_owned(),
-            command: timer.command.map_or_else(String::new, |command| command.name.as_ref().to_owned()),
-            due_at: timer.due_at,
-            pattern: timer.pattern,
+    fn of_record(record: &HandlerRecord) -> Self {
+        match Timer::of_record(record) {
+            Ok(timer) => Self {
+                name: timer.instance.as_ref().to_owned(),
+                command: timer.command.map_or_else(String::new, |command| command.name.as_ref().to_owned()),
+                due_at: timer.due_at,
+                pattern: timer.pattern,
+                unreadable: None,
+            },
+            Err(error) => Self {
+                name: Timer::instance_of_key(&record.key),
+                command: String::new(),
+                due_at: record.due_at.unwrap_or(DateTime::<Utc>::MAX_UTC),
+                pattern: None,
+                unreadable: Some(error_text(&error)),
+            },
         }
     }
 }

@@ -9,3 +9,4 @@ pub use scheduled::{CronError, Schedule};
 pub use scheduler::Scheduler;
 
 pub(crate) use scheduled::next_time;
+pub(crate) use scheduler::TIMES_SET_ASIDE;

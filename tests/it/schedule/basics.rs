@@ -1,122 +1,13 @@
-//! Scheduled commands, on a clock that the test moves.
+//! What is scheduled is carried out in time, once.
 
-use std::cell::Cell;
-use std::sync::Arc;
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
+use super::domain::*;
 use cqrs::MemoryStore;
-use cqrs::clock::Clock as _;
 use cqrs::prelude::*;
 use cqrs::schedule::{Schedule, ScheduleError, Scheduler};
 use cqrs::store::EventStore as _;
-use cqrs::testing::{TestClock, settle};
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::support::log::events_of;
-
-#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[event(name = "bell.Rung")]
-struct Rung {
-    bell: String,
-}
-
-#[derive(Command, Serialize, Deserialize, Clone, Debug)]
-#[command(router = BellRouter, aggregate = Bell, identify_by = bell)]
-struct Ring {
-    bell: String,
-}
-
-#[derive(Command, Serialize, Deserialize, Clone, Debug)]
-#[command(router = OtherRouter, aggregate = Bell, identify_by = bell)]
-struct Foreign {
-    bell: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the bell is cracked")]
-struct Cracked;
-
-#[derive(Default, Serialize, Deserialize, Clone, Debug)]
-struct Bell;
-
-thread_local! {
-    static IS_CRACKED: Cell<bool> = const { Cell::new(false) };
-}
-
-#[aggregate(stream_prefix = "bell", error = Cracked)]
-impl Bell {
-    #[execute]
-    fn ring(&self, command: &Ring) -> Result<Rung, Cracked> {
-        if IS_CRACKED.get() { Err(Cracked) } else { Ok(Rung { bell: command.bell.clone() }) }
-    }
-
-    #[execute]
-    fn foreign(&self, _command: &Foreign) {}
-
-    #[apply]
-    fn rung(&mut self, _event: &Rung) {}
-}
-
-#[derive(Router)]
-struct BellRouter;
-
-#[derive(Router)]
-struct OtherRouter;
-
-application! {
-    struct Tower {
-        routers: [BellRouter],
-        process_managers: [Scheduler],
-    }
-}
-
-application! {
-    struct Silent {
-        routers: [BellRouter],
-    }
-}
-
-fn ring(bell: &str) -> Ring {
-    Ring { bell: bell.to_owned() }
-}
-
-struct Site {
-    store: MemoryStore,
-    clock: TestClock,
-    tower: Tower,
-}
-
-impl Site {
-    async fn new() -> Self {
-        let clock = TestClock::new();
-        let store = MemoryStore::builder().clock(Arc::new(clock.clone())).build();
-        Self::on(store, clock, "first").await
-    }
-
-    async fn on(store: MemoryStore, clock: TestClock, node: &str) -> Self {
-        let tower = Tower::builder(store.clone()).clock(clock.clone()).node(node).start().await.unwrap();
-        Self { store, clock, tower }
-    }
-
-    fn after(&self, seconds: i64) -> DateTime<Utc> {
-        self.clock.now() + chrono::Duration::seconds(seconds)
-    }
-
-    async fn once(&self, bell: &str, seconds: i64) -> Result<(), ScheduleError> {
-        let schedule = Schedule::once(&ring(bell), self.after(seconds)).name(bell);
-        self.tower.schedules().add(schedule.metadata("actor", "u-7")).await
-    }
-
-    async fn advance(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-        settle(&self.tower).await;
-    }
-
-    async fn rings(&self, bell: &str) -> usize {
-        events_of(&self.store, &format!("bell-{bell}")).await.len()
-    }
-}
 
 #[tokio::test]
 async fn t_445_a_command_is_carried_out_when_it_is_due_and_forgotten() {
@@ -197,9 +88,9 @@ async fn t_447_t_449_a_command_that_is_refused_is_set_aside_and_others_come() {
     let site = Site::new().await;
     let hourly = Schedule::recurring(&ring("a"), "0 * * * *").unwrap().name("hourly");
     site.tower.schedules().add(hourly).await.unwrap();
-    IS_CRACKED.set(true);
+    spoil("a", Flaw::Cracked);
     site.advance(3_600).await;
-    IS_CRACKED.set(false);
+    mend("a");
     let scheduler = site.tower.process_manager(Scheduler::NAME).unwrap();
     let stuck = scheduler.pending_commands(None, 10).await.unwrap();
     assert_eq!(stuck.len(), 1);
