@@ -6,6 +6,7 @@ use crate::dispatch::{DispatchError, Rejection};
 use crate::event::{DecodeError, EventContext};
 use crate::handler::Failure;
 use crate::process_manager::SentCommand;
+use crate::process_manager::settle::is_gone;
 use crate::user_code::CutOff;
 
 /// Why something did not go on in a process manager.
@@ -136,5 +137,5 @@ fn is_final(error: &DispatchError<Rejection>) -> bool {
             | DispatchError::IdReused { .. }
             | DispatchError::UnknownCommand { .. }
             | DispatchError::Malformed { .. }
-    )
+    ) || is_gone(error)
 }

@@ -175,9 +175,10 @@ pub trait ProcessManager:
         async {}
     }
 
-    /// Decides what becomes of an event, a deadline or a command that failed. What it changes and sends counts unless
-    /// the same is to be tried again. When it panics or takes too long, [`ProcessAction::Park`]
-    /// is done.
+    /// Decides what becomes of an event, a deadline or a command that failed. It is not asked about a command that the
+    /// store could not read for, write, or tell the outcome of: that one is sent again until the store has said what came
+    /// of it. What it changes and sends counts unless the same is to be tried again. When it panics or takes too long,
+    /// [`ProcessAction::Park`] is done.
     ///
     /// By default the [`RetryPolicy::default`] decides: what may succeed later is tried again with growing delays, and
     /// parked in the end; what cannot, such as a command that its aggregate refuses, is parked at once.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::aggregate::ReplayError;
 use crate::dispatch::{DispatchError, Rejection};
 use crate::error_text::error_text;
 use crate::handler::{End, HandlerRunner, HandlerState, Tenure, storable};
@@ -14,6 +15,7 @@ use crate::process_manager::outbox::Landed;
 use crate::process_manager::step::{Attempt, Occasion};
 use crate::process_manager::{ProcessAction, ProcessError, ProcessManager};
 use crate::schedule::TIMES_SET_ASIDE;
+use crate::store::AppendError;
 
 /// Between two attempts at a command while the store does not answer, which is not the command's fault.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -263,13 +265,20 @@ impl<P: ProcessManager> Managing<P> {
     }
 }
 
-/// Whether the store is to blame, so that the same command will be carried out when it answers again.
+/// Whether the store is to blame, so that the same command will be carried out, or found to be carried out, when it
+/// answers again.
 pub(crate) fn is_transient(error: &DispatchError<Rejection>) -> bool {
     match error {
-        DispatchError::Store { .. }
-        | DispatchError::OutcomeUnknown { .. }
-        | DispatchError::NotRunning { .. } => true,
+        DispatchError::Store { .. } => !is_gone(error),
+        DispatchError::Replay { source, .. } => matches!(**source, ReplayError::Store(_)),
         DispatchError::NotProjected { source, .. } => source.is_transient(),
-        _ => false,
+        DispatchError::NotRunning { .. } => true,
+        _ => error.is_outcome_unknown(),
     }
+}
+
+/// Whether the aggregate is deleted, which it stays.
+pub(crate) fn is_gone(error: &DispatchError<Rejection>) -> bool {
+    let DispatchError::Store { source, .. } = error else { return false };
+    matches!(**source, AppendError::StreamDeleted { .. })
 }

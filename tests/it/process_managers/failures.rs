@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::domain::*;
 use crate::applications::faulty_store::{Call, Fault, FaultyStore};
 use cqrs::MemoryStore;
+use cqrs::handler::RetryPolicy;
 use cqrs::prelude::*;
 use cqrs::process_manager::{ProcessError, StuckError};
+use cqrs::store::{Deletion, EventStore as _, ExpectedVersion, StreamId};
 use cqrs::testing::settle;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +209,27 @@ async fn t_373_a_refused_command_is_set_aside_until_somebody_has_it_sent_again()
     until(async || (site.done("a").await.len() == 3).then_some(())).await;
     assert_eq!(site.done("a").await, ["x", "y", "z"]);
     assert!(site.stuck().await.is_empty());
+}
+
+/// Deleted once and for all: it is not waited for.
+#[tokio::test]
+async fn a_command_to_a_deleted_stream_is_set_aside() {
+    let site = Site::new().await;
+    site.tell_all(&[("a", "start:do=1")]).await;
+    let stream = StreamId::new("task-a").unwrap();
+    site.store.delete_stream(&stream, ExpectedVersion::Any, Deletion::Soft).await.unwrap();
+    let decided: Rc<RefCell<Vec<ProcessAction>>> = Rc::default();
+    let told = Rc::clone(&decided);
+    on_error(move |failure, _| {
+        let action = RetryPolicy::default().decide(failure).into();
+        told.borrow_mut().push(action);
+        action
+    });
+    site.tell_all(&[("a", "go:do=2"), ("b", "start:do=other")]).await;
+    assert_eq!(site.done("b").await, ["other"]);
+    let stuck = site.stuck().await;
+    assert!(stuck[0].contains("deleted"), "{stuck:?}");
+    assert_eq!(*decided.borrow(), [ProcessAction::Park], "trying again would not help");
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use cqrs::aggregate::ReplayError;
 use cqrs::dispatch::{Rejection, TimeoutOutcome};
 use cqrs::id::CommandId;
 use cqrs::prelude::*;
 use cqrs::process_manager::{ProcessError, Role};
-use cqrs::store::{StoreError, StreamId};
+use cqrs::store::{AppendError, StoreError, StreamId};
 use cqrs::testing::{GivenProcess, given_log};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
@@ -171,23 +172,56 @@ async fn a_command_that_is_tried_again_goes_on_waiting() {
     assert_eq!(seen(), ["a start:do=x:do=y"], "nothing was left to be carried out");
 }
 
-/// As in an application: the store is to blame, and the process manager does not hear of it.
+fn unplugged() -> StoreError {
+    StoreError::Unavailable("the network is down".into())
+}
+
+fn store_error(source: AppendError) -> DispatchError<Rejection> {
+    DispatchError::Store { command_id: CommandId::new(), stream_id: task_stream(), source: Box::new(source) }
+}
+
+fn task_stream() -> StreamId {
+    StreamId::new("task-a").unwrap()
+}
+
+/// As in an application: the store is to blame, and the process manager does not hear of it. What the store has lost sight
+/// of may be carried out, and giving it up would leave it at that.
 #[tokio::test]
 async fn a_command_that_the_store_does_not_take_goes_on_waiting() {
     on_error(|_, _| panic!("nobody is to be asked"));
-    let unavailable = DispatchError::Store {
-        command_id: CommandId::new(),
-        stream_id: StreamId::new("task-a").unwrap(),
-        source: Box::new(StoreError::Unavailable("the network is down".into()).into()),
-    };
+    let (command, command_id, stream_id) = ("Do", CommandId::new(), task_stream());
+    let source = Box::new(AppendError::OutcomeUnknown { append_id: command_id, source: "lost".into() });
+    for error in [
+        store_error(unplugged().into()),
+        DispatchError::Replay {
+            command_id,
+            stream_id: stream_id.clone(),
+            source: Box::new(ReplayError::Store(unplugged())),
+        },
+        DispatchError::OutcomeUnknown { command_id, stream_id, source },
+        DispatchError::Timeout { command, command_id, limit: SECOND, outcome: TimeoutOutcome::Unknown },
+    ] {
+        given(&["start:do=x"])
+            .await
+            .when_failed(error)
+            .await
+            .then_no_commands()
+            .when_carried_out()
+            .await
+            .then_no_commands();
+    }
+}
+
+/// No store will ever take it: waiting would be for ever.
+#[tokio::test]
+async fn a_command_to_a_deleted_stream_is_refused() {
+    let stream_id = task_stream();
     given(&["start:do=x"])
         .await
-        .when_failed(unavailable)
+        .when_failed(store_error(AppendError::StreamDeleted { stream_id }))
         .await
-        .then_no_commands()
-        .when_carried_out()
-        .await
-        .then_no_commands();
+        .then_error_matches(|error| matches!(error, ProcessError::Command { .. }))
+        .then_action(ProcessAction::Park);
 }
 
 #[tokio::test]
