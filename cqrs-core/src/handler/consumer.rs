@@ -92,6 +92,9 @@ pub(crate) trait Consumer: Send {
         std::future::pending()
     }
 
+    /// This node is not the owner any more: what it has begun and not written is another one's.
+    fn dismissed(&mut self) {}
+
     /// Finishes what is under way, since this node is going to stop.
     fn finish(
         &mut self,

@@ -56,6 +56,7 @@ impl HandlerRunner {
                 }
                 End::Yielded => self.set_state(HandlerState::Passive),
                 End::Over | End::Interrupted => {
+                    consumer.dismissed();
                     self.set_state(HandlerState::Passive);
                     self.report_over(&tenure);
                 }

@@ -154,6 +154,12 @@ impl<P: ProcessManager> Consumer for Managing<P> {
         }
     }
 
+    fn dismissed(&mut self) {
+        // Commands that are on their way are taken back, unless they are being written. They are sent by the next owner, which
+        // may come to something else meanwhile.
+        self.forget();
+    }
+
     async fn finish(&mut self, runner: &HandlerRunner, tenure: &mut Tenure) -> Result<(), End> {
         if self.is_broken {
             return Ok(());

@@ -21,6 +21,7 @@ pub enum Call {
     Bind,
     Append,
     ReadLog,
+    ReadStream,
     Head,
     Checkpoint,
     SaveCheckpoint,
@@ -29,6 +30,7 @@ pub enum Call {
     CommitAnswer,
     ChangeRecords,
     Records,
+    DueRecords,
     AcquireLease,
     RenewLeases,
     ReleaseLease,
@@ -131,6 +133,7 @@ impl EventStore for FaultyStore {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.enter(Call::ReadStream).await?;
         self.inner.read_stream(stream_id, from, direction, limit).await
     }
 
@@ -224,6 +227,7 @@ impl CheckpointStore for FaultyStore {
         at: DateTime<Utc>,
         limit: usize,
     ) -> Result<Vec<HandlerRecord>, StoreError> {
+        self.enter(Call::DueRecords).await?;
         self.inner.due_records(handler, kind, at, limit).await
     }
 }

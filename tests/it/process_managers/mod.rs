@@ -14,3 +14,4 @@ mod sending;
 mod several;
 mod timers;
 mod transfer;
+mod zombies;

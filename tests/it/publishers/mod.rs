@@ -6,3 +6,5 @@ pub mod domain;
 mod failures;
 mod looking_after;
 mod messages;
+mod slow;
+mod zombies;
