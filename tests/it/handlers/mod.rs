@@ -22,4 +22,5 @@ mod redelivery;
 mod restart;
 mod state;
 mod subscriptions;
+mod surplus;
 mod tail;

@@ -16,13 +16,14 @@ use cqrs::store::EventStore;
 use cqrs::testing::{TestClock, settle};
 use serde::{Deserialize, Serialize};
 
+use crate::support::gate::Gate;
 use crate::support::log::events_of;
 
 /// A word for the process manager: `role:act:act`.
 ///
 /// Roles: `start`, `start!`, `go`, `go!`, `any`, `stop`, `none`. Acts: `do=a` sends the command `a`, `undo=a/b` as well,
-/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then, `hang=a` hangs then,
-/// `once=a` makes the effect `a` once, `by=name/1000` sets a deadline in
+/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then, `hang=a`
+/// hangs then, `once=a` makes the effect `a` once, `wait` waits at the test's [`gate`], `by=name/1000` sets a deadline in
 /// milliseconds, `in=name/1000/a` schedules a command, `cancel=name`, `end`.
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "jobs.Told")]
@@ -102,6 +103,14 @@ thread_local! {
     static FAULTS: RefCell<HashSet<String>> = RefCell::default();
     static ON_ERROR: RefCell<Option<Box<OnError>>> = RefCell::default();
     static SEEN: RefCell<Vec<String>> = RefCell::default();
+    static GATE: RefCell<Gate> = RefCell::default();
+}
+
+/// A gate that is shut, at which instances wait that are told so.
+pub fn gate() -> Gate {
+    let gate = Gate::shut();
+    GATE.set(gate.clone());
+    gate
 }
 
 pub fn break_it(what: &str) {
@@ -202,6 +211,10 @@ impl Foreman {
                 process.schedule_in(name, task(&instance, &what), millis(&time));
             }
             "cancel" => process.cancel(next()),
+            "wait" => {
+                let gate = GATE.with_borrow(Gate::clone);
+                gate.pass().await;
+            }
             "end" => process.stop(),
             other => panic!("what is {other}?"),
         }
@@ -251,7 +264,7 @@ impl Site {
         Self::on(MemoryStore::new(), TestClock::new()).await
     }
 
-    async fn on(store: MemoryStore, clock: TestClock) -> Self {
+    pub async fn on(store: MemoryStore, clock: TestClock) -> Self {
         let config = Config::new().max_parked(20);
         let jobs = Jobs::builder(store.clone()).clock(clock.clone()).config(config).start().await.unwrap();
         Self { store, clock, jobs }

@@ -8,6 +8,7 @@ mod failures;
 mod faults;
 mod first_sending;
 mod idle;
+mod interrupted;
 mod kit;
 mod looking;
 mod restart;

@@ -8,6 +8,7 @@ pub mod domain;
 mod failures;
 mod flaky;
 pub mod inline;
+mod interrupted;
 mod kit;
 mod owners;
 mod partitions;

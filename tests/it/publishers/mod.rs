@@ -4,6 +4,7 @@ mod confirmation;
 mod crash_points;
 pub mod domain;
 mod failures;
+mod interrupted;
 mod looking_after;
 mod messages;
 mod slow;
