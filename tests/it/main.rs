@@ -10,6 +10,7 @@ mod aggregates;
 mod applications;
 mod bad_input;
 mod bank_example;
+mod clock_jumps;
 mod consistency;
 mod dispatch;
 mod events;

@@ -3,6 +3,7 @@
 pub mod domain;
 mod json;
 mod metadata;
+mod newer;
 mod programs;
 mod readers;
 mod registry;
