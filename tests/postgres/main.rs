@@ -8,8 +8,10 @@ mod applications;
 mod audited;
 mod bank;
 mod bank_example;
+mod clock_jumps;
 mod crash_points;
 mod domain;
+mod errands;
 mod handler_state;
 #[path = "../support/mortal/mod.rs"]
 mod mortal;
@@ -17,10 +19,13 @@ mod nodes;
 mod odd_keys;
 mod outages;
 mod partitions;
+mod process_crash_points;
+mod process_effects;
 mod process_managers;
 #[path = "../support/program.rs"]
 mod program;
 mod projections;
+mod publisher_crash_points;
 mod publishers;
 mod rebuild_example;
 mod redelivery;

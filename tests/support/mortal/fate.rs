@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cqrs::store::StoreError;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::watch;
 
 /// The steps of a life, and what happens at one of them. Each call of a store or of rows has two: before it is made, and
@@ -36,25 +36,35 @@ enum Step {
 
 /// Runs a life again and again, which ends at its first step, at its second one and so on, until one goes on to its end;
 /// tells how many steps there were.
-pub async fn each_death(run: impl AsyncFnMut(Fate)) -> usize {
-    each(Mishap::Death, run).await
+pub async fn each_death(run: impl AsyncFn(Fate)) -> usize {
+    each_death_of(1, run).await
 }
 
 /// Runs a life again and again, in which the first step fails, the second one and so on; tells how many there were.
-pub async fn each_fault(run: impl AsyncFnMut(Fate)) -> usize {
-    each(Mishap::Fault, run).await
+pub async fn each_fault(run: impl AsyncFn(Fate)) -> usize {
+    each_fault_of(1, run).await
 }
 
-async fn each(mishap: Mishap, mut run: impl AsyncFnMut(Fate)) -> usize {
-    for at in 0.. {
+/// [`each_death`], with so many lives at a time: where each has to wait for its store.
+pub async fn each_death_of(at_a_time: usize, run: impl AsyncFn(Fate)) -> usize {
+    each(Mishap::Death, at_a_time, run).await
+}
+
+/// [`each_fault`], with so many lives at a time.
+pub async fn each_fault_of(at_a_time: usize, run: impl AsyncFn(Fate)) -> usize {
+    each(Mishap::Fault, at_a_time, run).await
+}
+
+async fn each(mishap: Mishap, at_a_time: usize, run: impl AsyncFn(Fate)) -> usize {
+    let run = &run;
+    let lives = (0..).map(|at| async move {
         let fate = Fate::new(mishap, at);
         let ran = AssertUnwindSafe(run(fate.clone())).catch_unwind().await;
         assert!(ran.is_ok(), "with {fate:?}");
-        if fate.steps.load(Ordering::SeqCst) <= at {
-            return at;
-        }
-    }
-    unreachable!("a life has an end")
+        (fate.steps.load(Ordering::SeqCst) <= at).then_some(at)
+    });
+    let ends = stream::iter(lives).buffered(at_a_time).filter_map(std::future::ready);
+    std::pin::pin!(ends).next().await.expect("a life has an end")
 }
 
 impl Fate {

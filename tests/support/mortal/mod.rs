@@ -1,6 +1,6 @@
 //! Lives that end at a certain step, or meet with a fault there: stores and rows as a process sees them.
 
-mod fate;
+pub mod fate;
 mod rows;
 mod store;
 
