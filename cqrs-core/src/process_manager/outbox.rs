@@ -11,7 +11,7 @@ use crate::handler::HandlerRunner;
 use crate::panics;
 use crate::process_manager::SentCommand;
 use crate::process_manager::command::Pending;
-use crate::process_manager::long_ago::was_carried_out;
+use crate::process_manager::long_ago::LongAgo;
 use crate::process_manager::process::Cause;
 
 /// The commands that are written down and not carried out yet: those of one instance one after the other, those of
@@ -26,6 +26,7 @@ pub(crate) struct Outbox {
     next_wait: u64,
     flights: JoinSet<Landed>,
     landed: Vec<Landed>,
+    long_ago: Arc<LongAgo>,
     /// How many commands of a position there are, those that are stuck left out.
     positions: BTreeMap<u64, usize>,
     len: usize,
@@ -125,8 +126,9 @@ impl Outbox {
             };
             let ambient = runner.caller().ambient_of(&cause);
             let core = runner.core.clone();
+            let long_ago = Arc::clone(&self.long_ago);
             self.flights.spawn(async move {
-                let result = send(core, command, ambient).await;
+                let result = send(core, command, ambient, &long_ago).await;
                 Landed { instance: id, result }
             });
         }
@@ -381,7 +383,12 @@ fn far() -> Instant {
     Instant::now() + Duration::from_secs(365 * 24 * 3_600)
 }
 
-async fn send(core: Weak<Core>, command: Pending, ambient: Ambient) -> Result<(), DispatchError<Rejection>> {
+async fn send(
+    core: Weak<Core>,
+    command: Pending,
+    ambient: Ambient,
+    long_ago: &LongAgo,
+) -> Result<(), DispatchError<Rejection>> {
     let name = command.content.name.as_ref().to_owned();
     let Some(core) = core.upgrade() else {
         return Err(DispatchError::NotRunning {
@@ -393,7 +400,7 @@ async fn send(core: Weak<Core>, command: Pending, ambient: Ambient) -> Result<()
         let application = core.name().to_owned();
         return Err(DispatchError::UnknownCommand { application, command: name });
     };
-    if was_carried_out(&core, &command).await {
+    if long_ago.has_carried_out(&core, &command).await {
         return Ok(());
     }
     let json = || serde_json::from_str(command.content.data.get()).and_then(registration.from_json);
