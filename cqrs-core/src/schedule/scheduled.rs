@@ -1,6 +1,6 @@
 use std::str::FromStr as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use croner::Cron;
 use serde_json::Value;
 
@@ -91,8 +91,9 @@ impl Schedule {
     }
 }
 
-/// When a pattern fits next, behind a time.
+/// When a pattern fits next, behind a time: patterns tell whole seconds.
 pub(crate) fn next_time(pattern: &str, after: DateTime<Utc>) -> Result<DateTime<Utc>, CronError> {
+    let after = after.trunc_subsecs(0);
     let next = Cron::from_str(pattern).and_then(|cron| cron.find_next_occurrence(&after, false));
     next.map_err(|source| CronError { pattern: pattern.to_owned(), source })
 }
@@ -108,6 +109,15 @@ mod tests {
         assert_eq!(next("0 3 * * *"), "2026-03-01T03:00:00+00:00");
         assert_eq!(next("*/15 * * * * *"), "2026-02-28T23:59:45+00:00");
         assert_eq!(next("0 0 29 2 *"), "2028-02-29T00:00:00+00:00");
+    }
+
+    #[test]
+    fn fractions_of_a_second_are_not_taken_over() {
+        let after = "2026-02-28T23:59:30.284613757Z".parse().unwrap();
+        let next = |pattern| next_time(pattern, after).unwrap().to_rfc3339();
+        assert_eq!(next("* * * * * *"), "2026-02-28T23:59:31+00:00");
+        assert_eq!(next("30 59 23 * * *"), "2026-03-01T23:59:30+00:00");
+        assert_eq!(next("0 3 * * *"), "2026-03-01T03:00:00+00:00");
     }
 
     #[test]
