@@ -128,8 +128,8 @@ async fn t_446_each_is_cancelled_or_carried_out_and_each_name_is_given_once() {
         assert_eq!(adding.join_all().await.into_iter().sum::<usize>(), NAMES);
         let mut cancelling = JoinSet::new();
         // One after the other, while the scheduler takes them up.
-        for half in 0..2 {
-            let node = Arc::clone(&nodes[half]);
+        for (half, node) in nodes.iter().enumerate() {
+            let node = Arc::clone(node);
             cancelling.spawn(async move {
                 let mut ends = Vec::new();
                 for name in (half * NAMES / 2..(half + 1) * NAMES / 2).map(|name| format!("{round}-{name}")) {

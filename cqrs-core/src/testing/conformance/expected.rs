@@ -223,7 +223,7 @@ pub async fn of_concurrent_changes_of_what_was_read_one_is_made(store: Arc<dyn S
         let made: Vec<u64> =
             (0..WRITERS).zip(&told).filter_map(|(number, is)| is.then_some(number)).collect();
         assert_eq!(made.len(), 1, "round {round}: {told:?}");
-        let left = (made[0] % 3 == 0).then_some(made[0]);
+        let left = made[0].is_multiple_of(3).then_some(made[0]);
         assert_eq!(read(&store, "a").await.map(|record| record.position), left, "round {round}");
         let records = all(&store).await.into_iter();
         let records = records.filter(|(key, _)| key.starts_with(&format!("made-{round}-")));
@@ -237,7 +237,8 @@ pub async fn what_expects_nothing_is_not_lost_between(store: Arc<dyn Store>) {
     let [owner, _] = writers(&store).await;
     for round in 0..ROUNDS {
         let known = written(&store, record("a", 1_000)).await;
-        let (taker, putter) = if round % 2 == 0 { (owner, Writer::Other) } else { (Writer::Other, owner) };
+        let (taker, putter) =
+            if round.is_multiple_of(2) { (owner, Writer::Other) } else { (Writer::Other, owner) };
         let take = HandlerCommit::new().remove_exactly(known).put(record("taken", round));
         let put = HandlerCommit::new().put(record("a", round));
         let told = race(&store, vec![(taker, take), (putter, put)]).await;
