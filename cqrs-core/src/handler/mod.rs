@@ -59,7 +59,7 @@ pub(crate) use order::ORDER;
 pub(crate) use order::Order;
 pub(crate) use own_state::OwnState;
 pub(crate) use park::Committed;
-pub(crate) use parked::{PARKED, is_storable, storable};
+pub(crate) use parked::{PARKED, is_key, storable};
 pub(crate) use partition::{KeysOf, Partition, Partitioner};
 pub(crate) use policy::Failure;
 pub(crate) use retry::Retry;
@@ -213,8 +213,8 @@ pub trait EventHandler: Send + Sync + Sized + 'static {
     }
 
     /// What keeps the order among events: those of one key are handled one after the other, and wait behind one of
-    /// them that is parked. By default the stream, as for an event with which this panics. No database keeps a key with a NUL
-    /// character: such an event goes by its stream, too, and that is logged.
+    /// them that is parked. By default the stream, as for an event with which this panics. An event with a
+    /// key that no database keeps, of more than 255 bytes or with a NUL character, goes by its stream, too, and that is logged.
     fn partition_by(&self, event: &Self::Event, context: &EventContext) -> String {
         let _ = event;
         context.stream_id().as_str().to_owned()

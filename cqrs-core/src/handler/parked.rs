@@ -81,14 +81,17 @@ impl ParkedKey {
     }
 }
 
+/// How many bytes a key has at most, as the name of a stream: an index of a database takes no key of any length.
+const LONGEST_KEY: usize = 255;
+
 /// Whether every database takes a text as a key.
-pub(crate) fn is_storable(text: &str) -> bool {
-    !text.contains('\0')
+pub(crate) fn is_key(text: &str) -> bool {
+    text.len() <= LONGEST_KEY && !text.contains('\0')
 }
 
 /// Text that every database takes.
 pub(crate) fn storable(text: String) -> String {
-    if is_storable(&text) { text } else { text.replace('\0', "\u{fffd}") }
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 fn unreadable(key: &str, fault: &serde_json::Error) -> StoreError {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::event::{DecodeError, Decoded, EventContext, EventRegistry, EventSet, decode};
-use crate::handler::{Effects, is_storable};
+use crate::handler::{Effects, is_key};
 use crate::panics;
 use crate::store::RecordedEvent;
 
@@ -83,12 +83,12 @@ pub(crate) fn key_of<Set: EventSet>(
 /// The key of an event, as far as it was told and can be written down; its stream otherwise.
 pub(crate) fn key_or_stream(key: Option<String>, event: &RecordedEvent) -> String {
     match key {
-        Some(key) if is_storable(&key) => return key,
+        Some(key) if is_key(&key) => return key,
         Some(key) => tracing::error!(
             cqrs.event_number = event.position,
             cqrs.stream_id = event.stream_id.as_str(),
             cqrs.key = ?key,
-            "no database keeps this key, and the event goes by its stream: have `partition_by` leave the NUL character out"
+            "no database keeps this key, and the event goes by its stream: have `partition_by` give at most 255 bytes without a NUL character"
         ),
         None => {}
     }

@@ -26,8 +26,10 @@ pub enum ProcessError<E> {
     /// The stored event could not be decoded; trying again gives the same until the program is changed.
     #[error("the event could not be decoded")]
     Undecodable(#[source] DecodeError),
-    /// The event leads to an instance whose identity cannot be written down: no database keeps a NUL character in a key.
-    #[error("{instance:?} cannot name an instance: have `interest` leave the NUL character out")]
+    /// The event leads to an instance whose identity cannot be written down: it has more than 255 bytes, or a NUL character.
+    #[error(
+        "{instance:?} cannot name an instance: have `interest` give at most 255 bytes without a NUL character"
+    )]
     InvalidInstance {
         /// The identity.
         instance: String,
@@ -53,8 +55,10 @@ pub enum ProcessError<E> {
         #[source]
         source: serde_json::Error,
     },
-    /// A deadline or scheduled command has a name that cannot be written down: no database keeps a NUL character in a key.
-    #[error("{name:?} cannot name a deadline or scheduled command: leave the NUL character out")]
+    /// A deadline or scheduled command has a name that cannot be written down: it has more than 255 bytes, or a NUL character.
+    #[error(
+        "{name:?} cannot name a deadline or scheduled command: give it at most 255 bytes without a NUL character"
+    )]
     InvalidTimer {
         /// The name.
         name: String,

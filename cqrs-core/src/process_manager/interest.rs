@@ -1,4 +1,4 @@
-use crate::handler::is_storable;
+use crate::handler::is_key;
 
 /// To which instances an event leads, and what it does there.
 ///
@@ -90,5 +90,5 @@ impl Interest {
 
 /// The first of some identities that cannot be written down.
 pub(crate) fn invalid_instance<'a>(mut instances: impl Iterator<Item = &'a str>) -> Option<String> {
-    instances.find(|instance| !is_storable(instance)).map(str::to_owned)
+    instances.find(|instance| !is_key(instance)).map(str::to_owned)
 }

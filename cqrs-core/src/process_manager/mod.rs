@@ -137,7 +137,7 @@ pub trait ProcessManager:
     type Error: Error + Send + Sync + 'static;
 
     /// Which instances an event leads to. It must depend on nothing but the event and its context. A panic counts as a
-    /// failure of the event, and so does an identity with a NUL character ([`ProcessError::InvalidInstance`]): the event is
+    /// failure of the event, and so does an identity of more than 255 bytes or with a NUL character ([`ProcessError::InvalidInstance`]): the event is
     /// parked by its stream then.
     fn interest(event: &Self::Event, context: &EventContext) -> Interest;
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::application::{Application, Core, Running};
 use crate::command::Command;
 use crate::event::{EventContext, Metadata};
-use crate::handler::{Effects, OnceError, is_storable, label_of};
+use crate::handler::{Effects, OnceError, is_key, label_of};
 use crate::id::{CausationId, CorrelationId};
 use crate::process_manager::Sending;
 use crate::process_manager::command::Content;
@@ -106,8 +106,8 @@ impl Process {
 
     /// Has [`on_deadline`](crate::process_manager::ProcessManager::on_deadline) called at a time, by the application's
     /// clock, once, on whichever node runs the process manager then. A deadline or scheduled command of the same name is
-    /// replaced. Events that were stored before that time are handled first. A name with a NUL character makes what is handled
-    /// fail.
+    /// replaced. Events that were stored before that time are handled first. A name of more than 255 bytes, or with a
+    /// NUL character, makes what is handled fail.
     pub fn deadline(&mut self, name: impl Into<String>, at: DateTime<Utc>) {
         self.set(name.into(), at, None);
     }
@@ -137,13 +137,13 @@ impl Process {
     pub fn cancel(&mut self, name: impl Into<String>) {
         let name = name.into();
         // There is none of another one, and that it could not be looked for must not be in the way.
-        if is_storable(&name) {
+        if is_key(&name) {
             self.wanted.timers.push(TimerChange::Cancel { name });
         }
     }
 
     fn set(&mut self, name: String, due_at: DateTime<Utc>, command: Option<Content>) {
-        match is_storable(&name) {
+        match is_key(&name) {
             true => self.wanted.timers.push(TimerChange::Set { name, due_at, command }),
             false => drop(self.wanted.fault.get_or_insert(Unkeepable::Timer { name })),
         }

@@ -209,7 +209,7 @@ pub trait Projection: Send + Sync + Sized + 'static {
     }
 
     /// What keeps the order among events: later events of a key wait behind one that is parked. By default the stream, as for
-    /// an event with which this panics, or gives a key with a NUL character, which no database keeps.
+    /// an event with which this panics, or gives a key that no database keeps, of more than 255 bytes or with a NUL character.
     fn partition_by(&self, event: &Self::Event, context: &ProjectionContext) -> String {
         let _ = event;
         context.stream_id().as_str().to_owned()

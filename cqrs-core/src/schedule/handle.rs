@@ -7,7 +7,7 @@ use tracing::Span;
 use crate::ambient::Ambient;
 use crate::application::Core;
 use crate::error_text::error_text;
-use crate::handler::{Entry, HandlerHandle, Role, is_storable};
+use crate::handler::{Entry, HandlerHandle, Role, is_key};
 use crate::id::{CausationId, CommandId, CorrelationId};
 use crate::process_manager::{ProcessManager as _, TIMER, Timer};
 use crate::schedule::scheduled::When;
@@ -64,8 +64,8 @@ pub enum ScheduleError {
         /// The name.
         name: String,
     },
-    /// No name: no database keeps a NUL character in a key.
-    #[error("{name:?} cannot name what is scheduled: leave the NUL character out")]
+    /// No name: it has more than 255 bytes, or a NUL character, which no database keeps in a key.
+    #[error("{name:?} cannot name what is scheduled: give it at most 255 bytes without a NUL character")]
     InvalidName {
         /// The name.
         name: String,
@@ -182,7 +182,7 @@ impl<'a> Schedules<'a> {
 
     fn timer(&self, schedule: Schedule) -> Result<Timer, ScheduleError> {
         let Schedule { name, content, when, mut metadata } = schedule;
-        if !is_storable(&name) {
+        if !is_key(&name) {
             return Err(ScheduleError::InvalidName { name });
         }
         let content = content.map_err(ScheduleError::Unencodable)?;

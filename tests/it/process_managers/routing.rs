@@ -152,6 +152,19 @@ async fn an_identity_that_no_database_keeps_is_a_failure_of_the_event() {
     assert!(site.done("c").await.is_empty());
 }
 
+#[tokio::test]
+async fn an_identity_has_at_most_as_many_bytes_as_the_name_of_a_stream() {
+    let site = Site::new().await;
+    let [longest, longer] = [255, 256].map(|bytes| "x".repeat(bytes));
+    let told = |job: &str| raw("jobs.Told", 1, &json!({ "job": job, "word": "start:by=x/1000" }));
+    write(&site.store, "job-a", vec![told(&longest), told(&longer)]).await;
+    site.settle().await;
+    assert!(site.instance(&longest).await.is_some());
+    let parked = site.foreman().handler().parked(None, 10).await.unwrap();
+    assert_eq!((parked.len(), parked[0].key.as_str(), parked[0].position), (1, "job-a", 2));
+    assert!(parked[0].error.contains("give at most 255 bytes"), "{}", parked[0].error);
+}
+
 /// Knows how many words its job was told since it is there.
 #[derive(Default, Serialize, Deserialize, Clone, Debug)]
 pub struct Newcomer {
