@@ -17,7 +17,8 @@ use crate::mortal::MortalStore;
 /// What is asked of an errand: `role:act:act`.
 ///
 /// Roles: `start`, `go`, `stop`. Acts: `do=a` sends the command `a`, `undo=a/b` as well, with `b` to undo it, `once=a`
-/// makes the effect `a` once, `stay=here` goes no further as long as the test has it [`stay`], `by=name` sets a deadline that is due at once, `in=name/a` schedules the command `a` for now.
+/// makes the effect `a` once, `stay=here` goes no further as long as the test has it [`stay`], `by=name` sets a deadline
+/// that is due at once, `in=name/a` schedules the command `a` for now.
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "errands.Asked")]
 pub struct Asked {

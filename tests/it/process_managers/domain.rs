@@ -22,9 +22,9 @@ use crate::support::log::events_of;
 /// A word for the process manager: `role:act:act`.
 ///
 /// Roles: `start`, `start!`, `go`, `go!`, `any`, `stop`, `none`. Acts: `do=a` sends the command `a`, `undo=a/b` as well,
-/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then, `hang=a`
-/// hangs then, `once=a` makes the effect `a` once, `wait` waits at the test's [`gate`], `by=name/1000` sets a deadline in
-/// milliseconds, `in=name/1000/a` schedules a command, `cancel=name`, `end`.
+/// with `b` to undo it, `may=a` fails while `a` is broken, `own=a` while `a of` the instance is, `panic=a` panics then,
+/// `hang=a` hangs then, `once=a` makes the effect `a` once, `wait` waits at the test's [`gate`], `by=name/1000` sets a
+/// deadline in milliseconds, `in=name/1000/a` schedules a command, `cancel=name`, `end`.
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "jobs.Told")]
 pub struct Told {
