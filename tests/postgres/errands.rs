@@ -10,9 +10,11 @@ use cqrs::id::{CommandId, CorrelationId, EventId};
 use cqrs::prelude::*;
 use cqrs::process_manager::Role;
 use cqrs::store::{Append, Direction, EventData, EventStore as _, ExpectedVersion, StreamId};
+use cqrs::testing::settle;
 use serde::{Deserialize, Serialize};
 
-use crate::mortal::MortalStore;
+use crate::domain::{LIMIT, in_time};
+use crate::mortal::{Fate, MortalStore};
 
 /// What is asked of an errand: `role:act:act`.
 ///
@@ -190,4 +192,21 @@ pub async fn start(store: &MortalStore<PostgresStore>, node: &str) -> House {
         // It may have got leases without hearing of it.
         store.let_leases_run_out().await;
     }
+}
+
+/// The life of a node, which ends in order when there are so many events, if it is not cut off before.
+pub async fn live(store: &PostgresStore, mortal: &MortalStore<PostgresStore>, fate: Fate, events: u64) {
+    let life = async {
+        let house = start(mortal, "mortal").await;
+        in_time(store.watch_head().wait_for(|head| *head >= events)).await.unwrap();
+        house.shutdown().await;
+    };
+    fate.live(life).await;
+}
+
+/// Another node does what the one before has left.
+pub async fn inherit(store: &PostgresStore) {
+    let heir = start(&MortalStore::new(store, &Fate::kind()), "heir").await;
+    settle(&heir).within(LIMIT).await;
+    heir.shutdown().await;
 }

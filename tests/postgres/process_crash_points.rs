@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use cqrs::postgres::PostgresPool;
 use cqrs::prelude::*;
 use cqrs::store::{CheckpointStore as _, EventFilter, EventStore as _};
-use cqrs::testing::settle;
 
-use crate::domain::{LIMIT, in_time, pool, schema};
-use crate::errands::{ask_all, ran, start};
+use crate::domain::{pool, schema};
+use crate::errands::{ask_all, inherit, live, ran};
 use crate::mortal::fate::{each_death_of, each_fault_of};
 use crate::mortal::{Fate, MortalStore};
 
@@ -77,16 +76,9 @@ async fn run(pool: &PostgresPool, fate: Fate) {
     let store = pool.store(schema.name()).await.unwrap();
     ask_all(&store, &WORDS).await;
     let mortal = MortalStore::new(&store, &fate);
-    let life = async {
-        let house = start(&mortal, "mortal").await;
-        in_time(store.watch_head().wait_for(|head| *head >= EVENTS)).await.unwrap();
-        house.shutdown().await;
-    };
-    fate.live(life).await;
+    live(&store, &mortal, fate, EVENTS).await;
     mortal.let_leases_run_out().await;
-    let heir = start(&MortalStore::new(&store, &Fate::kind()), "heir").await;
-    settle(&heir).within(LIMIT).await;
-    heir.shutdown().await;
+    inherit(&store).await;
     check_all(&store).await;
 }
 

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use cqrs::prelude::*;
-use cqrs::store::{CheckpointStore as _, EventStore as _};
-use cqrs::testing::settle;
+use cqrs::store::CheckpointStore as _;
 
-use crate::domain::{LIMIT, in_time, pool, schema, store};
-use crate::errands::{ask_all, go_on, made, ran, start, stay};
+use crate::domain::{in_time, pool, schema, store};
+use crate::errands::{ask_all, go_on, inherit, live, made, ran, start, stay};
 use crate::mortal::fate::each_death_of;
 use crate::mortal::{Fate, MortalStore};
 
@@ -42,21 +41,14 @@ async fn t_376_what_is_written_down_of_an_effect_and_of_a_deadline_counts_whoeve
         let errand = schema.name();
         ask_all(&store, &[(errand, "start:once=mail:do=1:by=t:in=s/2")]).await;
         let mortal = MortalStore::new(&store, &fate);
-        let life = async {
-            let house = start(&mortal, "mortal").await;
-            in_time(store.watch_head().wait_for(|head| *head >= EVENTS)).await.unwrap();
-            house.shutdown().await;
-        };
-        fate.live(life).await;
+        live(&store, &mortal, fate, EVENTS).await;
         let before = made(errand);
         assert!(before <= 1, "{before} times in one life");
         let is_kept = kept(&store).await > 0;
         let is_handled = store.checkpoint("steward").await.unwrap().unwrap_or(0) >= 1;
 
         mortal.let_leases_run_out().await;
-        let heir = start(&MortalStore::new(&store, &Fate::kind()), "heir").await;
-        settle(&heir).within(LIMIT).await;
-        heir.shutdown().await;
+        inherit(&store).await;
         let again = made(errand) - before;
         match is_kept || is_handled {
             true => assert_eq!((before, again), (1, 0)),
@@ -91,9 +83,7 @@ async fn t_376_an_effect_is_not_made_again_when_its_node_is_cut_off_before_it_co
     assert!(ran(&store, errand).await.is_empty());
 
     go_on(errand);
-    let heir = start(&MortalStore::new(&store, &Fate::kind()), "heir").await;
-    settle(&heir).within(LIMIT).await;
-    heir.shutdown().await;
+    inherit(&store).await;
     assert_eq!(made(errand), 1);
     check_done(&store, errand).await;
 }

@@ -54,20 +54,6 @@ impl Prepared {
     }
 }
 
-/// Handles an event once the gate lets it.
-fn held() -> (Script, Gate) {
-    let gate = Gate::shut();
-    let hold = gate.clone();
-    let script = Script::new(move |_, _| {
-        let gate = hold.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
-    (script, gate)
-}
-
 /// Has writers note down, side by side, until told to stop.
 struct Writers {
     is_over: Arc<AtomicBool>,
@@ -249,7 +235,7 @@ async fn g_005_a_handler_that_is_removed_and_added_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_removed_handler_finishes_its_event_and_keeps_its_name_until_then() {
     let store = MemoryStore::new();
-    let (script, gate) = held();
+    let (script, gate) = Script::held();
     let desk = Desk::builder(store.clone()).event_handler(Careful(script.clone())).start().await.unwrap();
     desk.dispatch(note("a", "1")).await.unwrap();
     soon(gate.arrival()).await;
@@ -345,7 +331,7 @@ async fn an_add_that_is_dropped_leaves_nothing() {
 #[tokio::test]
 async fn a_removal_that_is_dropped_goes_on() {
     let store = MemoryStore::new();
-    let (script, gate) = held();
+    let (script, gate) = Script::held();
     let desk = Desk::builder(store.clone()).event_handler(Eager(script.clone())).start().await.unwrap();
     desk.dispatch(note("a", "1")).await.unwrap();
     soon(gate.arrival()).await;
@@ -365,7 +351,7 @@ async fn a_removal_that_is_dropped_goes_on() {
 async fn a_handler_that_hangs_is_removed_all_the_same() {
     let store = MemoryStore::new();
     let config = Config::new().shutdown_deadline(Duration::from_secs(2));
-    let (hanging, gate) = held();
+    let (hanging, gate) = Script::held();
     let desk = Desk::builder(store.clone()).config(config).start().await.unwrap();
     desk.add_event_handler(Eager(hanging)).await.unwrap();
     desk.dispatch(note("a", "1")).await.unwrap();

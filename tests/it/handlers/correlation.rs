@@ -12,7 +12,6 @@ use cqrs::id::CorrelationId;
 use cqrs::prelude::*;
 
 use super::domain::*;
-use crate::support::gate::Gate;
 
 async fn desk(store: &MemoryStore) -> Desk {
     Desk::builder(store.clone()).start().await.unwrap()
@@ -52,26 +51,12 @@ async fn pg_052_a_handler_of_a_correlation_gets_what_belongs_together_then_and_n
     desk.shutdown().await;
 }
 
-/// Stays at each event until the gate is opened.
-fn held() -> (Script, Gate) {
-    let gate = Gate::shut();
-    let hold = gate.clone();
-    let script = Script::new(move |_, _| {
-        let gate = hold.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
-    (script, gate)
-}
-
 #[tokio::test]
 async fn a_strong_dispatch_that_belongs_to_something_else_does_not_wait() {
     const SHORT: Duration = Duration::from_millis(20);
     let (store, together) = (MemoryStore::new(), CorrelationId::new());
     let desk = desk(&store).await;
-    let (script, gate) = held();
+    let (script, gate) = Script::held();
     desk.add_event_handler_to("held", SubscribeTo::Correlation(together), Careful(script)).await.unwrap();
     let own = || desk.dispatch(note("a", "own")).idempotency_key("own");
     own().correlation_id(together).await.unwrap();

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use crate::support::gate;
+
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(name = "desk.Noted")]
 pub struct Noted {
@@ -147,6 +149,20 @@ impl Script {
         context: EventContext,
     ) -> impl Future<Output = Result<(), Broken>> + Send {
         (self.work)(event, context)
+    }
+
+    /// Handles each event once the gate lets it.
+    pub fn held() -> (Self, gate::Gate) {
+        let gate = gate::Gate::shut();
+        let hold = gate.clone();
+        let script = Self::new(move |_, _| {
+            let gate = hold.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        });
+        (script, gate)
     }
 
     /// Tells of each event and is content.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::domain::*;
+use crate::support::logged::Logged;
 use cqrs::MemoryStore;
 use cqrs::handler::{HandlerError, HandlerState, ParkedKey};
 use cqrs::prelude::*;
@@ -171,32 +172,10 @@ async fn t_296_by_default_ten_attempts_with_growing_delays() {
     desk.shutdown().await;
 }
 
-/// What the code logs at level `error` while the guard lives, in this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 // T-290: giving up is loud.
 #[tokio::test]
 async fn t_290_a_handler_that_gives_up_says_so_at_error_level() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Logged::at(tracing::Level::ERROR);
     let (script, _attempts) = fails_until(NEVER);
     let desk = Desk::builder(MemoryStore::new())
         .name("loud")
@@ -207,7 +186,7 @@ async fn t_290_a_handler_that_gives_up_says_so_at_error_level() {
     desk.dispatch(note("a", "bad")).await.unwrap();
     until_state(&desk, "eager", HandlerState::Failed).await;
     desk.shutdown().await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     for part in ["ERROR", "handler stopped", "loud", "eager", "cqrs.event_number=1", "on purpose"] {
         assert!(text.contains(part), "{part:?} is missing in {text:?}");
     }

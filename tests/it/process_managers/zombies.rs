@@ -68,6 +68,16 @@ impl Site {
         self.heir.dispatch(tell(job, word)).await.unwrap();
     }
 
+    /// Has an instance set a deadline and schedule a command for a second from now.
+    async fn set_timers(&self) {
+        self.tell("a", "start:by=x/1000:in=y/1000/mail").await;
+        until(async || {
+            let timers = handle(&self.zombie, "foreman").timers(None, 10).await.unwrap();
+            (timers.len() == 2).then_some(())
+        })
+        .await;
+    }
+
     /// Has the first node stand still at its next call of this kind; it goes on when it is notified.
     fn stop_at(&self, call: Call) -> StandStill {
         let go_on = Arc::new(Notify::new());
@@ -182,12 +192,7 @@ async fn pg_121_what_a_zombie_has_heard_of_its_commands_is_not_written() {
 #[tokio::test(start_paused = true)]
 async fn pg_121_what_is_due_comes_once_although_a_zombie_has_it_come_as_well() {
     let site = Site::new().await;
-    site.tell("a", "start:by=x/1000:in=y/1000/mail").await;
-    until(async || {
-        let timers = handle(&site.zombie, "foreman").timers(None, 10).await.unwrap();
-        (timers.len() == 2).then_some(())
-    })
-    .await;
+    site.set_timers().await;
     drop(seen());
     let stands = site.stop_at(Call::Commit);
     site.clock.advance(Duration::from_secs(1));
@@ -204,12 +209,7 @@ async fn pg_121_what_is_due_comes_once_although_a_zombie_has_it_come_as_well() {
 #[tokio::test(start_paused = true)]
 async fn pg_121_what_a_zombie_sends_in_time_is_carried_out_once() {
     let site = Site::new().await;
-    site.tell("a", "start:by=x/1000:in=y/1000/mail").await;
-    until(async || {
-        let timers = handle(&site.zombie, "foreman").timers(None, 10).await.unwrap();
-        (timers.len() == 2).then_some(())
-    })
-    .await;
+    site.set_timers().await;
     let stands = site.stop_at(Call::Append);
     site.clock.advance(Duration::from_secs(1));
     site.take_over(&stands).await;

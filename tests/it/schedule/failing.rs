@@ -1,9 +1,9 @@
 //! Scheduled commands that are not carried out.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::domain::*;
+use crate::support::logged::Logged;
 use cqrs::process_manager::PendingCommand;
 use cqrs::schedule::Schedule;
 use tokio::time::{sleep, timeout};
@@ -65,36 +65,11 @@ async fn t_447_a_command_that_panics_or_takes_too_long_is_tried_again_and_set_as
     assert_eq!((site.rings("panics").await, site.rings("toll").await), (1, 1));
 }
 
-/// What the code logs while a guard lives, in this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn told(&self, what: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
-    }
-}
-
 /// T-449
 #[tokio::test]
 async fn t_449_of_a_recurring_command_that_is_always_refused_the_latest_times_are_kept() {
     const KEPT: usize = 100;
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Logged::at(tracing::Level::INFO);
     let site = Site::new().await;
     let (beside, once) = ("beside", "once");
     for bell in ["a", beside, once] {
@@ -116,7 +91,8 @@ async fn t_449_of_a_recurring_command_that_is_always_refused_the_latest_times_ar
     let beside = site.stuck_hours(beside).await;
     assert!(!beside.is_empty() && beside.len() < KEPT, "others have times of their own");
     assert!(site.pending().await.iter().any(|command| command.instance == once), "and others are left");
-    let warned = log.told("is given up");
+    let text = log.text();
+    let warned: Vec<_> = text.lines().filter(|line| line.contains("is given up")).collect();
     assert_eq!(warned.len(), 3, "{warned:?}");
     for part in ["WARN", "cqrs.schedule=\"a\"", &hours[0], "the bell is cracked"] {
         assert!(warned[0].contains(part), "{part:?} is missing in {:?}", warned[0]);

@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod log;
+pub mod logged;
 #[path = "../../support/mortal/mod.rs"]
 pub mod mortal;
 pub mod store;
